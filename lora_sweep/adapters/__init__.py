@@ -1,0 +1,1 @@
+"""LoRA-XS layers: frozen factors, latent matrices, and their injection into an encoder."""

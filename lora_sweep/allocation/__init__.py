@@ -1,0 +1,1 @@
+"""From allocation logits and a rank budget to ranks and masks."""

@@ -1,0 +1,1 @@
+"""Typed settings: dataclasses with their rules, and their registration with Hydra."""

@@ -1,0 +1,1 @@
+"""Tasks, corpora, tokens and batches."""

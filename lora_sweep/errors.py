@@ -1,0 +1,25 @@
+"""The package's exceptions: only those that a caller acts on."""
+
+
+class LoraSweepError(Exception):
+    """A fault that a user can mend: its message is shown without a traceback."""
+
+
+class SettingError(LoraSweepError, ValueError):
+    """A setting breaks a rule; the message names the setting, the rule and the value."""
+
+
+class CorpusError(LoraSweepError, ValueError):
+    """A data file or split can't be used; the message names file, line and column."""
+
+
+class BaseModelError(LoraSweepError):
+    """A base model is missing, unreachable or unusable; the message says what to do."""
+
+
+class TrainingFailedError(LoraSweepError):
+    """One run can't go on (a loss that is not finite); the message names step and settings."""
+
+
+class RecordError(LoraSweepError):
+    """A run folder's record can't be read, or is of another format version."""

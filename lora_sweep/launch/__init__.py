@@ -1,0 +1,1 @@
+"""Hydra plugins: how a sweep's runs are listed and started."""

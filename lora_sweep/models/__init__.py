@@ -1,0 +1,1 @@
+"""Base encoders: where they lie, what they contain, how they load."""

@@ -1,0 +1,1 @@
+"""What a run leaves, where it lies, and how it is executed."""

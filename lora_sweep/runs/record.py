@@ -1,0 +1,163 @@
+"""What one run leaves: its record as JSON, with a format version.
+
+A run folder holds either `result.json` (the run is finished) or `failure.json` (it ended with an
+error); with neither, the run is missing: not started, still going on, or killed.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_sweep.errors import RecordError
+
+FORMAT_VERSION = 1
+RESULT_FILE = "result.json"
+FAILURE_FILE = "failure.json"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One evaluation, at an epoch's end, with discrete masks.
+
+    Attributes:
+        epoch: 1 for the first.
+        step: optimiser steps taken so far.
+        train_loss: mean over the epoch's batches.
+        metrics: name -> value, 0 to 1 (losses apart), on the whole dev set, on each of its parts
+            (`matthews_correlation/in_domain`), and on the selection split (`selection/...`).
+        alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
+        budget_params: rank budget in entries of R.
+        budget_over_cap_params: part of it that lies above rank_max and buys nothing.
+        budget_spent_params: sum of squared integer ranks.
+        ranks: real-valued rank of every adapted matrix, in module order.
+        integer_ranks: rounded rank of every adapted matrix.
+    """
+
+    epoch: int
+    step: int
+    train_loss: float
+    metrics: dict[str, float]
+    alpha: float | None
+    budget_params: float
+    budget_over_cap_params: float
+    budget_spent_params: int
+    ranks: list[float]
+    integer_ranks: list[int]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished run: one training, one row of the tidy table.
+
+    Attributes:
+        settings: dotted name -> value of all that was set; None where a setting has no effect.
+        fingerprint: SHA-256 of all that determines the result (settings, base model, corpus,
+            code).
+        model_fingerprint, corpus_fingerprint: SHA-256 of their contents.
+        metric: name of the headline metric in `EpochRecord.metrics`.
+        matrices: names of the adapted matrices, in module order.
+        epochs: one entry an evaluation.
+        best_metric, best_epoch: highest headline metric on dev over the evaluations. Optimistic.
+        final_metric: headline metric on dev at the last evaluation.
+        selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
+            selection split; None where no split was held out.
+        collapsed: the last evaluation's predictions were one class only.
+        n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
+        wall_seconds: training and evaluation, without loading.
+        device, versions, git_commit: where and with what the run was trained.
+    """
+
+    settings: dict[str, Any]
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    metric: str
+    matrices: list[str]
+    epochs: list[EpochRecord]
+    best_metric: float
+    best_epoch: int
+    final_metric: float
+    selected_metric: float | None
+    selected_epoch: int | None
+    collapsed: bool
+    n_trained_params: dict[str, int]
+    wall_seconds: float
+    device: str
+    versions: dict[str, str]
+    git_commit: str | None
+
+    @property
+    def reported_metric(self) -> float:
+        """The metric a table shows: the selected epoch's where there is one, else the best."""
+        return self.best_metric if self.selected_metric is None else self.selected_metric
+
+    @property
+    def reported_epoch(self) -> int:
+        """The epoch of `reported_metric`."""
+        return self.best_epoch if self.selected_epoch is None else self.selected_epoch
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """One run that ended with an error.
+
+    Attributes:
+        settings: as in `RunRecord`.
+        error: what a user should know, in one or a few lines.
+    """
+
+    settings: dict[str, Any]
+    error: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
+def read_result(path: Path) -> RunRecord:
+    """Returns the record of a finished run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    fields = _read(path)
+    try:
+        epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
+        return RunRecord(epochs=epochs, **fields)
+    except (TypeError, KeyError) as error:
+        raise RecordError(f"{path} is no record of a run: {error}") from error
+
+
+def read_failure(path: Path) -> FailureRecord:
+    """Returns the record of a failed run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    try:
+        return FailureRecord(**_read(path))
+    except TypeError as error:
+        raise RecordError(f"{path} is no record of a failure: {error}") from error
+
+
+def _to_json(fields: dict[str, Any]) -> str:
+    return json.dumps({"format_version": FORMAT_VERSION, **fields}, indent=1, allow_nan=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+    if not isinstance(fields, dict):
+        raise RecordError(f"{path} must hold a JSON object, but got {type(fields).__name__}")
+    version = fields.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
+    return fields

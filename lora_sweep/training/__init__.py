@@ -1,0 +1,1 @@
+"""Our own training loop over packs of runs."""
