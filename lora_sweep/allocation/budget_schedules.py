@@ -1,0 +1,43 @@
+"""Budget schedules: step -> rank budget M_p, in entries of R (`budget_params`).
+
+A budget is stated as the rank that every one of the N matrices would have if all had the same,
+its average: M_p = N average^2. A statement in ranks holds for any model.
+"""
+
+
+def constant(n_matrices: int, average: float) -> float:
+    """Returns N average^2, at every step.
+
+    Source: the published study, `rank_average`.
+    """
+    return n_matrices * average**2
+
+
+def ramp(
+    step: float, n_matrices: int, *, start: float, end: float, n_hold: float, n_move: float
+) -> float:
+    """Returns the budget of a ramp: held, moved linearly, held again.
+
+    The budget (not its root) moves linearly:
+    M_p = N (start^2 + p (end^2 - start^2)),  p = clip((step - n_hold) / n_move, 0, 1)
+
+    Args:
+        step: steps taken so far; N start^2 at step 0, N end^2 from step n_hold + n_move on.
+        n_matrices: N.
+        start: average rank before the ramp.
+        end: average rank after it; larger or smaller than `start`.
+        n_hold: steps to hold the start.
+        n_move: steps of the ramp; 0 is a jump at n_hold.
+
+    Raises:
+        ValueError: a negative step or count.
+
+    Source: the published study's growing budget; the shrinking one is ours.
+    """
+    if min(step, n_hold, n_move) < 0:
+        raise ValueError(
+            f"step, n_hold and n_move must be >= 0, but got {step}, {n_hold} and {n_move}"
+        )
+    moved = step - n_hold
+    progress = min(max(moved / n_move, 0.0), 1.0) if n_move > 0 else float(moved >= 0)
+    return n_matrices * (start**2 + progress * (end**2 - start**2))
