@@ -40,7 +40,8 @@ def soft_masks(
     p = torch.softmax(log_weights, dim=-1)  # (K, N, r)
     # P(k > m) for m = 0 ... r-1 is the sum over k = m+1 ... r, and k = m+1 stands at place m.
     above = p.flip(-1).cumsum(-1).flip(-1)  # (K, N, r)
-    return above.index_select(-1, _larger_index(r, ranks.device).flatten()).unflatten(-1, (r, r))
+    flat = above.index_select(-1, _larger_index(r, ranks.device).flatten())  # (K, N, r r)
+    return flat.view(*ranks.shape, r, r)
 
 
 def discrete_masks(integer_ranks: Tensor, r: int) -> Tensor:

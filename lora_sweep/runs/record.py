@@ -26,7 +26,7 @@ class EpochRecord:
         step: optimiser steps taken so far.
         train_loss: mean over the epoch's batches.
         metrics: name -> value, 0 to 1 (losses apart), on the whole dev set, on each of its parts
-            (`matthews_correlation/in_domain`), and on the selection split (`selection/...`).
+            (`matthews_correlation/in_domain`), and on the selection split (`.../selection`).
         alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
         budget_params: rank budget in entries of R.
         budget_over_cap_params: part of it that lies above rank_max and buys nothing.

@@ -1,0 +1,139 @@
+"""Predictions of all runs of a pack with discrete masks, and the metrics they give."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lora_sweep.adapters.layer import cores_by_matrix
+from lora_sweep.allocation.ranks import budget_over_cap
+from lora_sweep.data.batches import evaluation_batches, padded_batch
+from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.training.encoder import head_outputs
+from lora_sweep.training.metrics import Array, metric_values
+from lora_sweep.training.pack import Pack
+
+SELECTION = "selection"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run's evaluation at an epoch's end.
+
+    Attributes:
+        epoch: 1 for the first.
+        step: optimiser steps taken so far.
+        train_loss: mean over the epoch's steps.
+        metrics: name -> value; without a suffix over the headline parts, `/PART` for each dev
+            part where there are several, `/selection` on the selection split.
+        predictions: dev part -> predicted label or value of each text (n,).
+        alpha: sharpness of the soft mask; None for fixed ranks.
+        budget_params, budget_over_cap_params, budget_spent_params: the rank budget, what of it
+            lies over rank_max, and what the integer ranks spend, in entries of R.
+        ranks, integer_ranks: of every adapted matrix (N).
+    """
+
+    epoch: int
+    step: int
+    train_loss: float
+    metrics: dict[str, float]
+    predictions: dict[str, Array]
+    alpha: float | None
+    budget_params: float
+    budget_over_cap_params: float
+    budget_spent_params: int
+    ranks: list[float]
+    integer_ranks: list[int]
+
+
+@torch.no_grad()
+def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evaluation]:
+    """Returns the evaluation of every run that is left in the pack.
+
+    Args:
+        pack: the runs; their encoder is left in evaluation mode.
+        epoch: 1 for the first.
+        train_losses: mean training loss of every run over the epoch.
+    """
+    allocator, step = pack.allocator, pack.step
+    ranks = allocator.ranks(pack.logits, step)  # (K, N)
+    integer_ranks = allocator.integer_ranks(ranks, step)
+    masks = allocator.discrete_masks(ranks, step)
+    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale)
+    pack.encoder.encoder.eval()
+    parts = dict(pack.texts.dev)
+    if pack.texts.selection is not None:
+        parts[SELECTION] = pack.texts.selection
+    predicted = {name: _predict(pack, texts, cores) for name, texts in parts.items()}
+    over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
+    alphas, budgets = allocator.alpha(step), allocator.budget_params(step)
+    return [
+        Evaluation(
+            epoch=epoch,
+            step=step,
+            train_loss=train_losses[k],
+            metrics=_metrics(pack, {name: rows[k] for name, rows in predicted.items()}),
+            predictions={name: predicted[name][k] for name in pack.texts.dev},
+            alpha=alphas[k],
+            budget_params=budgets[k],
+            budget_over_cap_params=over_cap[k],
+            budget_spent_params=sum(rank * rank for rank in integer_ranks[k]),
+            ranks=ranks[k].tolist(),
+            integer_ranks=integer_ranks[k],
+        )
+        for k in range(len(pack.runs))
+    ]
+
+
+def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Array:
+    """Predictions of all runs (K, n): labels, or values for a regression."""
+    n_runs, shared = len(pack.runs), pack.shared
+    outputs = torch.empty(n_runs, len(texts), pack.texts.n_labels)
+    with torch.autocast(shared.device.type, shared.autocast, enabled=shared.autocast is not None):
+        for index in evaluation_batches(texts, max(1, shared.evaluation_batch_size // n_runs)):
+            batch = padded_batch(
+                texts,
+                index.expand(n_runs, -1),
+                pad_id=pack.encoder.pad_id,
+                device=shared.device,
+            )
+            features = pack.encoder.features(batch, cores, n_runs)
+            outputs[:, index] = _head(pack, features).cpu()
+    if pack.texts.is_regression:
+        return outputs[..., 0].double().numpy()
+    return outputs.argmax(dim=-1).numpy()
+
+
+def _head(pack: Pack, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        return head_outputs(features, pack.parameters, dropout=0.0, training=False)
+
+
+def _metrics(pack: Pack, predicted: dict[str, Array]) -> dict[str, float]:
+    """All metrics of one run from its predictions by part."""
+    texts = pack.texts
+    labels = {name: part.labels.numpy() for name, part in texts.dev.items()}
+    headline = texts.headline_parts
+    values = metric_values(
+        texts.metrics,
+        np.concatenate([predicted[name] for name in headline]),
+        np.concatenate([labels[name] for name in headline]),
+    )
+    if len(texts.dev) > 1:
+        for name in texts.dev:
+            values |= metric_values(
+                texts.metrics, predicted[name], labels[name], suffix=f"/{name}"
+            )
+    if texts.selection is not None:
+        values |= metric_values(
+            texts.metrics,
+            predicted[SELECTION],
+            texts.selection.labels.numpy(),
+            suffix=f"/{SELECTION}",
+        )
+    return values
+
+
+def _rank_max(pack: Pack, like: Tensor) -> Tensor:
+    return torch.tensor([plan.rank_max for plan in pack.plans]).to(like)

@@ -1,0 +1,101 @@
+"""The trained parameters of a pack: name -> bank, a tensor with the run axis first.
+
+    R                   (K, N, r, r)    latent matrices, N(0, 1e-5^2) in the leading rank_max block
+    logits              (K, N)          allocation logits, from the init schedule
+    head.dense.weight   (K, d, d)       the head, as RoBERTa's: N(0, 0.02^2), biases 0
+    head.dense.bias     (K, d)
+    head.out.weight     (K, n_labels, d)
+    head.out.bias       (K, n_labels)
+
+Every run draws from its own streams, so a row does not depend on the other runs.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lora_sweep.allocation.init_schedules import starting_logits
+from lora_sweep.training.plan import RunPlan
+from lora_sweep.training.seeds import stream_generator
+
+Parameters = dict[str, Tensor]
+
+LATENT, LOGITS = "R", "logits"
+LATENT_STD = 1e-5
+HEAD_STD = 0.02
+
+
+def start_parameters(
+    plans: Sequence[RunPlan], *, n_matrices: int, d: int, n_labels: int, device: torch.device
+) -> Parameters:
+    """Returns the starting values of a pack's parameters, as leaves that need gradients.
+
+    Args:
+        plans: one a run (K).
+        n_matrices: N.
+        d: hidden size of the encoder.
+        n_labels: outputs of the head.
+        device: where the pack trains.
+
+    Source: LoRA-XS (R), transformers' RoBERTa classification head (head).
+    """
+    r = max(plan.rank_max for plan in plans)
+    rows = [
+        {
+            LATENT: _latent(plan, n_matrices, r),
+            LOGITS: _logits(plan, n_matrices),
+            **_head(plan.seed, d, n_labels),
+        }
+        for plan in plans
+    ]
+    return {
+        name: torch.stack([row[name] for row in rows]).to(device).requires_grad_()
+        for name in rows[0]
+    }
+
+
+def run_state(parameters: Parameters, row: int, plan: RunPlan) -> Parameters:
+    """Returns the trained state of one run: R (N, rank_max, rank_max), logits and head, on CPU.
+
+    The logits are left out where ranks are fixed: nothing trained them.
+    """
+    state = {name: bank.detach()[row].cpu() for name, bank in parameters.items()}
+    state[LATENT] = state[LATENT][:, : plan.rank_max, : plan.rank_max]
+    if plan.allocation is None:
+        del state[LOGITS]
+    return {name: values.clone() for name, values in state.items()}
+
+
+def count_trained(plan: RunPlan, *, n_matrices: int, d: int, n_labels: int) -> dict[str, int]:
+    """Returns how many parameters a run trains, by part; R counts as stored, at rank_max."""
+    latent = n_matrices * plan.rank_max**2
+    head = d * d + d + n_labels * d + n_labels
+    logits = 0 if plan.allocation is None else n_matrices
+    return {"latent": latent, "head": head, "logits": logits, "total": latent + head + logits}
+
+
+def _latent(plan: RunPlan, n_matrices: int, r: int) -> Tensor:
+    block = torch.randn(
+        n_matrices, plan.rank_max, plan.rank_max, generator=stream_generator(plan.seed, "latent")
+    )
+    bank = torch.zeros(n_matrices, r, r)
+    bank[:, : plan.rank_max, : plan.rank_max] = LATENT_STD * block
+    return bank
+
+
+def _logits(plan: RunPlan, n_matrices: int) -> Tensor:
+    if plan.allocation is None:
+        return torch.zeros(n_matrices)
+    generator = stream_generator(plan.seed, "logits")
+    return starting_logits(plan.allocation.init, n_matrices, generator).float()
+
+
+def _head(seed: int, d: int, n_labels: int) -> Parameters:
+    generator = stream_generator(seed, "head")
+    return {
+        "head.dense.weight": HEAD_STD * torch.randn(d, d, generator=generator),
+        "head.dense.bias": torch.zeros(d),
+        "head.out.weight": HEAD_STD * torch.randn(n_labels, d, generator=generator),
+        "head.out.bias": torch.zeros(n_labels),
+    }
