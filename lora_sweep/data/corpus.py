@@ -1,0 +1,204 @@
+"""Labelled texts in splits, and the rules that every corpus has to meet.
+
+    corpus = train + dev parts (in order) + selection
+
+The selection split is a part of train that was held out: a setting is chosen on it, and reported
+on the dev parts. `headline_parts` names the dev parts whose concatenation gives the headline
+metric.
+"""
+
+import hashlib
+import json
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from lora_sweep.data.tasks import Task
+from lora_sweep.errors import CorpusError
+
+log = logging.getLogger(__name__)
+
+Place = Callable[[str, int], str]
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """One split: sentences, or pairs of them, with a label each.
+
+    Attributes:
+        texts: sentences, or the first ones of the pairs.
+        pairs: the second ones; None for single sentences.
+        labels: class numbers from 0, or real numbers for regression.
+    """
+
+    texts: tuple[str, ...]
+    pairs: tuple[str, ...] | None
+    labels: tuple[int, ...] | tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        n_pairs = len(self.texts) if self.pairs is None else len(self.pairs)
+        assert len(self.texts) == n_pairs == len(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def rows(self, which: Sequence[int]) -> "LabelledTexts":
+        """Returns the named rows, in that order.
+
+        Args:
+            which: row numbers, 0 for the first.
+        """
+        pairs = None if self.pairs is None else tuple(self.pairs[row] for row in which)
+        texts = tuple(self.texts[row] for row in which)
+        return LabelledTexts(texts, pairs, tuple(self.labels[row] for row in which))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A task's labelled texts.
+
+    Attributes:
+        task: what is predicted.
+        train: the training split.
+        dev: part name -> split, in the order of tables.
+        selection: rows held out of train; None where nothing was.
+        headline_parts: the dev parts that together give the headline metric.
+    """
+
+    task: Task
+    train: LabelledTexts
+    dev: dict[str, LabelledTexts]
+    selection: LabelledTexts | None
+    headline_parts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        assert self.headline_parts and set(self.headline_parts) <= set(self.dev)
+
+    def splits(self) -> Iterator[tuple[str, LabelledTexts]]:
+        """Yields name and rows of train, of every dev part and, where there is one, selection."""
+        yield "train", self.train
+        yield from self.dev.items()
+        if self.selection is not None:
+            yield "selection", self.selection
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of task, headline parts and all rows in their order."""
+        task = self.task
+        digest = hashlib.sha256()
+        # One JSON value a line: JSON escapes line breaks, so two corpora never look the same.
+        for value in (task.name, task.n_labels, task.label_names, task.metrics):
+            digest.update(json.dumps(value).encode() + b"\n")
+        digest.update(json.dumps(self.headline_parts).encode() + b"\n")
+        for name, split in self.splits():
+            for part in (name, split.texts, split.pairs, split.labels):
+                digest.update(json.dumps(part).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def row_place(split: str, row: int) -> str:
+    """Returns where a row stands, for corpora that don't come from a user's files."""
+    return f"{split}, row {row + 1}"
+
+
+def check_corpus(corpus: Corpus, *, published: bool, place: Place = row_place) -> Corpus:
+    """Returns the corpus if it meets the rules.
+
+    Args:
+        corpus: what was read.
+        published: True for a corpus that is what it is: empty texts and repeated sentences are
+            then logged, not refused, so that results stay comparable with other people's.
+        place: split name and row number (0 for the first) -> where that is, for messages.
+
+    Raises:
+        CorpusError: a split without rows; a label outside the task's; training labels of one class
+            only; and, unless published, an empty text, or a sentence that stands in two splits.
+    """
+    for name, split in corpus.splits():
+        if not len(split):
+            raise CorpusError(f"split {name!r} has no rows")
+        _check_labels(corpus.task, name, split, place)
+    if not corpus.task.is_regression and len(set(corpus.train.labels)) == 1:
+        only = corpus.task.label_names[int(corpus.train.labels[0])]
+        raise CorpusError(f"all training labels are {only!r}: there is nothing to learn")
+    for fault in (_empty_texts(corpus, place), _overlaps(corpus, place)):
+        if fault and not published:
+            raise CorpusError(fault)
+        if fault:
+            _warn_once(f"{corpus.task.name}: {fault} (left as published)")
+    if repeats := _repeats(corpus, place):
+        _warn_once(f"{corpus.task.name}: {repeats} (kept)")
+    return corpus
+
+
+@cache
+def _warn_once(message: str) -> None:
+    # A sweep may load the same corpus for every pack.
+    log.warning(message)
+
+
+def _check_labels(task: Task, name: str, split: LabelledTexts, place: Place) -> None:
+    low, high = task.label_range or (-math.inf, math.inf)
+    for row, label in enumerate(split.labels):
+        if task.is_regression:
+            known = math.isfinite(label) and low <= label <= high
+        else:
+            known = label in range(task.n_labels)
+        if not known:
+            allowed = f"{low} ... {high}" if task.is_regression else f"0 ... {task.n_labels - 1}"
+            raise CorpusError(
+                f"{place(name, row)}: column {task.label!r} must be within {allowed}, but got "
+                f"{label!r}"
+            )
+
+
+def _empty_texts(corpus: Corpus, place: Place) -> str | None:
+    columns = (corpus.task.text, corpus.task.text_pair)
+    empty = [
+        f"{place(name, row)}, column {column!r}"
+        for name, split in corpus.splits()
+        for column, texts in zip(columns, (split.texts, split.pairs or ()), strict=True)
+        for row, text in enumerate(texts)
+        if not text.strip()
+    ]
+    return f"empty texts: {len(empty)}, the first in {empty[0]}" if empty else None
+
+
+def _standings(corpus: Corpus) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """Yields text, and split and row of all its places, for what stands in more than one."""
+    places: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for name, split in corpus.splits():
+        for row, text in enumerate(split.texts):
+            places[text, split.pairs[row] if split.pairs else ""].append((name, row))
+    yield from ((text, found) for (text, _), found in places.items() if len(found) > 1)
+
+
+def _overlaps(corpus: Corpus, place: Place) -> str | None:
+    shared = [(t, found) for t, found in _standings(corpus) if len({n for n, _ in found}) > 1]
+    if not shared:
+        return None
+    text, found = shared[0]
+    other = next(spot for spot in found if spot[0] != found[0][0])
+    return (
+        f"texts that stand in more than one split: {len(shared)}, the first being {text[:80]!r} "
+        f"in {place(*found[0])} and {place(*other)}"
+    )
+
+
+def _repeats(corpus: Corpus, place: Place) -> str | None:
+    doubles = [
+        (text, spots)
+        for text, found in _standings(corpus)
+        for name in dict.fromkeys(n for n, _ in found)
+        if len(spots := [spot for spot in found if spot[0] == name]) > 1
+    ]
+    if not doubles:
+        return None
+    text, spots = doubles[0]
+    return (
+        f"texts that stand more than once in one split: {len(doubles)}, the first being "
+        f"{text[:80]!r} in {place(*spots[0])} and {place(*spots[1])}"
+    )

@@ -1,0 +1,165 @@
+"""A user's own files -> a corpus: columns by name, labels to classes.
+
+Class labels are numbered in the sorted order of train's labels, integers by their value. A label
+that is a number in one file and text in another ("1" in CSV, 1 in JSON) is the same label.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
+from lora_sweep.data.tables import Table, read_table
+from lora_sweep.data.tasks import CLASSIFICATION_METRICS, REGRESSION_METRICS, Task
+from lora_sweep.errors import CorpusError, SettingError
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def load_files(  # noqa: PLR0913 - one setting of the group `data` each
+    *,
+    train: Path,
+    dev: Mapping[str, Path] | Path,
+    text: str,
+    text_pair: str | None,
+    label: str,
+    regression: bool,
+    metric: str | None,
+) -> Corpus:
+    """Returns the corpus that stands in a user's files; all dev parts make up the headline.
+
+    Args:
+        train: training rows: CSV, TSV, JSON lines or Parquet, by suffix.
+        dev: part name -> file, or one file, whose part is called `dev`.
+        text: column of the sentence, or of the first one of a pair.
+        text_pair: column of the second sentence; None for single sentences.
+        label: column of the label.
+        regression: True for labels that are real numbers, False for classes.
+        metric: the headline metric; None for accuracy, or pearson for regression.
+
+    Raises:
+        SettingError: a metric that doesn't fit the labels; dev without parts, or part names that
+            are taken.
+        CorpusError: a file can't be read, or its rows break a rule; the message says where.
+    """
+    parts = {"dev": dev} if isinstance(dev, Path) else dict(dev)
+    _check_parts(parts)
+    columns = [column for column in (text, text_pair, label) if column is not None]
+    tables = {name: read_table(path, columns) for name, path in {"train": train, **parts}.items()}
+    names: tuple[str, ...] = () if regression else _label_names(tables["train"], label)
+    n_labels = 1 if regression else len(names)
+    task = Task("files", text, text_pair, label, n_labels, names, _metrics(n_labels, metric))
+    splits = {name: _split(table, task) for name, table in tables.items()}
+    corpus = Corpus(task, splits.pop("train"), splits, None, tuple(parts))
+    return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
+
+
+def _check_parts(parts: Mapping[str, Path]) -> None:
+    if not parts:
+        raise SettingError("dev must name at least one file, but got none")
+    for name in parts:
+        # Metrics of a part are called metric/part.
+        if not name or "/" in name or name in ("train", "selection"):
+            raise SettingError(
+                f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
+                f"got {name!r}"
+            )
+
+
+def _metrics(n_labels: int, metric: str | None) -> tuple[str, ...]:
+    """Returns the headline metric, then the others that fit."""
+    known: tuple[str, ...] = ("accuracy",)
+    if n_labels <= 2:
+        known = REGRESSION_METRICS if n_labels == 1 else CLASSIFICATION_METRICS
+    if metric is None:
+        return known
+    if metric not in known:
+        kind = "regression" if n_labels == 1 else f"{n_labels} classes"
+        raise SettingError(
+            f"metric must be one of {', '.join(known)} for {kind}, but got {metric!r}"
+        )
+    return (metric, *(other for other in known if other != metric))
+
+
+def _label_names(train: Table, column: str) -> tuple[str, ...]:
+    found = {_class_label(train, row, column) for row in range(len(train.numbers))}
+    if len(found) == 1:
+        raise CorpusError(
+            f"{train.path}: column {column!r} is {found.pop()!r} in every row: there is nothing "
+            "to learn"
+        )
+    if all(_INTEGER.fullmatch(name) for name in found):
+        return tuple(sorted(found, key=int))
+    if any("." in name for name in found) and all(_is_number(name) for name in found):
+        raise CorpusError(
+            f"{train.path}: column {column!r} holds real numbers, but classes are strings or "
+            "integers (is this regression?)"
+        )
+    return tuple(sorted(found))
+
+
+def _split(table: Table, task: Task) -> LabelledTexts:
+    n_rows = len(table.numbers)
+    texts = tuple(_text(table, row, task.text) for row in range(n_rows))
+    pairs = None
+    if task.text_pair is not None:
+        pairs = tuple(_text(table, row, task.text_pair) for row in range(n_rows))
+    if task.is_regression:
+        numbers = tuple(_number(table, row, task.label) for row in range(n_rows))
+        return LabelledTexts(texts, pairs, numbers)
+    classes = {name: number for number, name in enumerate(task.label_names)}
+    labels = []
+    for row in range(n_rows):
+        name = _class_label(table, row, task.label)
+        if name not in classes:
+            raise _fault(table, row, task.label, f"label {name!r} does not occur in train")
+        labels.append(classes[name])
+    return LabelledTexts(texts, pairs, tuple(labels))
+
+
+def _text(table: Table, row: int, column: str) -> str:
+    value = table.columns[column][row]
+    if not isinstance(value, str):
+        raise _fault(table, row, column, f"must be text, but got {value!r}")
+    return value
+
+
+def _class_label(table: Table, row: int, column: str) -> str:
+    """Returns the label as text, the same for 1, 1.0, "1", "01" and " 1"."""
+    value = table.columns[column][row]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if not isinstance(value, str | int | float) or _is_nan(value):
+        raise _fault(table, row, column, f"must be a string or an integer, but got {value!r}")
+    name = str(value).strip()
+    if not name:
+        raise _fault(table, row, column, "the label is empty")
+    return str(int(name)) if _INTEGER.fullmatch(name) else name
+
+
+def _number(table: Table, row: int, column: str) -> float:
+    value = table.columns[column][row]
+    # bool is an int to Python.
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        value = repr(value)
+    if _is_number(value):
+        return float(value)
+    raise _fault(table, row, column, f"must be a finite number, but got {value!r}")
+
+
+def _is_nan(value: str | float) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _is_number(value: str | float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _fault(table: Table, row: int, column: str, fault: str) -> CorpusError:
+    return CorpusError(f"{table.place(row)}, column {column!r}: {fault}")

@@ -1,0 +1,221 @@
+"""Local files -> named columns, with the line each row stands on.
+
+| suffix | is read as |
+| --- | --- |
+| .csv | commas, double quotes around fields that need them, a header |
+| .tsv | tabs, no quoting at all (a quote is a character), a header |
+| .jsonl, .json, .ndjson | JSON lines: one object a line |
+| .parquet | Parquet |
+
+Text is UTF-8, with or without a byte-order mark. Nothing stands for a missing value: the word
+"null" is a text.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lora_sweep.errors import CorpusError
+
+_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one file.
+
+    Attributes:
+        path: the file.
+        numbers: number of each row, as `place` says it.
+        columns: name -> values, text for CSV and TSV.
+        unit: "line" (1 for a file's first, so 1 is the header's) or "row" (1 for Parquet's first).
+    """
+
+    path: Path
+    numbers: tuple[int, ...]
+    columns: dict[str, tuple[object, ...]]
+    unit: str = "line"
+
+    def place(self, row: int) -> str:
+        """Returns file and line of a row, 0 for the first."""
+        return f"{self.path}, {self.unit} {self.numbers[row]}"
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Returns the named columns of a file.
+
+    Args:
+        path: a file whose suffix stands in the table above, in any case.
+        columns: those wanted; others are left out.
+
+    Raises:
+        CorpusError: no such file, another suffix, a column that is missing or there twice, text
+            that is not UTF-8 or holds NUL, rows that don't fit the header, an empty file.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise CorpusError(
+            f"{path}: suffix must be one of {', '.join(_READERS)}, but got {path.suffix!r}"
+        )
+    table = reader(path, tuple(dict.fromkeys(columns)))
+    if not table.numbers:
+        raise CorpusError(f"{path}: there are no rows")
+    return table
+
+
+def read_text(path: Path) -> str:
+    """Returns a file's text, line breaks as they are.
+
+    Raises:
+        CorpusError: it can't be read, is not UTF-8, holds NUL, or is empty.
+    """
+    content = _read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise CorpusError(f"{path}, line {line}: not UTF-8 (byte 0x{byte:02x})") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise CorpusError(f"{path}, line {line}: holds NUL (is it UTF-16, or not a text file?)")
+    if not text.strip():
+        raise CorpusError(f"{path}: the file is empty")
+    return text
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yields number, 1 for the first, and content of every line that is not empty."""
+    # Not splitlines(), which also breaks at form feeds and at U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
+        if content := line.removesuffix("\r"):
+            yield number, content
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
+
+
+def _read_separated(path: Path, columns: tuple[str, ...], delimiter: str) -> Table:
+    text = read_text(path)
+    # The limit is the whole process's: it only ever grows.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    records = _records(path, text, delimiter)
+    _, header = next(records)
+    _check_header(path, header, columns, delimiter)
+    where = [header.index(column) for column in columns]
+    numbers, rows = [], []
+    for number, fields in records:
+        if len(fields) != len(header):
+            raise CorpusError(
+                f"{path}, line {number}: {len(fields)} columns, but the header has {len(header)}"
+            )
+        numbers.append(number)
+        rows.append([fields[column] for column in where])
+    return _table(path, columns, numbers, rows)
+
+
+def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields first line and fields of every record; a quoted field may hold line breaks."""
+    lines = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
+    while True:
+        number = lines.line_num + 1
+        try:
+            fields = next(lines, None)
+        except csv.Error as error:
+            raise CorpusError(f"{path}, line {number}: {error}") from error
+        if fields is None:
+            return
+        if fields:
+            yield number, fields
+
+
+def _check_header(path: Path, header: list[str], columns: tuple[str, ...], delimiter: str) -> None:
+    for other, name in _DELIMITERS.items():
+        if len(header) == 1 and other in header[0]:
+            raise CorpusError(
+                f"{path}, line 1: the columns seem to be separated by {name}, but a file of this "
+                f"suffix is read with {_DELIMITERS[delimiter]}"
+            )
+    _check_columns(f"{path}, line 1", header, columns)
+
+
+def _check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if (n_found := there.count(column)) != 1:
+            fault = "no column" if n_found == 0 else f"{n_found} columns"
+            listed = ", ".join(repr(name) for name in there)
+            raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}")
+
+
+def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
+    numbers, rows = [], []
+    for number, line in numbered_lines(read_text(path)):
+        if not line.strip():
+            continue
+        entry = _json_object(f"{path}, line {number}", line)
+        _check_columns(f"{path}, line {number}", list(entry), columns)
+        numbers.append(number)
+        rows.append([entry[column] for column in columns])
+    return _table(path, columns, numbers, rows)
+
+
+def _json_object(where: str, line: str) -> dict[str, object]:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise CorpusError(f"{where}: not JSON lines, one object a line: {error}") from error
+    if not isinstance(entry, dict):
+        raise CorpusError(f"{where}: must be an object, but got {type(entry).__name__}")
+    return entry
+
+
+def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    source = pa.BufferReader(_read_bytes(path))
+    try:
+        _check_columns(str(path), pq.read_schema(source).names, columns)
+        content = pq.read_table(source, columns=list(columns))
+    except pa.ArrowException as error:
+        raise CorpusError(f"{path}: not a Parquet file that can be read: {error}") from error
+    numbers = tuple(range(1, content.num_rows + 1))
+    values = {column: tuple(content[column].to_pylist()) for column in columns}
+    return Table(path, numbers, values, unit="row")
+
+
+def _table(
+    path: Path, columns: tuple[str, ...], numbers: list[int], rows: Sequence[Sequence[object]]
+) -> Table:
+    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    return Table(path, tuple(numbers), dict(zip(columns, values, strict=True)))
+
+
+def _read_csv(path: Path, columns: tuple[str, ...]) -> Table:
+    return _read_separated(path, columns, ",")
+
+
+def _read_tsv(path: Path, columns: tuple[str, ...]) -> Table:
+    return _read_separated(path, columns, "\t")
+
+
+_READERS: dict[str, Callable[[Path, tuple[str, ...]], Table]] = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_json_lines,
+    ".json": _read_json_lines,
+    ".ndjson": _read_json_lines,
+    ".parquet": _read_parquet,
+}
