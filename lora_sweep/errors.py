@@ -23,3 +23,7 @@ class TrainingFailedError(LoraSweepError):
 
 class RecordError(LoraSweepError):
     """A run folder's record can't be read, or is of another format version."""
+
+
+class SweepFailedError(LoraSweepError):
+    """Some runs of a sweep failed; the others are trained."""

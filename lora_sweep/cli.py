@@ -1,0 +1,76 @@
+"""The Hydra entry point: compose, check, run, return the objective; and errors in few lines."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from lora_sweep.config import store
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.launch import grids
+
+_PACKAGE = Path(__file__).parent
+_INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
+CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
+MAX_ERROR_LINES = 5
+
+store.register()
+grids.register()
+
+
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lora_sweep.*",))
+def run(config: DictConfig) -> float:
+    """Returns the objective of one job: the cell's median reported metric over its seeds."""
+    from lora_sweep.config.run import to_run_config
+    from lora_sweep.runs.execute import run_cell
+
+    return run_cell(to_run_config(config))
+
+
+def main() -> None:
+    """Runs the command line; a user's error ends in a few lines and exit code 1.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR"):
+        run()
+        return
+    # Hydra then raises what it would print with a traceback, and the message is ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        run()
+    except (LoraSweepError, HydraException, OmegaConfBaseException) as error:
+        print("\n".join(error_lines(error)), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def error_lines(error: BaseException) -> list[str]:
+    """Returns what a user should read of an error, in at most five lines.
+
+    The package's own error is taken out of whatever wraps it. Lists that come one item a line
+    are put into one line.
+    """
+    own = _own(error)
+    text = str(own or error)
+    if own is None and isinstance(error.__cause__, OmegaConfBaseException):
+        text += f"\n{error.__cause__}"
+    lines: list[str] = []
+    for line in filter(str.strip, text.splitlines()):
+        if lines and lines[-1].endswith((":", ",")) and line[0] in "\t ":
+            lines[-1] += f" {line.strip()},"
+        else:
+            lines.append(line.rstrip())
+    return [f"error: {lines[0]}", *[line.rstrip(",") for line in lines[1:]]][:MAX_ERROR_LINES]
+
+
+def _own(error: BaseException | None) -> LoraSweepError | None:
+    while error is not None and not isinstance(error, LoraSweepError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -1,0 +1,80 @@
+"""The settings of a corpus: what all sources share, and what each asks for besides."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from lora_sweep.config.rules import require
+
+
+@dataclass(unsafe_hash=True)
+class DataConfig:
+    """What every source has.
+
+    Attributes:
+        name: of the option, as in tables.
+        task: shown in the column Task.
+        max_length: tokens a text is cut to.
+        selection_fraction: share of train that is held out to choose the epoch; 0 for none.
+    """
+
+    name: str = MISSING
+    task: str = MISSING
+    max_length: int = MISSING
+    selection_fraction: float = MISSING
+
+    def __post_init__(self) -> None:
+        require(self.max_length >= 4, "data.max_length", "at least 4", self.max_length)
+        share = self.selection_fraction
+        rule = "within 0 ... 1 (1 excluded)"
+        require(0 <= share < 1, "data.selection_fraction", rule, share)
+
+
+@dataclass(unsafe_hash=True)
+class MinimalPairsConfig(DataConfig):
+    """The embedded, generated corpus: sizes and the seed it is generated from."""
+
+    seed: int = MISSING
+    n_train: int = MISSING
+    n_dev: int = MISSING
+    n_out_of_domain: int = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("n_train", "n_dev", "n_out_of_domain"):
+            value = getattr(self, name)
+            require(value >= 10, f"data.{name}", "at least 10", value)
+
+
+@dataclass(unsafe_hash=True)
+class GlueConfig(DataConfig):
+    """A GLUE task of the hub, which `task` names."""
+
+
+@dataclass(unsafe_hash=True)
+class ColaConfig(GlueConfig):
+    """CoLA, from the hub or from the folder `path` of its three raw TSV files."""
+
+    path: str | None = None
+
+
+@dataclass(unsafe_hash=True)
+class FilesConfig(DataConfig):
+    """Local CSV, TSV, JSON lines or Parquet files, by column name.
+
+    Attributes:
+        path: folder that `train` and `dev` lie in; null for the folder of the command.
+        train, dev: files.
+        text, text_pair, label: columns; text_pair is null for single sentences.
+        regression: whether labels are real numbers.
+        metric: the headline metric; null for accuracy, or pearson for regression.
+    """
+
+    path: str | None = None
+    train: str = MISSING
+    dev: str = MISSING
+    text: str = MISSING
+    text_pair: str | None = None
+    label: str = MISSING
+    regression: bool = MISSING
+    metric: str | None = None

@@ -1,0 +1,32 @@
+"""How a setting's rule is stated: the setting, the rule, and the value that broke it."""
+
+import math
+from typing import Any
+
+from lora_sweep.errors import SettingError
+
+
+def require(holds: bool, name: str, rule: str, value: Any) -> None:
+    """Raises unless the rule holds.
+
+    Args:
+        holds: whether it does.
+        name: the setting as on the command line.
+        rule: completes "NAME must be ...".
+        value: what was given.
+
+    Raises:
+        SettingError: it does not.
+    """
+    if not holds:
+        raise SettingError(f"{name} must be {rule}, but got {value}")
+
+
+def is_positive(value: float) -> bool:
+    """Returns whether a number is above 0 and finite."""
+    return math.isfinite(value) and value > 0
+
+
+def is_rate(value: float) -> bool:
+    """Returns whether a number is at least 0 and finite."""
+    return math.isfinite(value) and value >= 0

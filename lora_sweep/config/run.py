@@ -1,0 +1,146 @@
+"""The root of a config, the rules across its groups, and a run's settings and name.
+
+A run's settings are what can change its result: a flat dict, dotted name -> value, None where a
+setting has no effect. Configs that come to the same run have the same settings, so they have the
+same folder, and are trained once.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from lora_sweep.config.data import DataConfig
+from lora_sweep.config.rules import is_rate, require
+from lora_sweep.config.schema import (
+    AllocationConfig,
+    AlphaConfig,
+    BudgetConfig,
+    InitConfig,
+    LearningRateConfig,
+    ModelConfig,
+    PathsConfig,
+    RankConfig,
+    TrainingConfig,
+)
+from lora_sweep.errors import SettingError
+
+Settings = dict[str, Any]
+
+_GROUPS = (
+    "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
+)  # fmt: skip
+_ONLY_LEARNT = ("rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+_NO_EFFECT = ("training.log_every",)
+
+
+@dataclass
+class RunConfig:
+    """All settings of a cell: one group a part, and what has no group.
+
+    Attributes:
+        lr: learning rate of the allocation logits, the study's swept one.
+        seed: fixes every generator of the run.
+        n_seeds: runs of this cell, with seeds seed ... seed + n_seeds - 1.
+        device: where to train; `auto` takes CUDA if it is there.
+        precision: of the encoder's products; what is trained stays float32.
+        overwrite: train again what is finished.
+    """
+
+    init: InitConfig = MISSING
+    rank: RankConfig = MISSING
+    alpha: AlphaConfig = MISSING
+    budget: BudgetConfig = MISSING
+    allocation: AllocationConfig = MISSING
+    learning_rate: LearningRateConfig = MISSING
+    model: ModelConfig = MISSING
+    data: DataConfig = MISSING
+    training: TrainingConfig = MISSING
+    paths: PathsConfig = MISSING
+    lr: float = MISSING
+    seed: int = MISSING
+    n_seeds: int = MISSING
+    device: Literal["auto", "cpu", "cuda"] = MISSING
+    precision: Literal["float32", "bfloat16"] = MISSING
+    overwrite: bool = MISSING
+
+    def __post_init__(self) -> None:
+        require(is_rate(self.lr), "lr", "at least 0 and finite", self.lr)
+        require(self.seed >= 0, "seed", "at least 0", self.seed)
+        require(self.n_seeds >= 1, "n_seeds", "at least 1", self.n_seeds)
+        if not self.has_fixed_ranks:
+            within = f"within rank.min={self.rank.min} ... rank.max={self.rank.max}"
+            for name in ("start_average", "end_average"):
+                value = getattr(self.budget, name)
+                rule = f"{within}, or the matrices can't hold or spend it"
+                require(self.rank.min <= value <= self.rank.max, f"budget.{name}", rule, value)
+
+    @property
+    def has_fixed_ranks(self) -> bool:
+        """Whether there is nothing to allocate: no logits, or a rank range of one rank."""
+        return self.init.name == "fixed" or self.rank.min == self.rank.max
+
+
+def to_run_config(config: DictConfig) -> RunConfig:
+    """Returns the typed config, after all its rules.
+
+    Args:
+        config: as Hydra composes it, without its own node.
+
+    Raises:
+        SettingError: a setting that nobody knows, a missing value, or a broken rule.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise SettingError(f"{missing[0]} must be given, but got nothing: add {missing[0]}=VALUE")
+    run_config = OmegaConf.to_object(config)
+    assert isinstance(run_config, RunConfig)
+    _refuse_unknown(config, run_config, "")
+    return run_config
+
+
+def run_settings(config: RunConfig, seed: int) -> Settings:
+    """Returns the settings of the cell's run with this seed."""
+    is_fixed = config.has_fixed_ranks
+    settings: Settings = {
+        "init": "fixed" if is_fixed else config.init.name,
+        "lr": None if is_fixed else config.lr,
+        "seed": seed,
+        "precision": config.precision,
+    }
+    for group in _GROUPS:
+        for name, value in dataclasses.asdict(getattr(config, group)).items():
+            settings[f"{group}.{name}"] = value
+    for name in list(settings):
+        if name in _NO_EFFECT:
+            del settings[name]
+        elif is_fixed and name.startswith(_ONLY_LEARNT):
+            settings[name] = None
+    return settings
+
+
+def run_name(settings: Settings) -> str:
+    """Returns the name of the run's folder: readable, and unique by a hash of all settings."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    average, seed = settings["rank.average"], settings["seed"]
+    if settings["lr"] is None:
+        return f"{settings['init']}-r{average}-seed{seed}-{digest}"
+    ranks = f"r{settings['rank.min']}_{settings['rank.max']}_{average}"
+    return f"{settings['init']}-{ranks}-lr{settings['lr']:g}-seed{seed}-{digest}"
+
+
+def _refuse_unknown(config: DictConfig, typed: Any, prefix: str) -> None:
+    """`+name=value` adds a key that the typed object drops: say so instead."""
+    known = {field.name for field in dataclasses.fields(typed)}
+    for key in map(str, config):
+        if key not in known:
+            raise SettingError(
+                f"{prefix}{key} is no setting: {prefix or 'the root '}has "
+                f"{', '.join(sorted(known))}, but got {key}"
+            )
+        value = config[key]
+        if isinstance(value, DictConfig):
+            _refuse_unknown(value, getattr(typed, key), f"{prefix}{key}.")

@@ -1,0 +1,58 @@
+"""Registers the schemas with Hydra, and the resolver that names a run's folder."""
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from lora_sweep.config import data, schema
+from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.errors import SettingError
+
+_SCHEMAS = {
+    "init": schema.InitConfig,
+    "rank": schema.RankConfig,
+    "alpha": schema.AlphaConfig,
+    "budget": schema.BudgetConfig,
+    "allocation": schema.AllocationConfig,
+    "learning_rate": schema.LearningRateConfig,
+    "model": schema.ModelConfig,
+    "training": schema.TrainingConfig,
+    "paths": schema.PathsConfig,
+}
+_DATA_SCHEMAS = {
+    "schema_minimal_pairs": data.MinimalPairsConfig,
+    "schema_glue": data.GlueConfig,
+    "schema_cola": data.ColaConfig,
+    "schema_files": data.FilesConfig,
+}
+
+
+def register() -> None:
+    """Makes the schemas known under `schema` of each group, and `${run_folder:}` as a value."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=RunConfig)
+    for group, node in _SCHEMAS.items():
+        store.store(group=group, name="schema", node=node)
+    for name, node in _DATA_SCHEMAS.items():
+        store.store(group="data", name=name, node=node)
+    OmegaConf.register_resolver("run_folder", _run_folder, replace=True)
+
+
+def task_config(config: DictConfig) -> DictConfig:
+    """Returns a composed config without Hydra's own node."""
+    task = config.copy()
+    OmegaConf.set_struct(task, False)
+    task.pop("hydra", None)
+    return task
+
+
+def _run_folder(*, _root_: DictConfig) -> str:
+    """The folder of the job's first run. Hydra asks for it first, so all rules are run here."""
+    hydra = _root_.hydra
+    choice = hydra.runtime.choices.get("sweep")
+    if hydra.mode is not None and hydra.mode.name == "RUN" and choice is not None:
+        raise SettingError(
+            f"sweep={choice} must be run with --multirun (or -m), but got a single run: "
+            "it names a grid of runs"
+        )
+    run_config = to_run_config(task_config(_root_))
+    return run_name(run_settings(run_config, run_config.seed))

@@ -1,0 +1,162 @@
+"""The sweeper `grids`: a sweep is a union of products, all its runs known before one starts.
+
+Hydra's own sweeper knows one product of axes. A study needs more: its baselines have no learning
+rate to sweep. Here `hydra.sweeper.grids` lists several products:
+
+    grids:
+      - {init: "uniform,randn", lr: "0.001,0.002", seed: "0,1,2"}
+      - {init: fixed, rank: fixed_20, seed: "0,1,2"}
+
+An axis on the command line replaces the axis of that name in every grid that sweeps it, and joins
+those that don't name it; what a grid pins to one value stays. Without grids, the command line's
+product is the sweep, as with Hydra's own.
+
+Every run is composed and checked before any is trained, those that come to the same run are
+started once, and the list of runs is left in the sweep's folder.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
+from lora_sweep.config.store import task_config
+from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.launch.products import product_of, runs_of_grids
+from lora_sweep.runs.store import add_to_sweep
+
+log = logging.getLogger(__name__)
+
+
+class GridSweeper(Sweeper):
+    """Lists the runs of all grids, checks them, and hands them to the launcher."""
+
+    def __init__(
+        self,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        grids: list[dict[str, str]] | None = None,
+    ) -> None:
+        """Takes what stands under `hydra.sweeper`.
+
+        Args:
+            max_batch_size: runs handed to the launcher at once; None for all.
+            params: axes of every grid, as in Hydra's own sweeper.
+            grids: products of axes, option name -> comma-separated values.
+        """
+        self.max_batch_size = max_batch_size
+        self.params = dict(params or {})
+        self.grids = [dict(grid) for grid in grids or []]
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Makes the launcher; called by Hydra."""
+        self.master = config
+        self.context = hydra_context
+        self.job_launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Any]:
+        """Runs the sweep and returns its objectives, one a started job.
+
+        Raises:
+            LoraSweepError: a run's settings or inputs are wrong; then nothing was started.
+            SweepFailedError: some runs failed; all others were trained.
+        """
+        sweep_dir = Path(str(self.master.hydra.sweep.dir))
+        jobs = self._distinct(self._runs(arguments))
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        add_to_sweep(sweep_dir, {name: settings for _, cell in jobs for name, settings in cell})
+        log.info("%d runs in %s", sum(len(cell) for _, cell in jobs), sweep_dir)
+        results: list[JobReturn] = []
+        size = self.max_batch_size or max(len(jobs), 1)
+        for start in range(0, len(jobs), size):
+            overrides = [job for job, _ in jobs[start : start + size]]
+            results += self.job_launcher.launch(overrides, initial_job_idx=start)
+        _raise_failures(results, sweep_dir)
+        return [result.return_value for result in results]
+
+    def _runs(self, arguments: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        given = parser.parse_overrides(arguments)
+        if not self.grids:
+            return product_of([*self._parse(parser, self.params), *given])
+        grids = [[*self._parse(parser, self.params | grid)] for grid in self.grids]
+        return runs_of_grids(grids, given)
+
+    def _parse(self, parser: OverridesParser, axes: dict[str, str]) -> list[Override]:
+        return parser.parse_overrides([f"{name}={values}" for name, values in axes.items()])
+
+    def _distinct(
+        self, runs: Sequence[list[str]]
+    ) -> list[tuple[list[str], list[tuple[str, Settings]]]]:
+        """Each different job's overrides, with the names and settings of its runs."""
+        jobs: dict[str, tuple[list[str], list[tuple[str, Settings]]]] = {}
+        for overrides in runs:
+            config = self._checked(overrides)
+            cell = [
+                (run_name(settings), settings)
+                for settings in (
+                    run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
+                )
+            ]
+            jobs.setdefault(" ".join(name for name, _ in cell), (overrides, cell))
+        if len(jobs) < len(runs):
+            log.info(
+                "%d of %d runs come to a run already listed", len(runs) - len(jobs), len(runs)
+            )
+        return list(jobs.values())
+
+    def _checked(self, overrides: list[str]) -> RunConfig:
+        from lora_sweep.runs.execute import check_inputs
+
+        loader = self.context.config_loader
+        composed = loader.load_sweep_config(self.master, list(overrides))
+        try:
+            config = to_run_config(task_config(composed))
+            check_inputs(config)
+        except LoraSweepError as error:
+            raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
+        return config
+
+
+def register() -> None:
+    """Makes the sweeper known to Hydra as `hydra/sweeper=grids`."""
+    Plugins.instance().register(GridSweeper)
+    ConfigStore.instance().store(
+        group="hydra/sweeper",
+        name="grids",
+        node=OmegaConf.create(
+            {
+                "_target_": f"{GridSweeper.__module__}.{GridSweeper.__name__}",
+                "max_batch_size": None,
+                "params": None,
+                "grids": None,
+            }
+        ),
+        provider="lora_sweep",
+    )
+
+
+def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
+    failed = [result for result in results if result.status is not JobStatus.COMPLETED]
+    if failed:
+        first = failed[0]
+        raise SweepFailedError(
+            f"{len(failed)} of {len(results)} jobs failed, the others are trained; the same "
+            f"command tries them again\nfirst: {' '.join(first.overrides or [])}\n"
+            f"{str(first._return_value).splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
+        )

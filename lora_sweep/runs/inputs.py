@@ -1,0 +1,166 @@
+"""What a run needs from disk, loaded once a process: corpus, tokens, adapted encoder.
+
+All runs of a sweep in one process share what is here, so the second one starts at once.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lora_sweep.adapters.factors import cached_factors
+from lora_sweep.adapters.inject import inject
+from lora_sweep.config.data import ColaConfig, DataConfig, FilesConfig, MinimalPairsConfig
+from lora_sweep.config.run import RunConfig
+from lora_sweep.data.sources import (
+    Corpus,
+    LabelledTexts,
+    hold_out_selection,
+    load_cola,
+    load_files,
+    load_glue,
+    load_minimal_pairs,
+)
+from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
+from lora_sweep.errors import SettingError
+from lora_sweep.models.base import find_base, load_encoder, load_tokenizer
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.pack import PackTexts
+
+SELECTION_SEED = 0
+"""The selection split is the same for all runs of a sweep."""
+
+
+def base_folder(config: RunConfig) -> Path:
+    """Returns the folder of the run's base encoder.
+
+    Raises:
+        BaseModelError: it is not to be had.
+    """
+    return find_base(config.model.name, config.model.path)
+
+
+@lru_cache(maxsize=2)
+def load_corpus(data: DataConfig) -> Corpus:
+    """Returns the corpus that a config names, with its selection split.
+
+    Raises:
+        CorpusError: it is not to be had, or something in it is wrong.
+    """
+    corpus = _load(data)
+    return hold_out_selection(corpus, fraction=data.selection_fraction, seed=SELECTION_SEED)
+
+
+def load_texts(config: RunConfig, folder: Path) -> PackTexts:
+    """Returns the corpus as tokens of the base's tokeniser."""
+    return _texts(config.data, folder, Path(config.paths.cache).expanduser())
+
+
+def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) -> AdaptedEncoder:
+    """Returns the frozen base with its adapted layers, factorised at rank_max at least.
+
+    Raises:
+        SettingError: no layer has the names asked for, or rank_max is too large for one.
+        BaseModelError: the base can't be loaded.
+    """
+    return _adapted_encoder(
+        folder,
+        pooling=config.model.pooling,
+        dropout=config.model.dropout,
+        adapted=tuple(config.model.adapted),
+        rank=config.rank.max,
+        place=(Path(config.paths.cache).expanduser(), device),
+    )
+
+
+def _load(data: DataConfig) -> Corpus:
+    if isinstance(data, MinimalPairsConfig):
+        return load_minimal_pairs(
+            seed=data.seed,
+            n_train=data.n_train,
+            n_dev=data.n_dev,
+            n_out_of_domain=data.n_out_of_domain,
+        )
+    if isinstance(data, FilesConfig):
+        folder = Path(data.path or ".").expanduser()
+        return load_files(
+            train=folder / data.train,
+            dev=folder / data.dev,
+            text=data.text,
+            text_pair=data.text_pair,
+            label=data.label,
+            regression=data.regression,
+            metric=data.metric,
+        )
+    if isinstance(data, ColaConfig) and data.path is not None:
+        return load_cola(Path(data.path).expanduser())
+    return load_glue(data.task)
+
+
+@lru_cache(maxsize=2)
+def _texts(data: DataConfig, folder: Path, cache_dir: Path) -> PackTexts:
+    corpus, tokenizer = load_corpus(data), load_tokenizer(folder)
+    fingerprint = tokenizer_fingerprint(tokenizer)
+
+    def tokens(texts: LabelledTexts) -> TokenisedTexts:
+        return tokenise(
+            texts,
+            tokenizer,
+            max_length=data.max_length,
+            cache_dir=cache_dir,
+            tokenizer_fingerprint=fingerprint,
+        )
+
+    return PackTexts(
+        train=tokens(corpus.train),
+        dev={name: tokens(part) for name, part in corpus.dev.items()},
+        headline_parts=corpus.headline_parts,
+        selection=None if corpus.selection is None else tokens(corpus.selection),
+        metrics=corpus.task.metrics,
+        n_labels=corpus.task.n_labels,
+        is_regression=corpus.task.is_regression,
+    )
+
+
+_ENCODERS: dict[Any, tuple[int, AdaptedEncoder]] = {}
+
+
+def _adapted_encoder(
+    folder: Path,
+    *,
+    pooling: str,
+    dropout: float | None,
+    adapted: tuple[str, ...],
+    rank: int,
+    place: tuple[Path, torch.device],
+) -> AdaptedEncoder:
+    """Keeps one encoder a process: its factors serve every rank up to the one they were made for.
+
+    `place` is the cache folder and the device.
+    """
+    key = (folder, pooling, dropout, adapted, place)
+    kept = _ENCODERS.get(key)
+    if kept is not None and kept[0] >= rank:
+        return kept[1]
+    _ENCODERS.clear()
+    cache_dir, device = place
+    encoder: Any = load_encoder(folder, dropout=dropout, device=device)
+    try:
+        layers = inject(encoder, lambda w: cached_factors(w, rank, cache_dir), suffixes=adapted)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    settings = encoder.config
+    own = getattr(settings, "classifier_dropout", None)
+    _ENCODERS[key] = (
+        rank,
+        AdaptedEncoder(
+            encoder=encoder,
+            layers=layers,
+            d=settings.hidden_size,
+            pooling=pooling,
+            dropout=settings.hidden_dropout_prob if dropout is not None or own is None else own,
+            pad_id=settings.pad_token_id or 0,
+        ),
+    )
+    return _ENCODERS[key][1]

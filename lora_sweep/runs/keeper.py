@@ -1,0 +1,150 @@
+"""Keeps what the training loop tells: history lines, the best state, the record, the progress."""
+
+import dataclasses
+import logging
+import time
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file
+from tqdm.auto import tqdm
+
+from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
+from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
+from lora_sweep.training.evaluation import SELECTION, Evaluation
+from lora_sweep.training.parameters import Parameters
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOrigin:
+    """What is known of a run before it trains: the parts of its record that do not change."""
+
+    settings: dict[str, Any]
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    metric: str
+    matrices: list[str]
+    n_trained_params: dict[str, int]
+    device: str
+    versions: dict[str, str]
+    git_commit: str | None
+
+
+class RunKeeper:
+    """One run's observer: writes its folder as the training goes."""
+
+    def __init__(self, folder: RunFolder, origin: RunOrigin, bar: "tqdm[Any]") -> None:
+        """Clears the folder for a training from the beginning."""
+        self.folder, self.origin, self.bar = folder, origin, bar
+        self.epochs: list[EpochRecord] = []
+        self.predictions: list[dict[str, Any]] = []
+        self.state: Parameters = {}
+        self.shown: dict[str, str] = {}
+        self.error: str | None = None
+        self.record: RunRecord | None = None
+        self.started = time.perf_counter()
+        folder.start(origin.settings)
+
+    def on_step(self, step: int) -> None:
+        """Moves the progress bar."""
+        self.bar.update(step - self.bar.n)
+
+    def on_losses(self, losses: dict[int, float]) -> None:
+        """Shows the latest loss."""
+        for loss in losses.values():
+            self._show(loss=f"{loss:.3f}")
+
+    def on_ranks(
+        self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
+    ) -> None:
+        """Writes a line of ranks."""
+        self._show(**_range(ranks), alpha="-" if alpha is None else f"{alpha:.2f}")
+        self.folder.add_history(
+            {
+                "kind": "ranks",
+                "step": step,
+                "alpha": alpha,
+                "budget_params": budget_params,
+                "ranks": ranks,
+            }
+        )
+
+    def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
+        """Writes a line of the history, and keeps the state if its epoch is the best so far."""
+        fields = {
+            field.name: getattr(evaluation, field.name)
+            for field in dataclasses.fields(EpochRecord)
+        }
+        self.epochs.append(EpochRecord(**fields))
+        self.predictions.append(evaluation.predictions)
+        self.folder.add_history({"kind": "epoch", **fields})
+        if self._chosen_epoch() == evaluation.epoch:
+            self.state = state
+        value, metric = evaluation.metrics[self.origin.metric], self.origin.metric
+        alpha = "-" if evaluation.alpha is None else f"{evaluation.alpha:.2f}"
+        self._show(metric=f"{value:.3f}", alpha=alpha, **_range(evaluation.ranks))
+        log.info(
+            "epoch %d: loss %.4f, %s %.4f", evaluation.epoch, evaluation.train_loss, metric, value
+        )
+
+    def on_failure(self, run: int, error: str) -> None:
+        """Writes why the run can't go on."""
+        self.error = error
+        self.folder.fail(FailureRecord(self.origin.settings, error))
+
+    def finish(self) -> None:
+        """Writes state, predictions and, last, the record; a failed run has written its end."""
+        if self.error is not None:
+            return
+        self.folder.write(STATE_FILE, lambda path: save_file(self.state, path, self._about()))
+        stacked = {
+            part: np.stack([predicted[part] for predicted in self.predictions])
+            for part in self.predictions[0]
+        }
+        self.folder.write(PREDICTIONS_FILE, lambda path: save_arrays(stacked, path))
+        self.record = self._record()
+        self.folder.finish(self.record)
+
+    def _record(self) -> RunRecord:
+        best = self._best_epoch(self.origin.metric)
+        selected = self._chosen_epoch() if self._has_selection() else None
+        values = [epoch.metrics[self.origin.metric] for epoch in self.epochs]
+        last = np.concatenate(list(self.predictions[-1].values()))
+        return RunRecord(
+            **{f.name: getattr(self.origin, f.name) for f in dataclasses.fields(self.origin)},
+            epochs=self.epochs,
+            best_metric=values[best - 1],
+            best_epoch=best,
+            final_metric=values[-1],
+            selected_metric=None if selected is None else values[selected - 1],
+            selected_epoch=selected,
+            collapsed=bool(np.ptp(last) == 0),
+            wall_seconds=time.perf_counter() - self.started,
+        )
+
+    def _chosen_epoch(self) -> int:
+        """The epoch that is reported: best on the selection split if there is one, else on dev."""
+        metric = self.origin.metric
+        return self._best_epoch(f"{metric}/{SELECTION}" if self._has_selection() else metric)
+
+    def _best_epoch(self, metric: str) -> int:
+        """The first epoch with the highest value."""
+        return max(self.epochs, key=lambda epoch: (epoch.metrics[metric], -epoch.epoch)).epoch
+
+    def _has_selection(self) -> bool:
+        return f"{self.origin.metric}/{SELECTION}" in self.epochs[0].metrics
+
+    def _about(self) -> dict[str, str]:
+        return {"fingerprint": self.origin.fingerprint, "epoch": str(self._chosen_epoch())}
+
+    def _show(self, **values: str) -> None:
+        self.shown |= values
+        self.bar.set_postfix(self.shown, refresh=False)
+
+
+def _range(ranks: list[float]) -> dict[str, str]:
+    return {"ranks": f"{min(ranks):.1f}-{max(ranks):.1f}"}

@@ -1,0 +1,74 @@
+"""Typed configs -> plans: the numbers that the training loop works by."""
+
+import torch
+
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import SettingError
+from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+
+LOG_RANKS_EPOCHS = 2
+"""First epochs in which ranks are recorded within the epoch. Source: the published study."""
+
+
+def run_plan(config: RunConfig, seed: int) -> RunPlan:
+    """Returns the plan of the cell's run with this seed."""
+    return RunPlan(
+        seed=seed,
+        rank_min=config.rank.min,
+        rank_max=config.rank.max,
+        rank_average=config.rank.average,
+        allocation=None if config.has_fixed_ranks else _allocation_plan(config),
+        lr_adapter=config.learning_rate.adapter,
+        lr_head=config.learning_rate.head,
+        lr_schedule=config.learning_rate.schedule,
+        warmup_fraction=config.learning_rate.warmup_fraction,
+        weight_decay=config.training.weight_decay,
+        max_gradient_norm=config.training.max_gradient_norm,
+    )
+
+
+def pack_plan(config: RunConfig) -> PackPlan:
+    """Returns what the cell's runs share.
+
+    Raises:
+        SettingError: the device is not there.
+    """
+    return PackPlan(
+        n_epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        evaluation_batch_size=config.training.evaluation_batch_size,
+        log_every=config.training.log_every,
+        log_ranks_epochs=LOG_RANKS_EPOCHS,
+        device=find_device(config.device),
+        autocast=torch.bfloat16 if config.precision == "bfloat16" else None,
+    )
+
+
+def find_device(name: str) -> torch.device:
+    """Returns the device; `auto` is CUDA if it is there, else the CPU.
+
+    Raises:
+        SettingError: CUDA was asked for and is not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device must be there, but got cuda: torch finds no CUDA device")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _allocation_plan(config: RunConfig) -> AllocationPlan:
+    return AllocationPlan(
+        init=config.init.name,
+        capped=config.allocation.mode == "capped",
+        alpha_schedule=config.alpha.schedule,
+        alpha_min=config.alpha.min,
+        alpha_max=config.alpha.max,
+        tau=config.allocation.tau,
+        budget_start=config.budget.start_average,
+        budget_end=config.budget.end_average,
+        budget_hold_epochs=config.budget.hold_epochs,
+        budget_move_epochs=config.budget.move_epochs,
+        epochs_discrete=config.training.epochs_discrete,
+        lr=config.lr,
+    )

@@ -1,0 +1,144 @@
+"""Folders of a sweep and its runs: what stands where, and how it is written.
+
+    outputs/<sweep>/sweep.json             the runs that were asked for: folder name -> settings
+    outputs/<sweep>/<run>/settings.json    written when the run starts
+    outputs/<sweep>/<run>/history.jsonl    a line an evaluation, and the ranks of the first epochs
+    outputs/<sweep>/<run>/state.safetensors        trained state at the reported epoch
+    outputs/<sweep>/<run>/predictions.safetensors  dev predictions at every evaluation
+    outputs/<sweep>/<run>/result.json      written last: the run is finished
+    outputs/<sweep>/<run>/failure.json     instead of it: the run failed
+
+Every file but the history appears whole or not at all.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lora_sweep.errors import RecordError
+from lora_sweep.runs.record import (
+    FAILURE_FILE,
+    FORMAT_VERSION,
+    RESULT_FILE,
+    FailureRecord,
+    RunRecord,
+    read_result,
+)
+
+SWEEP_FILE = "sweep.json"
+SETTINGS_FILE = "settings.json"
+HISTORY_FILE = "history.jsonl"
+STATE_FILE = "state.safetensors"
+PREDICTIONS_FILE = "predictions.safetensors"
+
+Settings = dict[str, Any]
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file so that it appears whole or not at all.
+
+    Args:
+        path: where it appears; an older file there is replaced.
+        write: is given a temporary path in the same folder, and writes the content there.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        temporary = Path(folder) / path.name
+        write(temporary)
+        os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, UTF-8, so that it appears whole or not at all."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
+    """Returns the runs that were asked for, folder name -> settings; none without a list.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    path = sweep_dir / SWEEP_FILE
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version, runs = content["format_version"], dict(content["runs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+    if version != FORMAT_VERSION:
+        raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
+    return runs
+
+
+def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings]) -> None:
+    """Adds runs to the sweep's list; those already there stay."""
+    with FileLock(sweep_dir / f".{SWEEP_FILE}.lock"):
+        listed = read_sweep(sweep_dir) | dict(runs)
+        content = {"format_version": FORMAT_VERSION, "runs": listed}
+        write_text(sweep_dir / SWEEP_FILE, json.dumps(content, indent=1))
+
+
+def count_runs(sweep_dir: Path) -> tuple[int, int]:
+    """Returns how many of the listed runs are finished, and how many are listed."""
+    names = read_sweep(sweep_dir)
+    return sum((sweep_dir / name / RESULT_FILE).exists() for name in names), len(names)
+
+
+class RunFolder:
+    """The folder of one run, from its start to its record."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the folder; it need not be there yet."""
+        self.path = path
+
+    def finished(self, fingerprint: str) -> RunRecord | None:
+        """Returns the record of the finished run, or None if there is none.
+
+        Args:
+            fingerprint: of the run that is wanted.
+
+        Raises:
+            RecordError: the record can't be read, or is that of another base model, corpus or
+                code version with the same settings.
+        """
+        path = self.path / RESULT_FILE
+        if not path.exists():
+            return None
+        record = read_result(path)
+        if record.fingerprint != fingerprint:
+            raise RecordError(
+                f"{self.path} must hold a run of this base model, corpus and code, but got one "
+                "of another with the same settings: choose another paths.sweep=NAME, or "
+                "overwrite=true"
+            )
+        return record
+
+    def start(self, settings: Settings) -> None:
+        """Makes the folder ready for a training from the beginning."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in (RESULT_FILE, FAILURE_FILE, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
+            (self.path / name).unlink(missing_ok=True)
+        write_text(self.path / SETTINGS_FILE, json.dumps(settings, indent=1))
+
+    def add_history(self, entry: Mapping[str, Any]) -> None:
+        """Adds a line to the history."""
+        with (self.path / HISTORY_FILE).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Writes one more file of the run; see `write_whole`."""
+        write_whole(self.path / name, write)
+
+    def finish(self, record: RunRecord) -> None:
+        """Writes the record, last of all: from now on the run is finished."""
+        write_text(self.path / RESULT_FILE, record.to_json())
+
+    def fail(self, record: FailureRecord) -> None:
+        """Writes why the run failed; the next start of the run clears it away."""
+        write_text(self.path / FAILURE_FILE, record.to_json())
