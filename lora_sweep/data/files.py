@@ -91,7 +91,9 @@ def _label_names(train: Table, column: str) -> tuple[str, ...]:
         )
     if all(_INTEGER.fullmatch(name) for name in found):
         return tuple(sorted(found, key=int))
-    if any("." in name for name in found) and all(_is_number(name) for name in found):
+    if any("." in name for name in found) and all(
+        math.isfinite(_as_float(name)) for name in found
+    ):
         raise CorpusError(
             f"{train.path}: column {column!r} holds real numbers, but classes are strings or "
             "integers (is this regression?)"
@@ -132,7 +134,8 @@ def _class_label(table: Table, row: int, column: str) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if not isinstance(value, str | int | float) or _is_nan(value):
+    is_nan = isinstance(value, float) and math.isnan(value)
+    if is_nan or not isinstance(value, str | int | float):
         raise _fault(table, row, column, f"must be a string or an integer, but got {value!r}")
     name = str(value).strip()
     if not name:
@@ -143,22 +146,19 @@ def _class_label(table: Table, row: int, column: str) -> str:
 def _number(table: Table, row: int, column: str) -> float:
     value = table.columns[column][row]
     # bool is an int to Python.
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        value = repr(value)
-    if _is_number(value):
-        return float(value)
-    raise _fault(table, row, column, f"must be a finite number, but got {value!r}")
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    number = _as_float(value) if is_plain else math.nan
+    if not math.isfinite(number):
+        raise _fault(table, row, column, f"must be a finite number, but got {value!r}")
+    return number
 
 
-def _is_nan(value: str | float) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
-def _is_number(value: str | float) -> bool:
+def _as_float(value: object) -> float:
+    """Returns the value as a number, NaN where it is none."""
     try:
-        return math.isfinite(float(value))
-    except (ValueError, OverflowError):
-        return False
+        return float(str(value))
+    except ValueError:
+        return math.nan
 
 
 def _fault(table: Table, row: int, column: str, fault: str) -> CorpusError:

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+
+from lora_sweep.data.corpus import Corpus, LabelledTexts
+from lora_sweep.data.subsets import hold_out_selection, limit_train
+from lora_sweep.data.tasks import TASKS
+from lora_sweep.errors import SettingError
+
+# 20 rows, 5 of class 0: text i has class 0 where i is a multiple of 4.
+TRAIN = LabelledTexts(
+    tuple(f"Text {i:02}." for i in range(20)), None, tuple(min(i % 4, 1) for i in range(20))
+)
+CORPUS = Corpus(TASKS["cola"], TRAIN, {"dev": TRAIN.rows([0])}, None, ("dev",))
+
+
+def test_selection_takes_its_share_of_every_class() -> None:
+    divided = hold_out_selection(CORPUS, fraction=0.2, seed=0)
+    assert divided.selection is not None
+    assert sorted(divided.selection.labels) == [0, 1, 1, 1]
+    assert len(divided.train) == 16
+
+
+def test_selection_and_train_are_the_old_train() -> None:
+    divided = hold_out_selection(CORPUS, fraction=0.2, seed=0)
+    assert divided.selection is not None
+    assert sorted(divided.train.texts + divided.selection.texts) == list(TRAIN.texts)
+    assert list(divided.train.texts) == sorted(divided.train.texts)
+    assert divided.dev == CORPUS.dev
+
+
+def test_selection_is_fixed_by_the_seed() -> None:
+    first, again, other = (
+        hold_out_selection(CORPUS, fraction=0.2, seed=seed) for seed in (3, 3, 4)
+    )
+    assert first == again
+    assert first.selection != other.selection
+
+
+def test_fraction_zero_changes_nothing() -> None:
+    assert hold_out_selection(CORPUS, fraction=0.0, seed=0) is CORPUS
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
+def test_selection_refuses_fraction_out_of_range(fraction: float) -> None:
+    with pytest.raises(SettingError, match="fraction must be within"):
+        hold_out_selection(CORPUS, fraction=fraction, seed=0)
+
+
+def test_selection_refuses_too_few_rows() -> None:
+    with pytest.raises(SettingError, match="can't divide 20 training rows"):
+        hold_out_selection(CORPUS, fraction=0.05, seed=0)
+
+
+def test_selection_is_held_out_once() -> None:
+    with pytest.raises(ValueError, match="no selection split yet"):
+        hold_out_selection(replace(CORPUS, selection=TRAIN), fraction=0.2, seed=0)
+
+
+def test_regression_needs_no_classes() -> None:
+    scores = LabelledTexts(("a", "b", "c", "d"), ("e", "f", "g", "h"), (0.5, 1.5, 2.5, 3.5))
+    corpus = Corpus(TASKS["stsb"], scores, {"dev": scores}, None, ("dev",))
+    divided = hold_out_selection(corpus, fraction=0.25, seed=1)
+    assert divided.selection is not None
+    assert len(divided.selection) == 1 and len(divided.train) == 3
+
+
+def test_limit_keeps_classes_shares() -> None:
+    limited = limit_train(CORPUS, 8, seed=0)
+    assert sorted(limited.train.labels) == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert set(limited.train.texts) < set(TRAIN.texts)
+    assert limited == limit_train(CORPUS, 8, seed=0)
+
+
+@pytest.mark.parametrize("n_train", [None, 20, 21], ids=str)
+def test_limit_at_or_above_size_changes_nothing(n_train: int | None) -> None:
+    assert limit_train(CORPUS, n_train, seed=0) is CORPUS
+
+
+@pytest.mark.parametrize(
+    ("n_train", "message"), [(0, "at least 1, but got 0"), (1, "can't divide 20")], ids=str
+)
+def test_limit_refuses_too_few_rows(n_train: int, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        limit_train(CORPUS, n_train, seed=0)
