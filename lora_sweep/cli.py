@@ -62,7 +62,9 @@ def error_lines(error: BaseException) -> list[str]:
     if own is None and isinstance(error.__cause__, OmegaConfBaseException):
         text += f"\n{error.__cause__}"
     lines: list[str] = []
-    for line in filter(str.strip, text.splitlines()):
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("Config search path"):
+            continue
         if lines and lines[-1].endswith((":", ",")) and line[0] in "\t ":
             lines[-1] += f" {line.strip()},"
         else:

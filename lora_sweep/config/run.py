@@ -47,7 +47,7 @@ class RunConfig:
         n_seeds: runs of this cell, with seeds seed ... seed + n_seeds - 1.
         device: where to train; `auto` takes CUDA if it is there.
         precision: of the encoder's products; what is trained stays float32.
-        overwrite: train again what is finished.
+        finished: what becomes of runs that are finished: `skip`, or `overwrite` to train them again.
     """
 
     init: InitConfig = MISSING
@@ -65,7 +65,7 @@ class RunConfig:
     n_seeds: int = MISSING
     device: Literal["auto", "cpu", "cuda"] = MISSING
     precision: Literal["float32", "bfloat16"] = MISSING
-    overwrite: bool = MISSING
+    finished: Literal["skip", "overwrite"] = MISSING
 
     def __post_init__(self) -> None:
         require(is_rate(self.lr), "lr", "at least 0 and finite", self.lr)

@@ -16,7 +16,8 @@ started once, and the list of runs is left in the sweep's folder.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +106,15 @@ class GridSweeper(Sweeper):
     ) -> list[tuple[list[str], list[tuple[str, Settings]]]]:
         """Each different job's overrides, with the names and settings of its runs."""
         jobs: dict[str, tuple[list[str], list[tuple[str, Settings]]]] = {}
-        for overrides in runs:
-            config = self._checked(overrides)
-            cell = [
-                (run_name(settings), settings)
-                for settings in (
-                    run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
-                )
+        for overrides, config in [(run, self._checked(run)) for run in runs]:
+            all_settings = [
+                run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
             ]
-            jobs.setdefault(" ".join(name for name, _ in cell), (overrides, cell))
+            cell = [(run_name(settings), settings) for settings in all_settings]
+            key = " ".join(name for name, _ in cell)
+            if key not in jobs:
+                self._check_inputs(overrides, config)
+                jobs[key] = overrides, cell
         if len(jobs) < len(runs):
             log.info(
                 "%d of %d runs come to a run already listed", len(runs) - len(jobs), len(runs)
@@ -121,16 +122,15 @@ class GridSweeper(Sweeper):
         return list(jobs.values())
 
     def _checked(self, overrides: list[str]) -> RunConfig:
+        composed = self.context.config_loader.load_sweep_config(self.master, list(overrides))
+        with _naming(overrides):
+            return to_run_config(task_config(composed))
+
+    def _check_inputs(self, overrides: list[str], config: RunConfig) -> None:
         from lora_sweep.runs.execute import check_inputs
 
-        loader = self.context.config_loader
-        composed = loader.load_sweep_config(self.master, list(overrides))
-        try:
-            config = to_run_config(task_config(composed))
+        with _naming(overrides):
             check_inputs(config)
-        except LoraSweepError as error:
-            raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
-        return config
 
 
 def register() -> None:
@@ -149,6 +149,15 @@ def register() -> None:
         ),
         provider="lora_sweep",
     )
+
+
+@contextmanager
+def _naming(overrides: Sequence[str]) -> Iterator[None]:
+    """Adds to a user's error which run of the sweep it stands in."""
+    try:
+        yield
+    except LoraSweepError as error:
+        raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
 
 
 def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:

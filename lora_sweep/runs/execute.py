@@ -70,7 +70,7 @@ def _run(config: RunConfig, seed: int) -> RunRecord | str:
     folder = RunFolder(sweep_dir / run_name(settings))
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
     fingerprint = _fingerprint(settings, model, corpus)
-    if not config.overwrite and (record := folder.finished(fingerprint)) is not None:
+    if config.finished == "skip" and (record := folder.finished(fingerprint)) is not None:
         log.info("%s is finished: skipped", folder.path)
         return record
     keeper = _train(config, seed, folder, (fingerprint, model, corpus))

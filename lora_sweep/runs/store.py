@@ -115,7 +115,7 @@ class RunFolder:
             raise RecordError(
                 f"{self.path} must hold a run of this base model, corpus and code, but got one "
                 "of another with the same settings: choose another paths.sweep=NAME, or "
-                "overwrite=true"
+                "finished=overwrite"
             )
         return record
 
