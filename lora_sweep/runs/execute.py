@@ -4,6 +4,7 @@ Runs that are finished are skipped. The others are trained one after the other o
 that stays in memory.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from omegaconf import OmegaConf
 from tqdm.auto import tqdm
 
 import lora_sweep
@@ -23,8 +25,9 @@ from lora_sweep.errors import TrainingFailedError
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_corpus, load_texts
 from lora_sweep.runs.keeper import RunKeeper, RunOrigin
+from lora_sweep.runs.log import log_to
 from lora_sweep.runs.plans import find_device, pack_plan, run_plan
-from lora_sweep.runs.record import RunRecord
+from lora_sweep.runs.record import FailureRecord, RunRecord
 from lora_sweep.runs.store import RunFolder, count_runs
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.parameters import count_trained
@@ -73,10 +76,15 @@ def _run(config: RunConfig, seed: int) -> RunRecord | str:
     if config.finished == "skip" and (record := folder.finished(fingerprint)) is not None:
         log.info("%s is finished: skipped", folder.path)
         return record
-    keeper = _train(config, seed, folder, (fingerprint, model, corpus))
+    with log_to(folder.path):
+        folder.start(settings, _config_yaml(config, seed))
+        try:
+            keeper = _train(config, seed, folder, (fingerprint, model, corpus))
+        except Exception as error:
+            folder.fail(FailureRecord(settings, f"{type(error).__name__}: {error}"))
+            raise
     if keeper.record is None:
         return f"{folder.path.name}: {keeper.error}"
-    _tell(keeper.record)
     return keeper.record
 
 
@@ -109,7 +117,15 @@ def _train(
         keeper = RunKeeper(folder, origin, bar)
         train_pack(encoder, texts, [plan], shared, keeper)
         keeper.finish()
+    if keeper.record is not None:
+        _tell(keeper.record)
     return keeper
+
+
+def _config_yaml(config: RunConfig, seed: int) -> str:
+    """The resolved config of one run, as a command would state it."""
+    run_config = dataclasses.asdict(dataclasses.replace(config, seed=seed, n_seeds=1))
+    return OmegaConf.to_yaml(OmegaConf.create(run_config))
 
 
 def _fingerprint(settings: dict[str, object], model: str, corpus: str) -> str:

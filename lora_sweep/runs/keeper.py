@@ -38,7 +38,7 @@ class RunKeeper:
     """One run's observer: writes its folder as the training goes."""
 
     def __init__(self, folder: RunFolder, origin: RunOrigin, bar: "tqdm[Any]") -> None:
-        """Clears the folder for a training from the beginning."""
+        """Starts with nothing kept; the folder is ready for a training from the beginning."""
         self.folder, self.origin, self.bar = folder, origin, bar
         self.epochs: list[EpochRecord] = []
         self.predictions: list[dict[str, Any]] = []
@@ -47,7 +47,6 @@ class RunKeeper:
         self.error: str | None = None
         self.record: RunRecord | None = None
         self.started = time.perf_counter()
-        folder.start(origin.settings)
 
     def on_step(self, step: int) -> None:
         """Moves the progress bar."""

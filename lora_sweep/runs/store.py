@@ -1,14 +1,16 @@
 """Folders of a sweep and its runs: what stands where, and how it is written.
 
     outputs/<sweep>/sweep.json             the runs that were asked for: folder name -> settings
-    outputs/<sweep>/<run>/settings.json    written when the run starts
+    outputs/<sweep>/<run>/settings.json    what can change the result; written when the run starts
+    outputs/<sweep>/<run>/config.yaml      the whole resolved config
+    outputs/<sweep>/<run>/run.log          what was logged
     outputs/<sweep>/<run>/history.jsonl    a line an evaluation, and the ranks of the first epochs
     outputs/<sweep>/<run>/state.safetensors        trained state at the reported epoch
     outputs/<sweep>/<run>/predictions.safetensors  dev predictions at every evaluation
     outputs/<sweep>/<run>/result.json      written last: the run is finished
     outputs/<sweep>/<run>/failure.json     instead of it: the run failed
 
-Every file but the history appears whole or not at all.
+Every file but log and history appears whole or not at all.
 """
 
 import json
@@ -32,6 +34,7 @@ from lora_sweep.runs.record import (
 
 SWEEP_FILE = "sweep.json"
 SETTINGS_FILE = "settings.json"
+CONFIG_FILE = "config.yaml"
 HISTORY_FILE = "history.jsonl"
 STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -119,11 +122,17 @@ class RunFolder:
             )
         return record
 
-    def start(self, settings: Settings) -> None:
-        """Makes the folder ready for a training from the beginning."""
+    def start(self, settings: Settings, config_yaml: str) -> None:
+        """Makes the folder ready for a training from the beginning.
+
+        Args:
+            settings: what can change the result.
+            config_yaml: the whole resolved config, as YAML.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         for name in (RESULT_FILE, FAILURE_FILE, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
             (self.path / name).unlink(missing_ok=True)
+        write_text(self.path / CONFIG_FILE, config_yaml)
         write_text(self.path / SETTINGS_FILE, json.dumps(settings, indent=1))
 
     def add_history(self, entry: Mapping[str, Any]) -> None:
