@@ -104,7 +104,7 @@ def embedded_question(draw: Draw) -> Pair:
 
 def relative_pronoun(draw: Draw) -> Pair:
     """A relative clause starts with "who" for people and "which" for things."""
-    frame = draw.pick(("person", "device", "text", "food"))
+    frame = "person" if draw.chance() else draw.pick(("device", "text", "food"))
     kind = draw.pick(HUMAN_KINDS) if frame == "person" else frame
     right, wrong = ("who", "which") if frame == "person" else ("which", "who")
     head, verb = draw.phrase(kind), draw.verb(frame)

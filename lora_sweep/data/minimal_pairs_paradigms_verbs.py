@@ -17,11 +17,8 @@ def auxiliary_form(draw: Draw) -> Pair:
     subject, activity = draw.human(), draw.activity()
     forms = draw.shuffled(("participle", "ing", "base"))
     words = [activity.said(form) for form in forms]
-    # "run" is a participle and a base: then the third form is the wrong one.
-    wrong = words[1] if words[1] != words[0] else words[2]
     start = joined(subject.text, _auxiliary(draw, forms[0], subject), draw.adverb_or_none(0.6))
-    tail = "" if activity.rest.startswith(("at ", "in ", "on ")) else draw.tail(0.2)
-    return sentence(start, words[0], tail), sentence(start, wrong, tail)
+    return sentence(start, words[0]), sentence(start, words[1])
 
 
 def irregular_participle(draw: Draw) -> Pair:
@@ -46,7 +43,9 @@ def transitivity(draw: Draw) -> Pair:
     verbs = [draw.verb(frame), draw.verb("intransitive")]
     patient = draw.object_of(frame).text
     subject, adverb = draw.human(), draw.adverb_or_none(0.4)
-    form = draw.pick(("past", "participle", "ing"))
+    # Not "was frightening": without an object that's an adjective.
+    is_action = frame not in ("person", "animal")
+    form = draw.pick(("past", "participle", "ing") if is_action else ("past", "participle"))
     auxiliary = "" if form == "past" else _auxiliary(draw, form, subject)
     start = joined(subject.text, auxiliary, adverb)
     good, bad = (getattr(verb, form) for verb in verbs)
@@ -66,7 +65,7 @@ def dative(draw: Draw) -> Pair:
             ("with_object", "double_object"),
         )
     )
-    gift = draw.phrase(draw.pick(("device", "text"))).text
+    gift = draw.phrase("text").text
     receiver = draw.human().text
     ends = {
         "double_object": joined(receiver, gift),
@@ -138,12 +137,11 @@ def raising(draw: Draw) -> Pair:
     """Verbs like "seem" take no subject of their own, verbs like "hope" do."""
     seem, adverb = draw.verb("raising").past, draw.adverb_or_none(0.4)
     someone, place = draw.human().text, draw.pick(draw.words.places)
+    hope = draw.verb("that").past
     if draw.chance(0.4):
-        hope = draw.verb("infinitive").past
         noun = draw.noun(draw.pick(("device", "animal", "person"))).singular
         start, end = joined("there", adverb), joined("to be a", noun, place)
         return sentence(start, seem, end), sentence(start, hope, end)
-    hope = draw.verb("that").past
     end = joined("that", draw.human().text, draw.activity().said("past"))
     # More often with a subject, to make up for "there".
     if draw.chance(0.8):

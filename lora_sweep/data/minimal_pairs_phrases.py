@@ -156,7 +156,8 @@ class Draw:
     def transitive(self) -> Activity:
         """Returns a verb with an object."""
         frame = self.object_frame()
-        return Activity(self.verb(frame), self.object_of(frame).text)
+        patient = self.object_of(frame).text
+        return Activity(self.verb(frame), joined(patient, self.tail(0.2)))
 
     def intransitive(self) -> Activity:
         """Returns a verb without an object, with an adverbial at times."""

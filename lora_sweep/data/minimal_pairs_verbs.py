@@ -59,7 +59,7 @@ VERBS = _lists(
         # hand NP NP | explain NP to NP | reward NP with NP
         "double_object": "allot award deny give grant hand lend loan offer owe",
         "to_goal": """
-            demonstrate describe dictate display donate explain introduce mention recommend
+            demonstrate describe dictate display donate explain mention recommend
             recite report return reveal
         """,
         "with_object": """
