@@ -102,7 +102,7 @@ def mass_quantifier(draw: Draw) -> Pair:
     )
     verb = draw.verb("mass").past
     noun = draw.noun("device").plural if counted else draw.noun("mass").singular
-    adjective = draw.sometimes(draw.adjective("device").base, 0.3)
+    adjective = draw.sometimes(draw.adjective("device").base, 0.3) if counted else ""
     start = joined(draw.human().text, draw.sometimes(draw.adverb("sentence"), 0.4), verb)
     end = joined(adjective, noun, draw.tail(0.6))
     good, bad = quantifiers if counted else quantifiers[::-1]

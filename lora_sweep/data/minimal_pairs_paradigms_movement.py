@@ -13,7 +13,8 @@ def filler_gap(draw: Draw) -> Pair:
     """A question word leaves a gap, "that" leaves none."""
     frame = draw.object_frame()
     patient, verb = draw.object_of(frame), draw.verb(frame)
-    start = joined(draw.human().text, draw.adverb_or_none(0.3), draw.verb("factive").past)
+    surely = draw.sometimes(draw.adverb("sentence"), 0.3)
+    start = joined(draw.human().text, surely, draw.verb("factive").past)
     clause = joined(draw.human().text, draw.adverb_or_none(0.3), verb.past)
     tail = draw.tail(0.6)
     with_gap, filled = joined(clause, tail), joined(clause, patient.text, tail)
@@ -98,7 +99,8 @@ def embedded_question(draw: Draw) -> Pair:
     orders = joined(word, auxiliary, subject.text, end), joined(word, subject.text, auxiliary, end)
     if draw.chance():
         return sentence(orders[0], mark="?"), sentence(orders[1], mark="?")
-    start = joined(draw.human().text, draw.adverb_or_none(0.3), draw.verb("factive").past)
+    surely = draw.sometimes(draw.adverb("sentence"), 0.3)
+    start = joined(draw.human().text, surely, draw.verb("factive").past)
     return sentence(start, orders[1]), sentence(start, orders[0])
 
 

@@ -97,7 +97,7 @@ def clause_complement(draw: Draw) -> Pair:
     frames = draw.shuffled(("that", "whether"))
     good, bad = (draw.verb(frame).past for frame in frames)
     inner = draw.activity()
-    start = joined(draw.human().text, draw.adverb_or_none(0.4))
+    start = joined(draw.human().text, draw.sometimes(draw.adverb("sentence"), 0.4))
     end = joined(frames[0], draw.human().text, draw.adverb_or_none(0.3), inner.said("past"))
     return sentence(start, good, end), sentence(start, bad, end)
 
@@ -109,8 +109,7 @@ def infinitive_or_gerund(draw: Draw) -> Pair:
     inner = draw.transitive()
     complement = f"to {inner.said('base')}" if frames[0] == "infinitive" else inner.said("ing")
     start = joined(draw.human().text, draw.adverb_or_none(0.5))
-    end = joined(complement, draw.tail(0.4))
-    return sentence(start, good, end), sentence(start, bad, end)
+    return sentence(start, good, complement), sentence(start, bad, complement)
 
 
 def tense_adverbial(draw: Draw) -> Pair:
@@ -135,7 +134,7 @@ def tense_adverbial(draw: Draw) -> Pair:
 
 def raising(draw: Draw) -> Pair:
     """Verbs like "seem" take no subject of their own, verbs like "hope" do."""
-    seem, adverb = draw.verb("raising").past, draw.adverb_or_none(0.4)
+    seem, adverb = draw.verb("raising").past, draw.sometimes(draw.adverb("sentence"), 0.4)
     someone, place = draw.human().text, draw.pick(draw.words.places)
     hope = draw.verb("that").past
     if draw.chance(0.4):

@@ -161,7 +161,8 @@ class Draw:
 
     def intransitive(self) -> Activity:
         """Returns a verb without an object, with an adverbial at times."""
-        return Activity(self.verb("intransitive"), self.sometimes(self.adverbial(), 0.4))
+        how = self.adverb("manner") if self.chance(0.4) else self.adverbial()
+        return Activity(self.verb("intransitive"), self.sometimes(how, 0.5))
 
     def activity(self) -> Activity:
         """Returns what somebody does."""
