@@ -17,7 +17,8 @@ def agreement_across_phrase(draw: Draw) -> Pair:
     head = draw.phrase(kind)
     near = draw.phrase(draw.pick(("person", "animal", "device")))
     predicate = _predicate(draw, kind)
-    start = joined(head.text, draw.pick(_SPATIAL), near.text)
+    # At times with nothing between, so that the rule can be seen before it has to be generalised.
+    start = joined(head.text, draw.sometimes(f"{draw.pick(_SPATIAL)} {near.text}", 0.6))
     return _by_number(start, predicate, head.plural)
 
 
@@ -87,7 +88,7 @@ def determiner_number(draw: Draw) -> Pair:
     frame = draw.object_frame()
     noun = draw.pick([noun for noun in draw.words.nouns[frame] if noun.plural != noun.singular])
     forms = (noun.plural, noun.singular) if plural else (noun.singular, noun.plural)
-    modifiers = joined(*(draw.sometimes(draw.adjective(frame).base, p) for p in (0.8, 0.2)))
+    modifiers = joined(*(draw.sometimes(draw.adjective(frame).base, p) for p in (0.4, 0.1)))
     start = joined(draw.human().text, draw.adverb_or_none(0.3), draw.verb(frame).past)
     tail = draw.tail(0.5)
     good, bad = (sentence(start, determiner, modifiers, form, tail) for form in forms)

@@ -17,7 +17,7 @@ def auxiliary_form(draw: Draw) -> Pair:
     subject, activity = draw.human(), draw.activity()
     forms = draw.shuffled(("participle", "ing", "base"))
     words = [activity.said(form) for form in forms]
-    start = joined(subject.text, _auxiliary(draw, forms[0], subject), draw.adverb_or_none(0.6))
+    start = joined(subject.text, _auxiliary(draw, forms[0], subject), draw.adverb_or_none(0.25))
     return sentence(start, words[0]), sentence(start, words[1])
 
 
@@ -25,7 +25,7 @@ def irregular_participle(draw: Draw) -> Pair:
     """The simple past and the participle of an irregular verb are not the same."""
     frame = f"irregular_{draw.pick(_OBJECT_KINDS)}"
     subject, verb, patient = draw.human(), draw.verb(frame), draw.object_of(frame)
-    adverb, tail = draw.adverb_or_none(0.6), draw.tail(0.4)
+    adverb, tail = draw.adverb_or_none(0.25), draw.tail(0.4)
     pick = draw.pick(("past", "past", "perfect", "passive"))
     if pick == "passive":
         start = joined(patient.text, "were" if patient.plural else "was", adverb)
@@ -42,7 +42,7 @@ def transitivity(draw: Draw) -> Pair:
     frame = draw.object_frame()
     verbs = [draw.verb(frame), draw.verb("intransitive")]
     patient = draw.object_of(frame).text
-    subject, adverb = draw.human(), draw.adverb_or_none(0.4)
+    subject, adverb = draw.human(), draw.adverb_or_none(0.25)
     # Not "was frightening": without an object that's an adjective.
     is_action = frame not in ("person", "animal")
     form = draw.pick(("past", "participle", "ing") if is_action else ("past", "participle"))
@@ -82,7 +82,7 @@ def passive_voice(draw: Draw) -> Pair:
     """The agent of a passive stands after "by", the agent of a perfect before the verb."""
     frame = draw.object_frame()
     agent, patient, verb = draw.human(), draw.object_of(frame), draw.verb(frame)
-    adverb, tail = draw.adverb_or_none(0.6), draw.tail(0.4)
+    adverb, tail = draw.adverb_or_none(0.25), draw.tail(0.4)
     is_passive = draw.chance()
     subject = patient if is_passive else agent
     be, have = _agreeing(draw, subject)
