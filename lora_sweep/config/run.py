@@ -138,7 +138,7 @@ def _refuse_unknown(config: DictConfig, typed: Any, prefix: str) -> None:
     for key in map(str, config):
         if key not in known:
             raise SettingError(
-                f"{prefix}{key} is no setting: {prefix or 'the root '}has "
+                f"{prefix}{key} is no setting: {prefix.removesuffix('.') or 'the root'} has "
                 f"{', '.join(sorted(known))}, but got {key}"
             )
         value = config[key]
