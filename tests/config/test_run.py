@@ -1,0 +1,142 @@
+"""Which configs are the same run, what a run is called, and what the root refuses."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.errors import SettingError
+
+Changed = Callable[[dict[str, Any]], RunConfig]
+Composed = Callable[..., RunConfig]
+
+LEARNT_ONLY: list[dict[str, Any]] = [
+    {"lr": 0.5},
+    {"alpha.min": 0.1},
+    {"alpha.max": 9.0},
+    {"alpha.schedule": "cosine"},
+    {"budget.schedule": "ramp", "budget.start_average": 7.0},
+    {"budget.hold_epochs": 1.0},
+    {"allocation.mode": "published"},
+    {"allocation.tau": 0.5},
+    {"training.epochs_discrete": 3},
+]
+OTHERS: list[dict[str, Any]] = [
+    {"precision": "bfloat16"},
+    {"rank.average": 19},
+    {"rank.max": 26},
+    {"learning_rate.adapter": 0.5},
+    {"learning_rate.head": 0.5},
+    {"learning_rate.schedule": "constant"},
+    {"learning_rate.warmup_fraction": 0.5},
+    {"model.name": "another"},
+    {"model.path": "another"},
+    {"model.pooling": "cls"},
+    {"model.dropout": 0.0},
+    {"model.adapted": ["query"]},
+    {"data.max_length": 64},
+    {"data.seed": 1},
+    {"data.n_train": 999},
+    {"data.selection_fraction": 0.1},
+    {"training.epochs": 6},
+    {"training.batch_size": 16},
+    {"training.weight_decay": 0.0},
+    {"training.max_gradient_norm": 2.0},
+]
+NO_EFFECT: list[dict[str, Any]] = [
+    {"training.log_every": 7},
+    {"device": "cpu"},
+    {"n_seeds": 3},
+    {"finished": "overwrite"},
+    {"paths.outputs": "there"},
+    {"paths.cache": "there"},
+    {"paths.sweep": "there"},
+]
+
+
+def name_of(config: RunConfig, *, init: str | None = None) -> str:
+    if init is not None:
+        config = dataclasses.replace(config, init=dataclasses.replace(config.init, name=init))
+    return run_name(run_settings(config, config.seed))
+
+
+@pytest.mark.parametrize("settings", LEARNT_ONLY, ids=str)
+def test_fixed_ranks_ignore_what_is_learnt(
+    settings: dict[str, Any], changed: Changed, run_config: RunConfig
+) -> None:
+    config = changed(settings)
+    assert name_of(config, init="fixed") == name_of(run_config, init="fixed")
+    assert name_of(config) != name_of(run_config)
+
+
+@pytest.mark.parametrize("settings", OTHERS, ids=str)
+def test_setting_with_effect_changes_the_name(
+    settings: dict[str, Any], changed: Changed, run_config: RunConfig
+) -> None:
+    config = changed(settings)
+    assert name_of(config) != name_of(run_config)
+    assert name_of(config, init="fixed") != name_of(run_config, init="fixed")
+
+
+@pytest.mark.parametrize("settings", NO_EFFECT, ids=str)
+def test_setting_without_effect_keeps_the_name(
+    settings: dict[str, Any], changed: Changed, run_config: RunConfig
+) -> None:
+    assert name_of(changed(settings)) == name_of(run_config)
+
+
+def test_rank_min_has_no_effect_on_fixed_ranks(changed: Changed, run_config: RunConfig) -> None:
+    config = changed({"rank.min": 6})
+    assert name_of(config, init="fixed") == name_of(run_config, init="fixed")
+    assert name_of(config) != name_of(run_config)
+
+
+@pytest.mark.parametrize("init", ["uniform", "randn", "quadratic", "left_skewed"])
+def test_range_of_one_rank_is_fixed(init: str, changed: Changed) -> None:
+    config = changed({"rank.min": 7, "rank.max": 7, "rank.average": 7})
+    settings = run_settings(config, 0)
+    assert config.has_fixed_ranks
+    assert settings["init"] == "fixed"
+    assert settings["lr"] is None
+    assert name_of(config, init=init) == name_of(config, init="fixed")
+
+
+def test_every_seed_has_its_own_name(run_config: RunConfig) -> None:
+    names = {run_name(run_settings(run_config, seed)) for seed in range(4)}
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("init", "start"),
+    [("randn", "randn-r5_25_20-lr0.01-seed3-"), ("fixed", "fixed-r20-seed3-")],
+)
+def test_run_name_is_readable(init: str, start: str, changed: Changed) -> None:
+    name = name_of(changed({"seed": 3, "init.name": init}))
+    assert name.startswith(start)
+    assert len(name) == len(start) + 10
+
+
+def test_run_name_is_stable_under_key_order(run_config: RunConfig) -> None:
+    settings = run_settings(run_config, 0)
+    backwards = dict(reversed(settings.items()))
+    assert list(backwards) != list(settings)
+    assert run_name(backwards) == run_name(settings)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+extra=3", "^extra is no setting: the root has allocation, .* but got extra"),
+        ("+rank.extra=3", "^rank.extra is no setting: rank has average, max, min, but got extra"),
+        ("+data.path=x", "^data.path is no setting: data has max_length, .* but got path"),
+        ("data=files", "^data.dev must be given, but got nothing: add data.dev=VALUE"),
+    ],
+    ids=["root", "group", "another_source", "missing"],
+)
+def test_unknown_or_missing_setting_is_named(
+    override: str, message: str, composed: Composed
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        composed(override)

@@ -1,0 +1,101 @@
+"""Every rule of the settings, on both sides of its limit."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import SettingError
+
+Changed = Callable[[dict[str, Any]], RunConfig]
+NAN, INF = math.nan, math.inf
+
+# name, values that are refused, values that are taken, the rule as the message states it
+RULES: list[tuple[str, list[Any], list[Any], str]] = [
+    ("lr", [-1.0, NAN, INF], [0.0, 1e30], "at least 0 and finite"),
+    ("seed", [-1], [0, 2**40], "at least 0"),
+    ("n_seeds", [0, -2], [1], "at least 1"),
+    ("rank.min", [0], [1], "at least 1"),
+    ("rank.min", [26], [20], r"at most rank.max=25"),
+    ("rank.average", [4, 26], [5, 25], r"within rank.min=5 \.\.\. rank.max=25"),
+    ("alpha.min", [0.0, -1.0, NAN, INF], [1e-6], "above 0 and finite"),
+    ("alpha.max", [0.0, NAN, INF], [1e-6, 100.0], "above 0 and finite"),
+    ("learning_rate.adapter", [-1e-9, NAN, INF], [0.0], "at least 0 and finite"),
+    ("learning_rate.head", [-1e-9, NAN, INF], [0.0, 1e30], "at least 0 and finite"),
+    ("learning_rate.warmup_fraction", [-0.01, 1.01, NAN], [0.0, 1.0], r"within 0 \.\.\. 1"),
+    ("budget.hold_epochs", [-1.0, NAN, INF], [0.0, 0.5], "at least 0 and finite"),
+    ("budget.move_epochs", [-1.0, NAN, INF], [0.0, 0.5], "at least 0 and finite"),
+    ("allocation.tau", [-0.1, NAN, INF], [0.0, 2.0], "at least 0 and finite"),
+    ("model.dropout", [-0.1, 1.0, NAN], [None, 0.0, 0.99], "null or within"),
+    ("model.adapted", [[], [""], ["query", ""]], [["query"]], "a list of module-name endings"),
+    ("data.max_length", [3], [4], "at least 4"),
+    ("data.selection_fraction", [-0.1, 1.0, NAN], [0.0, 0.99], "within 0"),
+    ("data.n_train", [9], [10], "at least 10"),
+    ("data.n_dev", [9], [10], "at least 10"),
+    ("data.n_out_of_domain", [9], [10], "at least 10"),
+    ("training.epochs", [0], [1], "at least 1"),
+    ("training.epochs_discrete", [-1, 6], [0, 5], r"within 0 \.\.\. training.epochs=5"),
+    ("training.batch_size", [0], [1], "at least 1"),
+    ("training.evaluation_batch_size", [0], [1], "at least 1"),
+    ("training.log_every", [0], [1], "at least 1"),
+    ("training.weight_decay", [-0.1, NAN, INF], [0.0], "at least 0 and finite"),
+    ("training.max_gradient_norm", [0.0, NAN, INF], [1e-6], "above 0 and finite"),
+    ("paths.sweep", ["", ".", "..", "a/b", "a\\b", "a\0b"], ["a.b", "mine"], "a folder name"),
+]
+REFUSED = [(name, value, rule) for name, refused, _, rule in RULES for value in refused]
+TAKEN = [(name, value) for name, _, taken, _ in RULES for value in taken]
+RANGES = ("start_average", "end_average")
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), REFUSED)
+def test_broken_rule_names_setting_and_value(
+    name: str, value: Any, rule: str, changed: Changed
+) -> None:
+    with pytest.raises(SettingError, match=rf"^{name} must be {rule}.*, but got ") as caught:
+        changed({name: value})
+    assert str(caught.value).endswith(f"but got {value}")
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) -> None:
+    settings = {name: value}
+    if name == "training.epochs":
+        settings["training.epochs_discrete"] = 0
+    assert isinstance(changed(settings), RunConfig)
+
+
+@pytest.mark.parametrize("value", [5.0, 5.5, 25.0])
+def test_constant_budget_within_ranks_is_taken(value: float, changed: Changed) -> None:
+    config = changed({f"budget.{name}": value for name in RANGES})
+    assert config.budget.end_average == value
+
+
+@pytest.mark.parametrize("value", [4.9, 25.1])
+def test_budget_beyond_ranks_is_refused(value: float, changed: Changed) -> None:
+    match = rf"^budget.start_average must be within rank.min=5 .* spend it, but got {value}"
+    with pytest.raises(SettingError, match=match):
+        changed({f"budget.{name}": value for name in RANGES})
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, NAN, INF])
+def test_budget_that_is_no_rank_is_refused(value: float, changed: Changed) -> None:
+    with pytest.raises(SettingError, match="^budget.start_average must be above 0 and finite"):
+        changed({f"budget.{name}": value for name in RANGES})
+
+
+def test_constant_budget_with_two_ends_is_refused(changed: Changed) -> None:
+    match = "^budget.end_average must be equal to budget.start_average=20 .* but got 10"
+    with pytest.raises(SettingError, match=match):
+        changed({"budget.end_average": 10.0})
+
+
+def test_ramp_may_have_two_ends(changed: Changed) -> None:
+    config = changed({"budget.schedule": "ramp", "budget.end_average": 10.0})
+    assert config.budget.end_average == 10
+
+
+def test_budget_does_not_bind_fixed_ranks(changed: Changed) -> None:
+    ranks = {"rank.min": 3, "rank.max": 3, "rank.average": 3}
+    assert changed(ranks).has_fixed_ranks

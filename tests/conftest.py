@@ -1,0 +1,142 @@
+"""Fixtures that several files share: a tiny base, a tiny corpus, settings that train in a second."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from lora_sweep.cli import CONF
+from lora_sweep.config.run import RunConfig, to_run_config
+
+WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
+HIDDEN, LAYERS = 16, 2
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random BERT of 2 layers (8 adapted matrices) and a fast tokeniser."""
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("base")
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+    vocabulary = {token: number for number, token in enumerate(special + WORDS)}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    ).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=32,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def sentences(n: int, start: int = 0) -> list[tuple[str, int]]:
+    """Different sentences with labels: 1 where the verb is `sees`, else 0; both occur."""
+    rows = []
+    for number in range(start, start + n):
+        first, rest = number % 4, number // 4
+        verb = 4 + number % 3
+        tail = " ".join(WORDS[7 + (rest // 5**place) % 5] for place in range(3))
+        rows.append((f"{WORDS[first]} {WORDS[verb]} {tail} {WORDS[number % 4]}", int(verb == 4)))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.tsv (48 rows) and dev.tsv (24 rows), columns text and label."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for name, rows in (("train", sentences(48)), ("dev", sentences(24, start=48))):
+        lines = [f"{text}\t{label}" for text, label in rows]
+        (folder / f"{name}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_base: Path, tiny_corpus: Path) -> list[str]:
+    """Overrides of a run that trains in about a second, without the places it writes to."""
+    return [
+        f"model.path={tiny_base}",
+        "data=files",
+        f"data.path={tiny_corpus}",
+        "data.train=train.tsv",
+        "data.dev=dev.tsv",
+        "training.epochs=2",
+        "training.batch_size=16",
+        "training.log_every=2",
+        "rank.min=1",
+        "rank.max=4",
+        "rank.average=2",
+        "device=cpu",
+    ]
+
+
+@pytest.fixture
+def tiny_run(
+    tiny_settings: list[str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """Overrides of a tiny run that writes to `tmp_path/outputs/tiny`."""
+    return [
+        *tiny_settings,
+        f"paths.outputs={tmp_path / 'outputs'}",
+        "paths.sweep=tiny",
+        f"paths.cache={tmp_path_factory.getbasetemp() / 'cache'}",
+    ]
+
+
+@pytest.fixture
+def composed() -> Iterator[Callable[..., RunConfig]]:
+    """Command-line overrides -> the typed config."""
+    with initialize_config_dir(CONF):
+        yield lambda *overrides: to_run_config(compose("config", overrides=list(overrides)))
+
+
+@pytest.fixture(scope="session")
+def run_config() -> RunConfig:
+    """The typed config of a run without any override."""
+    with initialize_config_dir(CONF):
+        return to_run_config(compose("config"))
+
+
+@pytest.fixture(scope="session")
+def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
+    """Dotted names with values -> `run_config` with them; every rule is run again.
+
+    Settings that stand with a group are set together, so that only the result must be valid.
+    """
+
+    def change(settings: dict[str, Any]) -> RunConfig:
+        groups: dict[str, dict[str, Any]] = {}
+        for name, value in settings.items():
+            group, _, field = name.rpartition(".")
+            groups.setdefault(group, {})[field] = value
+        root = groups.pop("", {})
+        for group, fields in groups.items():
+            root[group] = dataclasses.replace(getattr(run_config, group), **fields)
+        return dataclasses.replace(run_config, **root)
+
+    return change

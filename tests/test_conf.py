@@ -1,0 +1,147 @@
+"""Every option in conf/ composes and passes its rules; the published presets hold their numbers."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from lora_sweep.cli import CONF
+from lora_sweep.config.run import RunConfig
+
+GROUPS = sorted(folder.name for folder in Path(CONF).iterdir() if folder.is_dir())
+OPTIONS = sorted(
+    f"{group}={file.stem}" for group in GROUPS for file in Path(CONF, group).glob("*.yaml")
+)
+NEEDED = {"data=files": ["data.train=a.tsv", "data.dev=b.tsv"]}
+
+PUBLISHED = {
+    "model.name": "FacebookAI/roberta-large",
+    "model.pooling": "cls",
+    "model.dropout": None,
+    "model.adapted": ["query", "value", "attention.output.dense", "output.dense"],
+    "data.name": "cola",
+    "data.max_length": 128,
+    "data.selection_fraction": 0,
+    "training.batch_size": 32,
+    "training.epochs": 50,
+    "training.epochs_discrete": 1,
+    "training.weight_decay": 0.01,
+    "training.max_gradient_norm": 1.0,
+    "learning_rate.adapter": 1e-3,
+    "learning_rate.head": 5e-3,
+    "learning_rate.schedule": "linear",
+    "learning_rate.warmup_fraction": 0.06,
+    "rank.min": 5,
+    "rank.max": 25,
+    "rank.average": 20,
+    "alpha.min": 0.5,
+    "alpha.max": 3,
+    "alpha.schedule": "linear",
+    "allocation.mode": "published",
+    "allocation.tau": 0,
+    "budget.schedule": "constant",
+    "budget.start_average": 20,
+    "budget.end_average": 20,
+    "precision": "float32",
+}
+SST2 = PUBLISHED | {
+    "data.name": "sst2",
+    "training.epochs": 20,
+    "learning_rate.adapter": 2e-3,
+    "learning_rate.head": 1e-3,
+}
+QNLI = PUBLISHED | {
+    "data.name": "qnli",
+    "training.epochs": 15,
+    "learning_rate.adapter": 2e-3,
+    "learning_rate.head": 6e-4,
+}
+
+
+def value_of(config: Any, name: str) -> Any:
+    """The value of a dotted name."""
+    return functools.reduce(getattr, name.split("."), config)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_composes_and_is_valid(option: str, composed: Callable[..., RunConfig]) -> None:
+    assert isinstance(composed(option, *NEEDED.get(option, [])), RunConfig)
+
+
+@pytest.mark.parametrize("option", [name for name in OPTIONS if not name.startswith("sweep=")])
+def test_option_is_at_most_25_lines(option: str) -> None:
+    group, name = option.split("=")
+    assert len(Path(CONF, group, f"{name}.yaml").read_text().splitlines()) <= 25
+
+
+def test_plain_field_shares_no_name_with_a_group() -> None:
+    plain = {
+        field.name
+        for field in dataclasses.fields(RunConfig)
+        if not dataclasses.is_dataclass(field.type)
+    }
+    assert {"lr", "seed"} <= plain
+    assert not plain & set(GROUPS)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("rank.min=6", "rank.max=24", "rank.average=19"),
+        *("alpha.min=0.7", "alpha.max=4.0", "alpha.schedule=cosine"),
+        *("learning_rate.adapter=0.3", "learning_rate.head=0.4"),
+        "learning_rate.schedule=constant",
+        *("training.epochs=7", "training.epochs_discrete=2", "training.batch_size=8"),
+        *("model.path=/some/folder", "model.name=some/model"),
+        *("device=cpu", "precision=bfloat16", "lr=0.5", "seed=7", "n_seeds=3"),
+        *("finished=overwrite", "paths.outputs=there", "paths.sweep=mine"),
+    ],
+)
+def test_setting_is_known_by_its_name(setting: str, composed: Callable[..., RunConfig]) -> None:
+    name, value = setting.split("=")
+    assert str(value_of(composed(setting), name)) == value
+
+
+def test_cola_folder_is_known_by_its_name(composed: Callable[..., RunConfig]) -> None:
+    assert value_of(composed("data=cola", "data.path=raw"), "data.path") == "raw"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "protocol"), [("cola", PUBLISHED), ("sst2", SST2), ("qnli", QNLI)]
+)
+def test_experiment_equals_published_protocol(
+    experiment: str, protocol: dict[str, Any], composed: Callable[..., RunConfig]
+) -> None:
+    config = composed(f"experiment={experiment}")
+    assert {name: value_of(config, name) for name in protocol} == protocol
+
+
+@pytest.mark.parametrize(
+    ("option", "start", "end"),
+    [("constant", 20, 20), ("grow", 5, 20), ("shrink", 25, 20)],
+)
+def test_budget_follows_the_rank_range(
+    option: str, start: float, end: float, composed: Callable[..., RunConfig]
+) -> None:
+    budget = composed(f"budget={option}").budget
+    assert (budget.start_average, budget.end_average) == (start, end)
+
+
+def test_initializations_sweep_is_the_study_grid() -> None:
+    with initialize_config_dir(CONF):
+        config = compose("config", ["sweep=initializations"], return_hydra_config=True)
+    seeds = "0,1,2,3,4"
+    assert OmegaConf.to_object(config.hydra.sweeper.grids) == [
+        {
+            "init": "uniform,randn,quadratic,left_skewed",
+            "lr": "0.001,0.002,0.005,0.01,0.02",
+            "seed": seeds,
+        },
+        {"init": "fixed", "rank": "fixed_20", "seed": seeds},
+        {"init": "fixed", "rank": "fixed_25", "seed": seeds},
+    ]
