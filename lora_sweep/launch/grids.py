@@ -31,6 +31,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError, SweepFailedError
@@ -70,6 +71,11 @@ class GridSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
+    @property
+    def sweep_dir(self) -> Path:
+        """Where the list of runs and the run folders lie."""
+        return Path(str(self.master.hydra.sweep.dir))
+
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Runs the sweep and returns its objectives, one a started job.
 
@@ -77,7 +83,7 @@ class GridSweeper(Sweeper):
             LoraSweepError: a run's settings or inputs are wrong; then nothing was started.
             SweepFailedError: some runs failed; all others were trained.
         """
-        sweep_dir = Path(str(self.master.hydra.sweep.dir))
+        sweep_dir = self.sweep_dir
         jobs = self._distinct(self._runs(arguments))
         sweep_dir.mkdir(parents=True, exist_ok=True)
         add_to_sweep(sweep_dir, {name: settings for _, cell in jobs for name, settings in cell})
@@ -124,7 +130,12 @@ class GridSweeper(Sweeper):
     def _checked(self, overrides: list[str]) -> RunConfig:
         composed = self.context.config_loader.load_sweep_config(self.master, list(overrides))
         with _naming(overrides):
-            return to_run_config(task_config(composed))
+            config = to_run_config(task_config(composed))
+            # The list of runs and the report lie in one folder, and the runs inside it.
+            place, sweep_dir = Path(config.paths.outputs, config.paths.sweep), self.sweep_dir
+            rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
+            require(place == sweep_dir, "paths.sweep", rule, place)
+        return config
 
     def _check_inputs(self, overrides: list[str], config: RunConfig) -> None:
         from lora_sweep.runs.execute import check_inputs
