@@ -1,4 +1,4 @@
-"""Fixtures that several files share: a tiny base, a tiny corpus, settings that train in a second."""
+"""What several files share: a tiny base and corpus, settings that train in a second, configs."""
 
 import dataclasses
 from collections.abc import Callable, Iterator

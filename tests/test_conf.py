@@ -1,4 +1,4 @@
-"""Every option in conf/ composes and passes its rules; the published presets hold their numbers."""
+"""Every option in conf/ composes and is valid; the published presets hold their numbers."""
 
 import dataclasses
 import functools

@@ -81,7 +81,7 @@ def test_budget_beyond_ranks_is_refused(value: float, changed: Changed) -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, NAN, INF])
 def test_budget_that_is_no_rank_is_refused(value: float, changed: Changed) -> None:
-    with pytest.raises(SettingError, match="^budget.start_average must be above 0 and finite"):
+    with pytest.raises(SettingError, match=r"^budget\.start_average must be above 0 and finite"):
         changed({f"budget.{name}": value for name in RANGES})
 
 
