@@ -7,14 +7,28 @@ all runs. What differs between runs is the core s (M o R) (r, r) alone: scale ti
 latent matrix. A pack of K runs gives a layer the cores (K, r, r), r <= r_stored; the layer uses
 the leading r rows of A and columns of B, which are the factors of rank r.
 
-The rows of the input belong to the runs in equal shares, run after run: x is (K n, ..., d_in).
+The tokens of the input belong to the runs, run after run: in equal shares, x (K n, ..., d_in), or
+in shares of their own, x (1, T, d_in), with a `RunLayout` that says whose they are.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class RunLayout(NamedTuple):
+    """How the tokens (T,) of K runs fill a layout with a row a run (K, T_max), and come back.
+
+    Attributes:
+        runs_from: which token stands in each place (K, T_max); a place without one repeats any.
+        from_runs: which place, flattened, each token has (T,).
+    """
+
+    runs_from: Tensor
+    from_runs: Tensor
 
 
 class LoRAXSLinear(nn.Module):
@@ -23,6 +37,7 @@ class LoRAXSLinear(nn.Module):
     Attributes:
         cores: s (M o R) of every run (K, r, r), set before a forward pass; None leaves the
             frozen layer as it is.
+        layout: whose tokens are whose; None for equal shares.
     """
 
     weight: Tensor
@@ -54,17 +69,26 @@ class LoRAXSLinear(nn.Module):
         self.register_buffer("A", A, persistent=False)
         self.register_buffer("B", B, persistent=False)
         self.cores: Tensor | None = None
+        self.layout: RunLayout | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns y (K n, ..., d_out) for x (K n, ..., d_in)."""
+        """Returns y (..., d_out) for x (..., d_in)."""
         base = functional.linear(x, self.weight, self.bias)
         if self.cores is None:
             return base
-        n_runs, r, _ = self.cores.shape
-        down = functional.linear(x, self.A[:r]).reshape(n_runs, -1, r)  # (K, tokens, r)
-        latent = torch.bmm(down, self.cores.mT.to(down.dtype)).reshape(-1, r)  # (K tokens, r)
-        flat = base.reshape(-1, base.shape[-1])  # (K tokens, d_out)
+        r = self.cores.shape[-1]
+        down = functional.linear(x, self.A[:r]).view(-1, r)  # (T, r)
+        latent = self._mix(down, self.cores.mT.to(down.dtype))  # (T, r)
+        flat = base.view(-1, base.shape[-1])  # (T, d_out)
         return torch.addmm(flat, latent, self.B[:, :r].mT).view_as(base)
+
+    def _mix(self, down: Tensor, cores: Tensor) -> Tensor:
+        """Each token's row (T, r) times its run's matrix (K, r, r)."""
+        n_runs, r, _ = cores.shape
+        if self.layout is None:
+            return torch.bmm(down.view(n_runs, -1, r), cores).view(-1, r)
+        by_run = down[self.layout.runs_from]  # (K, T_max, r)
+        return torch.bmm(by_run, cores).view(-1, r)[self.layout.from_runs]
 
 
 def cores_by_matrix(R: Tensor, masks: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
@@ -78,11 +102,13 @@ def cores_by_matrix(R: Tensor, masks: Tensor, scale: Tensor) -> tuple[Tensor, ..
     return (scale[:, None, None, None] * masks * R).unbind(dim=1)
 
 
-def set_cores(layers: Iterable[LoRAXSLinear], cores: Iterable[Tensor]) -> None:
-    """Gives every layer its cores (K, r, r), in the same order.
+def set_cores(
+    layers: Iterable[LoRAXSLinear], cores: Iterable[Tensor], layout: RunLayout | None = None
+) -> None:
+    """Gives every layer its cores (K, r, r), in the same order, and all the same layout.
 
     Raises:
         ValueError: there are not as many cores as layers.
     """
     for layer, core in zip(layers, cores, strict=True):
-        layer.cores = core
+        layer.cores, layer.layout = core, layout

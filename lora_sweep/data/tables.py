@@ -182,8 +182,8 @@ def _json_object(where: str, line: str) -> dict[str, object]:
 
 
 def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     source = pa.BufferReader(_read_bytes(path))
     try:

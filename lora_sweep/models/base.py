@@ -6,6 +6,7 @@ Python package, a folder of the user's, or a snapshot in the hub's cache.
 
 import hashlib
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,15 @@ def base_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def load_encoder(folder: Path, *, dropout: float | None, device: torch.device) -> nn.Module:
+def load_encoder(
+    folder: Path, *, dropout: float | None, attention: str | None, device: torch.device
+) -> nn.Module:
     """Returns the encoder in float32, without a pooler, on the device.
 
     Args:
         folder: as `find_base` gives it.
         dropout: hidden and attention dropout; None for the model's own.
+        attention: an attention that transformers knows; None for its own choice.
         device: where it goes.
 
     Raises:
@@ -95,6 +99,7 @@ def load_encoder(folder: Path, *, dropout: float | None, device: torch.device) -
             folder,
             config=config,
             dtype=torch.float32,
+            attn_implementation=attention,
             use_safetensors=True,
             trust_remote_code=False,
         )
@@ -104,6 +109,20 @@ def load_encoder(folder: Path, *, dropout: float | None, device: torch.device) -
         encoder.pooler = None
     module: nn.Module = encoder.to(device)
     return module
+
+
+def base_family(folder: Path) -> tuple[str, int]:
+    """Returns the model family (`bert`, `roberta`, ...) and the padding token's id.
+
+    Raises:
+        BaseModelError: the config can't be read.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return str(config["model_type"]), int(config.get("pad_token_id") or 0)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BaseModelError(f"{path} must name its model_type, but got {error!r}") from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -3,6 +3,7 @@
 All runs of a sweep in one process share what is here, so the second one starts at once.
 """
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from lora_sweep.data.sources import (
 )
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
-from lora_sweep.models.base import find_base, load_encoder, load_tokenizer
+from lora_sweep.models.base import base_family, find_base, load_encoder, load_tokenizer
+from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
+
+log = logging.getLogger(__name__)
 
 SELECTION_SEED = 0
 """The selection split is the same for all runs of a sweep."""
@@ -145,7 +149,15 @@ def _adapted_encoder(
         return kept[1]
     _ENCODERS.clear()
     cache_dir, device = place
-    encoder: Any = load_encoder(folder, dropout=dropout, device=device)
+    family, pad_id = base_family(folder)
+    start = first_position(family, pad_id)
+    if start is None:
+        log.info("batches are padded: ragged ones are not known to work for %s models", family)
+    else:
+        register()
+    encoder: Any = load_encoder(
+        folder, dropout=dropout, attention=None if start is None else RAGGED, device=device
+    )
     try:
         layers = inject(encoder, lambda w: cached_factors(w, rank, cache_dir), suffixes=adapted)
     except ValueError as error:
@@ -160,7 +172,8 @@ def _adapted_encoder(
             d=settings.hidden_size,
             pooling=pooling,
             dropout=settings.hidden_dropout_prob if dropout is not None or own is None else own,
-            pad_id=settings.pad_token_id or 0,
+            pad_id=pad_id,
+            first_position=start,
         ),
     )
     return _ENCODERS[key][1]

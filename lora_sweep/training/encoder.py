@@ -1,16 +1,15 @@
-"""The forward pass of a pack: one frozen encoder with K runs' cores, then K heads.
-
-The rows of a batch belong to the runs in equal shares, run after run: (K b, length).
-"""
+"""The forward pass of a pack: one frozen encoder with K runs' cores, then K heads."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
-from lora_sweep.data.batches import Batch
+from lora_sweep.adapters.layer import LoRAXSLinear, RunLayout, set_cores
+from lora_sweep.data.batches import Batch, padded_batch, ragged_batch
+from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.parameters import Parameters
 
 
@@ -19,13 +18,16 @@ class AdaptedEncoder:
     """A frozen transformers encoder whose adapted layers wait for cores.
 
     Attributes:
-        encoder: called with `input_ids`, `attention_mask` and, where the tokens have them,
-            `token_type_ids`; answers with `last_hidden_state`.
+        encoder: called with `input_ids` and, where the tokens have them, `token_type_ids`;
+            with `position_ids` and `batch` if batches are ragged, else with `attention_mask`.
+            Answers with `last_hidden_state`.
         layers: name -> LoRA-XS layer, in module order (N).
         d: hidden size.
         pooling: `cls` (first token) or `mean` (over the real tokens).
         dropout: of the head.
         pad_id: token that fills a padded batch.
+        first_position: position id of a text's first token, for ragged batches; None if this
+            family's batches must be padded.
     """
 
     encoder: nn.Module
@@ -34,6 +36,13 @@ class AdaptedEncoder:
     pooling: str
     dropout: float
     pad_id: int
+    first_position: int | None
+
+    def batch(self, texts: TokenisedTexts, index: Tensor, device: torch.device) -> Batch:
+        """Returns the texts (K, b) as a batch that this encoder takes."""
+        if self.first_position is None:
+            return padded_batch(texts, index, pad_id=self.pad_id).to(device)
+        return ragged_batch(texts, index).to(device)
 
     def features(self, batch: Batch, cores: tuple[Tensor, ...], n_runs: int) -> Tensor:
         """Returns the pooled last hidden states (K, b, d), float32.
@@ -43,12 +52,20 @@ class AdaptedEncoder:
             cores: N tensors (K, r, r).
             n_runs: K.
         """
-        set_cores(self.layers.values(), cores)
-        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        layout = None
+        if batch.runs_from is not None and batch.from_runs is not None:
+            layout = RunLayout(batch.runs_from, batch.from_runs)
+        set_cores(self.layers.values(), cores, layout)
+        inputs: dict[str, Any] = {"input_ids": batch.input_ids}
         if batch.token_type_ids is not None:
             inputs["token_type_ids"] = batch.token_type_ids
-        hidden = self.encoder(**inputs).last_hidden_state.float()  # (K b, length, d)
-        return _pool(hidden, batch.attention_mask, self.pooling).view(n_runs, -1, self.d)
+        if self.first_position is None:
+            inputs["attention_mask"] = batch.is_real.long()
+        else:
+            inputs |= {"position_ids": batch.positions + self.first_position, "batch": batch}
+        hidden = self.encoder(**inputs).last_hidden_state
+        pooled = _pool(batch.padded(hidden).float(), batch.is_real, self.pooling)  # (K b, d)
+        return pooled.view(n_runs, -1, self.d)
 
 
 def head_outputs(
@@ -72,9 +89,9 @@ def _linear(x: Tensor, parameters: Parameters, name: str) -> Tensor:
     return torch.baddbmm(bias, x, parameters[f"{name}.weight"].mT)
 
 
-def _pool(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
-    """(rows, length, d) -> (rows, d)."""
+def _pool(hidden: Tensor, is_real: Tensor, pooling: str) -> Tensor:
+    """(K b, L, d) -> (K b, d)."""
     if pooling == "cls":
         return hidden[:, 0]
-    weights = attention_mask[..., None].to(hidden.dtype)  # (rows, length, 1)
+    weights = is_real[..., None].to(hidden.dtype)  # (K b, L, 1)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
-from lora_sweep.data.batches import evaluation_batches, padded_batch
+from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.encoder import head_outputs
 from lora_sweep.training.metrics import Array, metric_values
@@ -92,12 +92,7 @@ def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Ar
     outputs = torch.empty(n_runs, len(texts), pack.texts.n_labels)
     with torch.autocast(shared.device.type, shared.autocast, enabled=shared.autocast is not None):
         for index in evaluation_batches(texts, max(1, shared.evaluation_batch_size // n_runs)):
-            batch = padded_batch(
-                texts,
-                index.expand(n_runs, -1),
-                pad_id=pack.encoder.pad_id,
-                device=shared.device,
-            )
+            batch = pack.encoder.batch(texts, index.expand(n_runs, -1), shared.device)
             features = pack.encoder.features(batch, cores, n_runs)
             outputs[:, index] = _head(pack, features).cpu()
     if pack.texts.is_regression:

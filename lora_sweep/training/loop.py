@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lora_sweep.adapters.layer import cores_by_matrix
-from lora_sweep.data.batches import epoch_order, padded_batch
+from lora_sweep.data.batches import epoch_order
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.evaluation import Evaluation, evaluate
 from lora_sweep.training.optim import clip_gradients
@@ -121,7 +121,7 @@ def _train_step(pack: Pack, index: Tensor, epoch: int) -> Tensor:
     """One optimiser step on the texts (K, b); returns the losses (K,), not yet read."""
     encoder, shared = pack.encoder, pack.shared
     discrete = pack.allocator.is_discrete(epoch)
-    batch = padded_batch(pack.texts.train, index, pad_id=encoder.pad_id, device=shared.device)
+    batch = encoder.batch(pack.texts.train, index, shared.device)
     masks = pack.allocator.masks(pack.logits, pack.step, discrete)
     cores = cores_by_matrix(pack.latent, masks, pack.lora_scale)
     with torch.autocast(shared.device.type, shared.autocast, enabled=shared.autocast is not None):
