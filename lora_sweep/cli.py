@@ -17,6 +17,7 @@ _PACKAGE = Path(__file__).parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
 CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
 MAX_ERROR_LINES = 5
+_HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 
 store.register()
 grids.register()
@@ -61,9 +62,14 @@ def error_lines(error: BaseException) -> list[str]:
     text = str(own or error)
     if own is None and isinstance(error.__cause__, OmegaConfBaseException):
         text += f"\n{error.__cause__}"
+    # Hydra's inside is left out, and so is its advice to add settings that this package refuses.
+    text = text.partition("Config search path")[0]
     lines: list[str] = []
     for line in text.splitlines():
-        if not line.strip() or line.startswith("Config search path"):
+        said = line.strip()
+        key = said.removeprefix("full_key: ")
+        is_repeated = key != said and any(key in other for other in lines)
+        if not said or is_repeated or said.startswith(_HYDRA_INSIDE):
             continue
         if lines and lines[-1].endswith((":", ",")) and line[0] in "\t ":
             lines[-1] += f" {line.strip()},"

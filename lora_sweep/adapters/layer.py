@@ -20,15 +20,15 @@ from torch.nn import functional
 
 
 class RunLayout(NamedTuple):
-    """How the tokens (T,) of K runs fill a layout with a row a run (K, T_max), and come back.
+    """How the tokens (T,) of K runs lie in a layout with a row a run (K, T_max).
 
     Attributes:
-        runs_from: which token stands in each place (K, T_max); a place without one repeats any.
-        from_runs: which place, flattened, each token has (T,).
+        place: which place of that layout, flattened, each token has (T,).
+        length: T_max, the tokens of the longest run.
     """
 
-    runs_from: Tensor
-    from_runs: Tensor
+    place: Tensor
+    length: int
 
 
 class LoRAXSLinear(nn.Module):
@@ -87,8 +87,10 @@ class LoRAXSLinear(nn.Module):
         n_runs, r, _ = cores.shape
         if self.layout is None:
             return torch.bmm(down.view(n_runs, -1, r), cores).view(-1, r)
-        by_run = down[self.layout.runs_from]  # (K, T_max, r)
-        return torch.bmm(by_run, cores).view(-1, r)[self.layout.from_runs]
+        place, length = self.layout
+        by_run = down.new_zeros(n_runs * length, r).index_copy(0, place, down)
+        mixed = torch.bmm(by_run.view(n_runs, length, r), cores)  # (K, T_max, r)
+        return mixed.view(-1, r).index_select(0, place)
 
 
 def cores_by_matrix(R: Tensor, masks: Tensor, scale: Tensor) -> tuple[Tensor, ...]:

@@ -25,13 +25,10 @@ class Batch:
         token_type_ids: segment of every token, int64; None for models without.
         labels: (K, b), int64 or float32.
         is_real: where the padded layout has a token (K b, L), bool.
-        padded_from: ragged only: which token stands in each place of the padded layout
-            (K b, L); a place without one repeats the first.
-        ragged_from: ragged only: which place of the padded layout, flattened, each token has
-            (T,).
-        runs_from: ragged only, K > 1: which token stands in each place of a layout with a row a
-            run (K, T_max); a place without one repeats the first.
-        from_runs: ragged only, K > 1: which place of that layout, flattened, each token has (T,).
+        place: ragged only: which place of the padded layout, flattened, each token has (T,).
+        run_place: ragged only, K > 1: which place of a layout with a row a run (K, T_max),
+            flattened, each token has (T,).
+        run_length: T_max, the tokens of the longest run; 0 where `run_place` is None.
     """
 
     input_ids: Tensor
@@ -39,24 +36,27 @@ class Batch:
     token_type_ids: Tensor | None
     labels: Tensor
     is_real: Tensor
-    padded_from: Tensor | None = None
-    ragged_from: Tensor | None = None
-    runs_from: Tensor | None = None
-    from_runs: Tensor | None = None
+    place: Tensor | None = None
+    run_place: Tensor | None = None
+    run_length: int = 0
 
     def padded(self, values: Tensor) -> Tensor:
-        """Returns values of the tokens (1, T, ...) or (K b, L, ...) as (K b, L, ...)."""
-        return values if self.padded_from is None else values[0][self.padded_from]
+        """Returns values of the tokens (1, T, ...) or (K b, L, ...) as (K b, L, ...), zero-filled."""
+        if self.place is None:
+            return values
+        rest = values.shape[2:]
+        zeros = values.new_zeros(self.is_real.numel(), *rest)
+        return zeros.index_copy(0, self.place, values[0]).view(*self.is_real.shape, *rest)
 
     def ragged(self, values: Tensor) -> Tensor:
         """Returns values of a ragged batch (K b, L, ...) as (1, T, ...)."""
-        assert self.ragged_from is not None
-        return values.flatten(0, 1)[self.ragged_from][None]
+        assert self.place is not None
+        return values.flatten(0, 1).index_select(0, self.place)[None]
 
     def to(self, device: torch.device) -> "Batch":
         """Returns the batch on a device."""
         moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True) if value is not None else None
+            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
         }
         return Batch(**moved)
@@ -97,19 +97,16 @@ def ragged_batch(texts: TokenisedTexts, index: Tensor) -> Batch:
     is_real, source = _padded_layout(texts, index)
     place = is_real.flatten().nonzero()[:, 0]  # (T,)
     token = source.flatten()[place]  # (T,)
-    padded_from = torch.zeros(is_real.numel(), dtype=torch.long)
-    padded_from[place] = torch.arange(len(place))
-    runs_from, from_runs = _run_layout(texts, index)
+    run_place, run_length = _run_layout(texts, index)
     return Batch(
         input_ids=texts.ids[token].long()[None],
         positions=(place % is_real.shape[1])[None],
         token_type_ids=None if texts.types is None else texts.types[token].long()[None],
         labels=texts.labels[index],
         is_real=is_real,
-        padded_from=padded_from.view(is_real.shape),
-        ragged_from=place,
-        runs_from=runs_from,
-        from_runs=from_runs,
+        place=place,
+        run_place=run_place,
+        run_length=run_length,
     )
 
 
@@ -122,13 +119,11 @@ def _padded_layout(texts: TokenisedTexts, index: Tensor) -> tuple[Tensor, Tensor
     return is_real, torch.where(is_real, texts.offsets[rows, None] + position, 0)
 
 
-def _run_layout(texts: TokenisedTexts, index: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """`runs_from` (K, T_max) and `from_runs` (T,); one run needs neither."""
+def _run_layout(texts: TokenisedTexts, index: Tensor) -> tuple[Tensor | None, int]:
+    """`run_place` (T,) and `run_length`; one run needs neither."""
     if len(index) == 1:
-        return None, None
+        return None, 0
     n_tokens = texts.lengths[index].sum(dim=1)  # (K,)
-    start = n_tokens.cumsum(0) - n_tokens
-    position = torch.arange(int(n_tokens.max()))  # (T_max,)
-    is_token = position < n_tokens[:, None]  # (K, T_max)
-    runs_from = torch.where(is_token, start[:, None] + position, 0)
-    return runs_from, is_token.flatten().nonzero()[:, 0]
+    run_length = int(n_tokens.max())
+    is_token = torch.arange(run_length) < n_tokens[:, None]  # (K, T_max)
+    return is_token.flatten().nonzero()[:, 0], run_length

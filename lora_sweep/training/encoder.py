@@ -53,8 +53,8 @@ class AdaptedEncoder:
             n_runs: K.
         """
         layout = None
-        if batch.runs_from is not None and batch.from_runs is not None:
-            layout = RunLayout(batch.runs_from, batch.from_runs)
+        if batch.run_place is not None:
+            layout = RunLayout(batch.run_place, batch.run_length)
         set_cores(self.layers.values(), cores, layout)
         inputs: dict[str, Any] = {"input_ids": batch.input_ids}
         if batch.token_type_ids is not None:
