@@ -112,7 +112,7 @@ def test_wrong_setting_is_refused(
     ],
     ids=["hub", "folder", "file", "column", "cola"],
 )
-def test_missing_input_is_refused(
+def test_missing_input_is_refused(  # noqa: PLR0917 - fixtures
     arguments: str,
     first: str,
     others: str,

@@ -1,0 +1,130 @@
+"""What is kept of a training: the reported epoch, its state, predictions and the record."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
+from tqdm import tqdm
+
+from lora_sweep.runs.keeper import RunKeeper, RunOrigin
+from lora_sweep.runs.record import RunRecord, read_failure, read_result
+from lora_sweep.runs.store import RunFolder
+from lora_sweep.training.evaluation import Evaluation
+
+ORIGIN = RunOrigin(
+    settings={"seed": 0},
+    fingerprint="f",
+    model_fingerprint="a",
+    corpus_fingerprint="b",
+    metric="accuracy",
+    matrices=["x", "y"],
+    n_trained_params={"total": 3},
+    device="cpu",
+    versions={},
+    git_commit=None,
+)
+
+
+def evaluation(
+    epoch: int, metric: float, selection: float | None, predicted: list[int]
+) -> Evaluation:
+    metrics = {"accuracy": metric}
+    if selection is not None:
+        metrics["accuracy/selection"] = selection
+    return Evaluation(
+        epoch=epoch,
+        step=epoch,
+        train_loss=0.5,
+        metrics=metrics,
+        predictions={"near": np.array(predicted[:1]), "far": np.array(predicted[1:])},
+        alpha=0.5,
+        budget_params=8.0,
+        budget_over_cap_params=0.0,
+        budget_spent_params=8,
+        ranks=[2.0, 2.0],
+        integer_ranks=[2, 2],
+    )
+
+
+def kept(
+    path: Path,
+    dev: list[float],
+    *,
+    selection: list[float] | None = None,
+    last: tuple[int, ...] = (0, 1, 1),
+) -> RunRecord:
+    """The record of a training with these headline metrics, an epoch each."""
+    keeper = RunKeeper(RunFolder(path), ORIGIN, tqdm(disable=True))
+    for epoch, metric in enumerate(dev, 1):
+        chosen = None if selection is None else selection[epoch - 1]
+        predicted = list(last) if epoch == len(dev) else [0, 1, 0]
+        state = {"R": torch.full((2,), float(epoch))}
+        keeper.on_evaluation(0, evaluation(epoch, metric, chosen, predicted), state)
+    keeper.finish()
+    assert keeper.record is not None
+    return keeper.record
+
+
+@pytest.mark.parametrize(
+    ("dev", "best"),
+    [([0.5], 1), ([0.1, 0.4, 0.3], 2), ([0.4, 0.4, 0.4], 1), ([-0.2, -0.1], 2), ([0.0, 0.0], 1)],
+    ids=["one", "middle", "first_of_equals", "negative", "zero"],
+)
+def test_best_epoch_is_first_of_the_highest(dev: list[float], best: int, tmp_path: Path) -> None:
+    record = kept(tmp_path, dev)
+    assert (record.best_epoch, record.best_metric) == (best, dev[best - 1])
+    assert record.final_metric == dev[-1]
+    assert (record.selected_epoch, record.selected_metric) == (None, None)
+    assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [best, best]
+
+
+def test_selection_split_decides_the_reported_epoch(tmp_path: Path) -> None:
+    record = kept(tmp_path, [0.3, 0.9, 0.2], selection=[0.6, 0.5, 0.6])
+    assert (record.best_epoch, record.best_metric) == (2, 0.9)
+    assert (record.selected_epoch, record.selected_metric) == (1, 0.3)
+    assert (record.reported_epoch, record.reported_metric) == (1, 0.3)
+    assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("last", "collapsed"),
+    [((1, 1, 1), True), ((0, 0, 0), True), ((0, 1, 1), False), ((0, 1, 0), False)],
+    ids=["ones", "zeros", "parts_differ", "both"],
+)
+def test_collapse_is_one_class_at_the_end(
+    last: tuple[int, ...], collapsed: bool, tmp_path: Path
+) -> None:
+    assert kept(tmp_path, [0.5, 0.6], last=last).collapsed is collapsed
+
+
+def test_record_and_predictions_are_on_disk(tmp_path: Path) -> None:
+    record = kept(tmp_path, [0.5, 0.6], last=(1, 1, 0))
+    predicted = load_file(tmp_path / "predictions.safetensors")
+    assert read_result(tmp_path / "result.json") == record
+    assert {part: rows.tolist() for part, rows in predicted.items()} == {
+        "near": [[0], [1]],
+        "far": [[1, 0], [1, 0]],
+    }
+
+
+def test_history_has_a_line_an_evaluation(tmp_path: Path) -> None:
+    record = kept(tmp_path, [0.5, 0.6])
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    assert [entry["kind"] for entry in entries] == ["epoch", "epoch"]
+    assert [entry["metrics"] for entry in entries] == [e.metrics for e in record.epochs]
+
+
+def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
+    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, tqdm(disable=True))
+    keeper.on_evaluation(0, evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
+    keeper.on_failure(0, "loss became nan at step 3")
+    keeper.finish()
+    assert keeper.record is None
+    assert read_failure(tmp_path / "failure.json").error == "loss became nan at step 3"
+    assert {file.name for file in tmp_path.iterdir()} == {"failure.json", "history.jsonl"}

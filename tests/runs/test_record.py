@@ -1,0 +1,74 @@
+"""Records of runs: to JSON and back, and what is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.errors import RecordError
+from lora_sweep.runs.record import (
+    FORMAT_VERSION,
+    FailureRecord,
+    RunRecord,
+    read_failure,
+    read_result,
+)
+
+RESULT_FAULTS: list[tuple[str, str]] = [
+    ("", "can't be read"),
+    ("{", "can't be read"),
+    ("[1]", "must hold a JSON object, but got list"),
+    ("{}", f"must have format version {FORMAT_VERSION}, but got None"),
+    ('{"format_version": 999}', f"must have format version {FORMAT_VERSION}, but got 999"),
+    (f'{{"format_version": {FORMAT_VERSION}}}', "is no record of a run: 'epochs'"),
+    (f'{{"format_version": {FORMAT_VERSION}, "epochs": []}}', "is no record of a run"),
+    (f'{{"format_version": {FORMAT_VERSION}, "epochs": [{{}}]}}', "is no record of a run"),
+]
+IDS = ["empty", "cut", "list", "no_version", "other_version", "no_epochs", "no_fields", "epoch"]
+
+
+def test_result_survives_the_way_through_json(record: RunRecord, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(record.to_json(), encoding="utf-8")
+    assert read_result(path) == record
+    assert json.loads(path.read_text())["format_version"] == FORMAT_VERSION
+
+
+def test_failure_survives_the_way_through_json(tmp_path: Path) -> None:
+    failure = FailureRecord({"lr": 0.1, "model.path": None}, "loss became nan")
+    path = tmp_path / "failure.json"
+    path.write_text(failure.to_json(), encoding="utf-8")
+    assert read_failure(path) == failure
+
+
+@pytest.mark.parametrize(("content", "message"), RESULT_FAULTS, ids=IDS)
+def test_broken_result_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(RecordError, match=message):
+        read_result(path)
+
+
+@pytest.mark.parametrize("read", [read_result, read_failure])
+def test_missing_or_binary_record_is_refused(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"nothing\.json can't be read"):
+        read(tmp_path / "nothing.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecordError, match=r"binary\.json can't be read"):
+        read(tmp_path / "binary.json")
+
+
+def test_failure_with_other_fields_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "failure.json"
+    path.write_text(json.dumps({"format_version": FORMAT_VERSION, "reason": "x"}))
+    with pytest.raises(RecordError, match="is no record of a failure"):
+        read_failure(path)
+
+
+def test_reported_epoch_is_the_selected_one(record: RunRecord) -> None:
+    assert (record.reported_metric, record.reported_epoch) == (0.7, 2)
+    selected = replace(record, selected_metric=0.0, selected_epoch=1)
+    assert (selected.reported_metric, selected.reported_epoch) == (0.0, 1)

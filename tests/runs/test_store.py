@@ -1,0 +1,115 @@
+"""Folders of sweeps and runs: nothing appears by halves, nothing stale stays."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lora_sweep.errors import RecordError
+from lora_sweep.runs import store
+from lora_sweep.runs.record import FORMAT_VERSION, FailureRecord, RunRecord, read_failure
+from lora_sweep.runs.store import RunFolder, add_to_sweep, count_runs, read_sweep, write_whole
+
+
+@pytest.mark.parametrize("before", [None, "old"], ids=["new", "replaced"])
+def test_write_that_fails_leaves_nothing_partial(before: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    if before is not None:
+        path.write_text(before)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        write_whole(path, write)
+    assert [file.name for file in tmp_path.iterdir()] == ([] if before is None else ["file.txt"])
+    assert before is None or path.read_text() == before
+
+
+def test_write_replaces_the_older_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    for text in ("first", "second ä"):
+        store.write_text(path, text)
+    assert path.read_text(encoding="utf-8") == "second ä"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
+    assert read_sweep(tmp_path) == {}
+    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}})
+    add_to_sweep(tmp_path, {"b": {"seed": 1}, "c": {"seed": 2}})
+    assert read_sweep(tmp_path) == {"a": {"seed": 0}, "b": {"seed": 1}, "c": {"seed": 2}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "can't be read"),
+        ("[]", "can't be read"),
+        ('{"runs": {}}', "can't be read"),
+        ('{"format_version": 1, "runs": 3}', "can't be read"),
+        ('{"format_version": 99, "runs": {}}', f"version {FORMAT_VERSION}, but got 99"),
+    ],
+    ids=["cut", "list", "no_version", "no_runs", "other_version"],
+)
+def test_broken_sweep_list_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(RecordError, match=message):
+        read_sweep(tmp_path)
+
+
+def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
+    add_to_sweep(tmp_path, {name: {} for name in ("done", "failed", "missing")})
+    for name in ("done", "failed", "not_listed"):
+        RunFolder(tmp_path / name).start({}, "")
+    RunFolder(tmp_path / "done").finish(record)
+    RunFolder(tmp_path / "not_listed").finish(record)
+    RunFolder(tmp_path / "failed").fail(FailureRecord({}, "why"))
+    assert count_runs(tmp_path) == (1, 3)
+
+
+def test_finished_run_is_found_again(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert folder.finished(record.fingerprint) is None
+    folder.start(record.settings, "")
+    assert folder.finished(record.fingerprint) is None
+    folder.finish(record)
+    assert folder.finished(record.fingerprint) == record
+
+
+def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path)
+    folder.finish(replace(record, fingerprint="0" * 64))
+    match = r"base model, corpus and code, but got one of another .* or finished=overwrite"
+    with pytest.raises(RecordError, match=match):
+        folder.finished(record.fingerprint)
+
+
+def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"seed": 0}, "seed: 0\n")
+    folder.add_history({"epoch": 1})
+    folder.write("state.safetensors", lambda path: path.write_bytes(b"x"))
+    folder.write("predictions.safetensors", lambda path: path.write_bytes(b"x"))
+    folder.fail(FailureRecord({}, "why"))
+    folder.finish(record)
+    folder.start({"seed": 1}, "seed: 1\n")
+    assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}
+    assert json.loads((folder.path / "settings.json").read_text()) == {"seed": 1}
+    assert (folder.path / "config.yaml").read_text() == "seed: 1\n"
+
+
+def test_history_grows_by_lines(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for epoch in (1, 2):
+        folder.add_history({"epoch": epoch})
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_failure_says_why(tmp_path: Path) -> None:
+    failure = FailureRecord({"lr": None}, "loss became nan")
+    RunFolder(tmp_path).fail(failure)
+    assert read_failure(tmp_path / "failure.json") == failure
