@@ -86,6 +86,7 @@ def load_encoder(
     Raises:
         BaseModelError: transformers can't build it.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
@@ -103,7 +104,7 @@ def load_encoder(
             use_safetensors=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise BaseModelError(f"the model in {folder} can't be loaded: {error}") from error
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
