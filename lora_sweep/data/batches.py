@@ -41,7 +41,7 @@ class Batch:
     run_length: int = 0
 
     def padded(self, values: Tensor) -> Tensor:
-        """Returns values of the tokens (1, T, ...) or (K b, L, ...) as (K b, L, ...), zero-filled."""
+        """Returns tokens' values, (1, T, ...) or (K b, L, ...), as (K b, L, ...), zero-filled."""
         if self.place is None:
             return values
         rest = values.shape[2:]
