@@ -93,6 +93,7 @@ class RunKeeper:
     def on_failure(self, run: int, error: str) -> None:
         """Writes why the run can't go on."""
         self.error = error
+        log.error("the run failed: %s", error)
         self.folder.fail(FailureRecord(self.origin.settings, error))
 
     def finish(self) -> None:
