@@ -175,8 +175,11 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
     failed = [result for result in results if result.status is not JobStatus.COMPLETED]
     if failed:
         first = failed[0]
+        error = first._return_value
+        # An error from elsewhere may say little, or nothing, without its kind.
+        kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
         raise SweepFailedError(
             f"{len(failed)} of {len(results)} jobs failed, the others are trained; the same "
             f"command tries them again\nfirst: {' '.join(first.overrides or [])}\n"
-            f"{str(first._return_value).splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
+            f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
         )
