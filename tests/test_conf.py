@@ -132,6 +132,12 @@ def test_budget_follows_the_rank_range(
     assert (budget.start_average, budget.end_average) == (start, end)
 
 
+def test_launcher_and_sweeper_are_the_documented_ones() -> None:
+    with initialize_config_dir(CONF):
+        choices = compose("config", return_hydra_config=True).hydra.runtime.choices
+    assert (choices["hydra/launcher"], choices["hydra/sweeper"]) == ("basic", "grids")
+
+
 def test_initializations_sweep_is_the_study_grid() -> None:
     with initialize_config_dir(CONF):
         config = compose("config", ["sweep=initializations"], return_hydra_config=True)

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 
 from lora_sweep.cli import CONF
-from lora_sweep.errors import CorpusError, SettingError, SweepFailedError
+from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.launch.grids import GridSweeper
 from lora_sweep.runs import execute
 from lora_sweep.runs.store import read_sweep
@@ -21,9 +21,9 @@ Sweep = Callable[..., "FakeLauncher"]
 
 
 class FakeLauncher:
-    """Notes what it is asked to launch; jobs whose overrides hold `failing` fail."""
+    """Notes what it is asked to launch; jobs with an override in `failing` fail with its error."""
 
-    def __init__(self, failing: str | None) -> None:
+    def __init__(self, failing: dict[str, Exception]) -> None:
         self.failing = failing
         self.batches: list[tuple[int, list[list[str]]]] = []
 
@@ -36,8 +36,8 @@ class FakeLauncher:
         return [self._result(overrides) for overrides in job_overrides]
 
     def _result(self, overrides: list[str]) -> JobReturn:
-        if self.failing in overrides:
-            error = RuntimeError("loss became nan\nsecond line")
+        for override in self.failing.keys() & set(overrides):
+            error = self.failing[override]
             return JobReturn(overrides, status=JobStatus.FAILED, _return_value=error)
         return JobReturn(overrides, status=JobStatus.COMPLETED, _return_value=0.5)
 
@@ -47,7 +47,9 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
     """A sweep's command line -> the launcher, after the sweep; its folder is `tmp_path/s`."""
     monkeypatch.setattr(execute, "check_inputs", lambda config: None)
 
-    def run(*given: str, failing: str | None = None, **sweeper_settings: Any) -> FakeLauncher:
+    def run(
+        *given: str, failing: dict[str, Exception] | None = None, **sweeper_settings: Any
+    ) -> FakeLauncher:
         arguments = [f"paths.outputs={tmp_path}", "paths.sweep=s", *given]
         loader = GlobalHydra.instance().config_loader()
         plain = [argument for argument in arguments if "," not in argument]
@@ -55,7 +57,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
         sweeper = GridSweeper(**{"grids": master.hydra.sweeper.grids} | sweeper_settings)
         sweeper.master = master
         sweeper.context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        launcher = sweeper.job_launcher = FakeLauncher(failing)
+        launcher = sweeper.job_launcher = FakeLauncher(failing or {})
         sweeper.sweep(arguments)
         return launcher
 
@@ -124,13 +126,24 @@ def test_missing_input_stops_the_sweep_before_it_starts(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failed_runs_are_counted_and_the_first_named(sweep: Sweep) -> None:
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (TrainingFailedError("loss became nan\nsecond"), "loss became nan"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (MemoryError(), "MemoryError: "),
+    ],
+    ids=["own", "foreign", "silent"],
+)
+def test_failed_runs_are_counted_and_the_first_named(
+    error: Exception, line: str, sweep: Sweep
+) -> None:
     with pytest.raises(SweepFailedError, match=r"^1 of 3 jobs failed") as caught:
-        sweep("seed=0,1,2", failing="seed=1")
+        sweep("seed=0,1,2", failing={"seed=1": error})
     lines = str(caught.value).splitlines()
     assert len(lines) <= 5
     assert lines[1].endswith("seed=1")
-    assert lines[2] == "loss became nan"
+    assert lines[2] == line
 
 
 @pytest.mark.parametrize("place", ["paths.sweep=a,b", "paths.outputs=a,b"])

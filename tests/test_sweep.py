@@ -1,0 +1,223 @@
+"""Real sweeps through the real command line, with a tiny random base: files and numbers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.slow
+
+FINISHED_FILES = {
+    *("settings.json", "config.yaml", "result.json", "history.jsonl", "run.log"),
+    *("state.safetensors", "predictions.safetensors"),
+}
+AXES = ("learning_rate.head=0.01,1e30", "seed=0,1")
+
+
+@dataclass
+class Outcome:
+    """What a command left."""
+
+    code: int
+    output: str
+    sweep_dir: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.sweep_dir.rglob("settings.json"))
+
+    @property
+    def finished(self) -> list[Path]:
+        return [run for run in self.runs if (run / "result.json").exists()]
+
+    @property
+    def failed(self) -> list[Path]:
+        return [run for run in self.runs if (run / "failure.json").exists()]
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def numbers(run: Path) -> dict[str, Any]:
+    """All of a record that does not say when, where or with what it was made."""
+    record = read(run / "result.json")
+    return {k: v for k, v in record.items() if k not in ("wall_seconds", "git_commit", "versions")}
+
+
+def call(folder: Path, *arguments: str) -> Outcome:
+    """Runs the command in the folder; outputs go to `outputs/tiny` there."""
+    result = subprocess.run(
+        [sys.executable, "-m", "lora_sweep", *arguments, "paths.sweep=tiny"],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    return Outcome(result.returncode, result.stdout + result.stderr, folder / "outputs" / "tiny")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"paths.cache={tmp_path_factory.getbasetemp() / 'cache'}"
+
+
+@pytest.fixture(scope="module")
+def sweep_command(
+    tmp_path_factory: pytest.TempPathFactory, tiny_settings: list[str], cache: str
+) -> Callable[..., Outcome]:
+    """More arguments -> the sweep of 2 cells x 2 seeds, always in the same folder."""
+    folder = tmp_path_factory.mktemp("sweep")
+    return lambda *more: call(folder, "-m", *tiny_settings, cache, *AXES, *more)
+
+
+@pytest.fixture(scope="module")
+def swept(sweep_command: Callable[..., Outcome]) -> Outcome:
+    """The first such sweep."""
+    return sweep_command()
+
+
+@pytest.fixture
+def command(tmp_path: Path, tiny_settings: list[str], cache: str) -> Callable[..., Outcome]:
+    """Arguments of one tiny run -> what it left."""
+    return lambda *more: call(tmp_path, *tiny_settings, cache, *more)
+
+
+def test_sweep_trains_what_does_not_fail(swept: Outcome) -> None:
+    assert swept.code == 1, swept.output
+    assert "error: 2 of 4 jobs failed, the others are trained" in swept.output
+    assert "Traceback" not in swept.output
+    assert {read(run / "settings.json")["seed"] for run in swept.finished} == {0, 1}
+    assert {read(run / "settings.json")["learning_rate.head"] for run in swept.failed} == {1e30}
+    assert len(swept.runs) == 4
+    assert set(read(swept.sweep_dir / "sweep.json")["runs"]) == {run.name for run in swept.runs}
+
+
+def test_sweep_leaves_every_file(swept: Outcome) -> None:
+    assert len(swept.finished) == len(swept.failed) == 2
+    for run in swept.finished:
+        assert {file.name for file in run.iterdir()} >= FINISHED_FILES
+        assert not (run / "failure.json").exists()
+        assert "epoch 2: loss" in (run / "run.log").read_text()
+    for run in swept.failed:
+        assert not (run / "result.json").exists()
+        assert "loss became nan at step" in read(run / "failure.json")["error"]
+        assert "loss became nan at step" in (run / "run.log").read_text()
+    assert all((run / ".hydra" / "config.yaml").exists() for run in swept.runs)
+    assert not list(swept.sweep_dir.rglob(".writing-*"))
+
+
+def test_records_hold_what_was_trained(swept: Outcome) -> None:
+    for run in swept.finished:
+        record = read(run / "result.json")
+        accuracies = [epoch["metrics"]["accuracy"] for epoch in record["epochs"]]
+        assert [epoch["step"] for epoch in record["epochs"]] == [3, 6]  # 48 texts, 16 a batch
+        assert record["best_metric"] == max(accuracies)
+        assert record["final_metric"] == accuracies[-1]
+        assert len(record["matrices"]) == 2 * 4
+        assert record["settings"] == read(run / "settings.json")
+        assert record["n_trained_params"]["latent"] == 8 * 4**2
+        for epoch in record["epochs"]:
+            assert all(1 <= rank <= 4 for rank in epoch["integer_ranks"])
+            assert epoch["budget_spent_params"] <= epoch["budget_params"] == 8 * 2**2
+
+
+def test_rerun_skips_finished_and_retries_failed(
+    swept: Outcome, sweep_command: Callable[..., Outcome]
+) -> None:
+    before = {run: (run / "result.json").stat().st_mtime_ns for run in swept.finished}
+    failures = {run: (run / "failure.json").stat().st_mtime_ns for run in swept.failed}
+    again = sweep_command()
+    assert again.code == 1
+    assert again.output.count("is finished: skipped") == 2
+    assert {run: (run / "result.json").stat().st_mtime_ns for run in again.finished} == before
+    assert all((run / "failure.json").stat().st_mtime_ns > at for run, at in failures.items())
+
+
+def test_overwrite_gives_the_same_numbers(command: Callable[..., Outcome]) -> None:
+    first = command()
+    assert first.code == 0, first.output
+    (run,) = first.finished
+    before, at = numbers(run), (run / "result.json").stat().st_mtime_ns
+    state = load_file(run / "state.safetensors")
+    again = command("finished=overwrite")
+    assert again.finished == [run]
+    assert (run / "result.json").stat().st_mtime_ns > at
+    assert numbers(run) == before
+    again_state = load_file(run / "state.safetensors")
+    assert again_state.keys() == state.keys()
+    assert all(torch.equal(again_state[name], values) for name, values in state.items())
+
+
+def test_seeds_of_a_cell_are_runs_of_their_own(command: Callable[..., Outcome]) -> None:
+    both = command("n_seeds=2", "data.selection_fraction=0.25")
+    assert both.code == 0, both.output
+    assert len(both.finished) == 2
+    for run in both.finished:
+        record = read(run / "result.json")
+        chosen = [epoch["metrics"]["accuracy/selection"] for epoch in record["epochs"]]
+        epoch = record["selected_epoch"]
+        assert chosen[epoch - 1] == max(chosen)
+        assert record["selected_metric"] == record["epochs"][epoch - 1]["metrics"]["accuracy"]
+    for seed in (0, 1):
+        alone = command(f"seed={seed}", "data.selection_fraction=0.25")
+        assert "is finished: skipped" in alone.output
+        assert len(alone.runs) == 2
+
+
+def test_cola_folder_gives_metrics_by_part(
+    tiny_corpus: Path, tmp_path: Path, tiny_settings: list[str], cache: str
+) -> None:
+    rows = [line.split("\t") for line in (tiny_corpus / "train.tsv").read_text().splitlines()[1:]]
+    parts = {"in_domain_train": rows[:32], "in_domain_dev": rows[32:40]}
+    for name, part in (parts | {"out_of_domain_dev": rows[40:]}).items():
+        lines = [f"x\t{label}\t\t{text}" for text, label in part]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    settings = [setting for setting in tiny_settings if not setting.startswith("data")]
+    outcome = call(tmp_path, *settings, cache, "data=cola", f"data.path={tmp_path}")
+    assert outcome.code == 0, outcome.output
+    (run,) = outcome.finished
+    names = {"matthews_correlation" + part for part in ("", "/in_domain", "/out_of_domain")}
+    assert names == set(read(run / "result.json")["epochs"][0]["metrics"])
+
+
+def test_options_of_the_method_all_train(
+    tmp_path: Path, tiny_settings: list[str], cache: str
+) -> None:
+    outcome = call(
+        tmp_path,
+        *("-m", *tiny_settings, cache, "allocation=published,capped"),
+        *("budget=grow,shrink", "precision=float32,bfloat16", "budget.hold_epochs=0"),
+        *("budget.move_epochs=1", "init=randn"),
+    )
+    assert outcome.code == 0, outcome.output
+    assert len(outcome.finished) == 8
+    for run in outcome.finished:
+        record = read(run / "result.json")
+        budgets = [epoch["budget_params"] for epoch in record["epochs"]]
+        assert budgets == pytest.approx([8 * 2**2] * 2)
+        if record["settings"]["allocation.mode"] == "capped":
+            assert all(epoch["budget_over_cap_params"] == 0 for epoch in record["epochs"])
+    latents = {load_file(run / "state.safetensors")["R"].numpy().tobytes() for run in outcome.runs}
+    assert len(latents) == 8  # every option reaches the training
+
+
+def test_hydras_own_sweeper_works(tmp_path: Path, tiny_settings: list[str], cache: str) -> None:
+    outcome = call(
+        tmp_path, "-m", *tiny_settings, cache, "hydra/sweeper=basic", "init=fixed,left_skewed"
+    )
+    assert outcome.code == 0, outcome.output
+    assert {read(run / "settings.json")["init"] for run in outcome.finished} == {
+        "fixed",
+        "left_skewed",
+    }
