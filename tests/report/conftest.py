@@ -1,0 +1,104 @@
+"""Builders of run folders: settings, records, and a sweep to write them to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
+
+LEARNT: dict[str, Any] = {
+    "init": "uniform",
+    "lr": 0.001,
+    "seed": 0,
+    "rank.min": 5,
+    "rank.max": 25,
+    "rank.average": 20,
+    "alpha.min": 0.5,
+    "alpha.max": 3.0,
+    "budget.schedule": "constant",
+    "budget.start_average": 20.0,
+    "allocation.mode": "capped",
+    "model.dropout": None,
+    "model.adapted": ["query", "value"],
+    "data.name": "cola",
+    "data.task": "cola",
+    "training.epochs": 3,
+    "training.epochs_discrete": 1,
+}
+WITHOUT_EFFECT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+
+
+def settings_of(**changes: Any) -> dict[str, Any]:
+    """Settings of a run; `__` in a name stands for a dot; fixed ranks get their Nones."""
+    settings = LEARNT | {name.replace("__", "."): value for name, value in changes.items()}
+    if settings["init"] == "fixed":
+        settings |= {name: None for name in settings if name.startswith(WITHOUT_EFFECT)}
+    return settings
+
+
+class Sweep:
+    """A sweep folder that tests write runs to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def finish(self, name: str, best: float, settings: dict[str, Any], **fields: Any) -> Path:
+        """A finished run; its fingerprint is its name's, and its final metric 0.1 below best."""
+        epoch = EpochRecord(1, 8, 0.5, {"matthews_correlation": best}, 0.5, 9.0, 0.0, 9, [3], [3])
+        known: dict[str, Any] = {
+            "settings": settings,
+            "fingerprint": f"fingerprint of {name}",
+            "model_fingerprint": "m",
+            "corpus_fingerprint": "c",
+            "metric": "matthews_correlation",
+            "matrices": ["encoder.layer.0.query"],
+            "epochs": [epoch],
+            "best_metric": best,
+            "best_epoch": 2,
+            "final_metric": best - 0.1,
+            "selected_metric": None,
+            "selected_epoch": None,
+            "collapsed": False,
+            "n_trained_params": {"total": 9},
+            "wall_seconds": 1.5,
+            "device": "cpu",
+            "versions": {},
+            "git_commit": None,
+        }
+        return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
+
+    def fail(self, name: str, settings: dict[str, Any], error: str) -> Path:
+        """A failed run."""
+        return self.write(name, "failure.json", FailureRecord(settings, error).to_json())
+
+    def start(self, name: str, settings: dict[str, Any]) -> Path:
+        """A run that has left nothing but its settings."""
+        return self.write(name, "settings.json", json.dumps(settings))
+
+    def ask_for(self, runs: dict[str, dict[str, Any]]) -> None:
+        """The list of the runs that were asked for."""
+        self.write("", "sweep.json", json.dumps({"format_version": 1, "runs": runs}))
+
+    def write(self, name: str, file: str, text: str) -> Path:
+        """Any file in a run's folder."""
+        folder = self.path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
+        return folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """An empty sweep folder."""
+    folder = tmp_path / "outputs" / "demo"
+    folder.mkdir(parents=True)
+    return Sweep(folder)
+
+
+@pytest.fixture
+def settings() -> Callable[..., dict[str, Any]]:
+    """See `settings_of`."""
+    return settings_of
