@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lora_sweep.report.summarise import FIXED, cell_settings
@@ -144,6 +145,8 @@ def median_and_std(median: float, std: float) -> str | None:
 
 def plain(value: object) -> Value:
     """Returns a setting's value as a table shows it."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, tuple):
         return "; ".join(str(entry) for entry in value)
     if isinstance(value, bool):

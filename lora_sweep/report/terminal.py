@@ -25,8 +25,9 @@ def print_tables(tables: list[InitTable], console: Console) -> None:
             heading = ", ".join([table.title, *common])
             drawn = _draw(narrow)
         console.print(Text(f"\n{heading}", style="bold"), soft_wrap=True)
-        width = max(console.width, _width(console, drawn))
-        console.print(drawn, width=width, crop=False, soft_wrap=True)
+        # Without a width of its own, a table would cut its cells to fit the terminal.
+        drawn.width = _width(console, drawn)
+        console.print(drawn, crop=False, soft_wrap=True)
 
 
 def _width(console: Console, drawn: Table) -> int:

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -155,10 +154,3 @@ def test_unreadable_list_of_runs_is_refused(sweep: Any, settings: Settings) -> N
     sweep.write("", "sweep.json", "{")
     with pytest.raises(RecordError, match=r"sweep\.json can't be read"):
         collect_runs(sweep.path)
-
-
-def test_report_package_never_imports_torch() -> None:
-    folder = Path(__file__).parents[2] / "lora_sweep" / "report"
-    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
-    assert sources
-    assert not any("import torch" in source for source in sources)

@@ -1,0 +1,183 @@
+"""The report's files, the terminal's tables, and the command."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.report import write
+from lora_sweep.report.__main__ import main
+from lora_sweep.report.collect import collect_runs
+from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.report.tables import init_tables
+from lora_sweep.report.terminal import print_tables
+from lora_sweep.report.write import write_report
+
+Settings = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def filled(sweep: Any, settings: Settings) -> Any:
+    """A sweep of 3 cells: 3 runs finished (one collapsed), 1 failed, 1 missing."""
+    sweep.finish("a", 0.6, settings(seed=0))
+    sweep.finish("b", 0.0, settings(seed=1), collapsed=True)
+    sweep.fail("c", settings(seed=2), "ValueError: a|b `c`\nsecond line")
+    sweep.finish("d", 0.7, settings(init="fixed"))
+    sweep.start("e", settings(init="randn"))
+    return sweep
+
+
+def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=is_terminal, no_color=True)
+    print_tables(init_tables(summarise_runs(collect_runs(sweep.path))), console)
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+
+
+def test_report_counts_runs_and_cells(filled: Any) -> None:
+    path = write_report(filled.path)
+    assert path == filled.path / "report.md"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# Sweep demo\n")
+    assert "5 runs in 3 cells: 3 finished, 1 failed, 1 missing, 1 collapsed." in text
+    headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
+    assert headings == [
+        "Uniform initialization",
+        "Randn initialization",
+        "Baseline: fixed ranks",
+        "Runs without a result",
+    ]
+
+
+def test_report_lists_failed_runs_escaped(filled: Any) -> None:
+    text = write_report(filled.path).read_text(encoding="utf-8")
+    assert r"| c | failed | ValueError: a\|b \`c\` |" in text
+    assert "second line" not in text
+
+
+def test_report_names_unreadable_runs(filled: Any) -> None:
+    filled.write("f", "result.json", "{")
+    text = write_report(filled.path).read_text(encoding="utf-8")
+    assert "1 missing, 1 unreadable, 1 collapsed" in text
+    assert "| f | unreadable |" in text
+
+
+def test_results_csv_has_a_row_a_cell(filled: Any) -> None:
+    write_report(filled.path)
+    table = pd.read_csv(filled.path / "results.csv")
+    assert table["init"].tolist() == ["uniform", "randn", "fixed"]
+    assert table["n_seeds"].tolist() == [2, 0, 1]
+    assert table["median"].tolist()[0] == 0.3
+    assert table["folders"].tolist()[0] == "a; b"
+
+
+def test_report_is_written_again_as_runs_finish(filled: Any, settings: Settings) -> None:
+    before = write_report(filled.path).read_text(encoding="utf-8")
+    filled.finish("e", 0.8, settings(init="randn"))
+    after = write_report(filled.path).read_text(encoding="utf-8")
+    assert "1 missing" in before
+    assert "4 finished, 1 failed, 0 missing" in after
+    files = {path.name for path in filled.path.iterdir() if path.is_file()}
+    assert files == {"report.md", "results.csv"}
+    assert not list(filled.path.glob(".*"))
+
+
+def test_report_of_a_started_sweep_has_no_numbers(sweep: Any, settings: Settings) -> None:
+    sweep.ask_for({"a": settings(), "b": settings(seed=1)})
+    text = write_report(sweep.path).read_text(encoding="utf-8")
+    assert "2 runs in 1 cell: 0 finished, 0 failed, 2 missing" in text
+    assert "0/2" in text and "nan" not in text.lower()
+
+
+def test_report_of_unreadable_runs_alone_has_no_table(sweep: Any) -> None:
+    sweep.write("a", "result.json", "{")
+    text = write_report(sweep.path).read_text(encoding="utf-8")
+    assert "1 run in 0 cells" in text
+    assert "Median ± Std |" not in text
+
+
+@pytest.mark.parametrize(
+    ("selected", "said", "unsaid"),
+    [
+        pytest.param((None, None), "so the number is optimistic", "selection split.", id="best"),
+        pytest.param((0.5, 0.5), "best on the selection split", "optimistic", id="selected"),
+        pytest.param((0.5, None), "which is optimistic", "so the number", id="both"),
+    ],
+)
+def test_report_says_how_epochs_were_picked(
+    sweep: Any,
+    settings: Settings,
+    selected: tuple[float | None, float | None],
+    said: str,
+    unsaid: str,
+) -> None:
+    for seed, metric in enumerate(selected):
+        sweep.finish(f"run {seed}", 0.6, settings(seed=seed), selected_metric=metric)
+    text = write_report(sweep.path).read_text(encoding="utf-8")
+    assert said in text
+    assert unsaid not in text
+
+
+def test_unwritable_folder_is_a_user_error(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(write, "write_text", refuse)
+    with pytest.raises(LoraSweepError, match=r"demo can't be written to: .*Permission denied"):
+        write_report(filled.path)
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_terminal_cuts_no_number(filled: Any, width: int) -> None:
+    printed = _printed(filled, width)
+    for text in ("30.00 ± 42.43", "20.00 ± 42.43", "0.001", "1 failed, 1 collapsed", "70.00"):
+        assert text in printed
+    assert "…" not in printed
+
+
+def test_terminal_moves_common_columns_to_heading(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.6, settings())
+    sweep.finish("b", 0.5, settings(lr=0.02))
+    wide, narrow = _printed(sweep, 160), _printed(sweep, 90)
+    assert "Rank Min 5" not in wide
+    heading = "Uniform initialization, Task cola, Rank Min 5, Rank Max 25, Alpha Min 0.5"
+    assert heading in narrow
+    assert max(map(len, narrow.splitlines()[2:])) <= 90
+
+
+def test_pipe_gets_full_width(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.6, settings())
+    sweep.finish("b", 0.5, settings(lr=0.02))
+    assert "Uniform initialization\n" in _printed(sweep, 40, is_terminal=False)
+
+
+def test_command_prints_tables_and_report(filled: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(filled.path)]) == 0
+    printed = capsys.readouterr().out
+    assert "30.00 ± 42.43" in printed
+    assert f"report: {filled.path / 'report.md'}" in printed
+
+
+def test_command_says_errors_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "absent")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ") and lines[0].endswith("but got nothing there")
+
+
+def test_report_never_loads_torch() -> None:
+    program = (
+        "import sys; import lora_sweep.report.write, lora_sweep.report.terminal; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
