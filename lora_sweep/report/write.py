@@ -111,7 +111,7 @@ def _explanation(runs: pd.DataFrame) -> str:
     metrics = ", ".join(sorted(set(finished["metric"].dropna())))
     has_selected = finished["selected_metric"].notna()
     choice = _SELECTED if has_selected.all() else _MIXED if has_selected.any() else _BEST
-    final = "The final metric is that of the last epoch, which nobody picked."
+    final = "Final Median ± Std is of the last epoch, which is not picked by its metric."
     return f"Median ± Std is of {escape_markdown(metrics)} × 100. {choice} {final} {_CELL}"
 
 

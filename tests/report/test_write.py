@@ -94,7 +94,8 @@ def test_report_of_a_started_sweep_has_no_numbers(sweep: Any, settings: Settings
     sweep.ask_for({"a": settings(), "b": settings(seed=1)})
     text = write_report(sweep.path).read_text(encoding="utf-8")
     assert "2 runs in 1 cell: 0 finished, 0 failed, 2 missing" in text
-    assert "0/2" in text and "nan" not in text.lower()
+    assert "0 collapsed" in text and "0/2" in text
+    assert "nan" not in text.lower()
 
 
 def test_report_of_unreadable_runs_alone_has_no_table(sweep: Any) -> None:
@@ -175,9 +176,13 @@ def test_command_says_errors_in_one_line(
     assert lines[0].startswith("error: ") and lines[0].endswith("but got nothing there")
 
 
-def test_report_never_loads_torch() -> None:
-    program = (
-        "import sys; import lora_sweep.report.write, lora_sweep.report.terminal; "
-        "sys.exit('torch' in sys.modules)"
-    )
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        pytest.param("write, lora_sweep.report.terminal", "torch", id="report without torch"),
+        pytest.param("__main__", "pandas", id="command line without pandas"),
+    ],
+)
+def test_import_loads_nothing_heavy(modules: str, heavy: str) -> None:
+    program = f"import sys; import lora_sweep.report.{modules}; sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
