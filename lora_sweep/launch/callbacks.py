@@ -20,6 +20,6 @@ class WriteReport(Callback):
         sweep_dir = Path(str(config.hydra.sweep.dir))
         if not (sweep_dir / SWEEP_FILE).exists():
             return  # ended before a run was listed: there is nothing to report
-        from lora_sweep.report.terminal import show_report
+        from lora_sweep.report.__main__ import main
 
-        show_report(sweep_dir)
+        main([str(sweep_dir)])

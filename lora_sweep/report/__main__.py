@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = _parser().parse_args(arguments).folder
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        _report(folder)
+        from lora_sweep.report.show import show_report
+
+        show_report(folder)
     except LoraSweepError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -33,24 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=Path, help="the sweep's folder, for example outputs/demo")
     return parser
-
-
-def _report(folder: Path) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from lora_sweep.report.collect import collect_runs
-    from lora_sweep.report.summarise import summarise_runs
-    from lora_sweep.report.tables import init_tables
-    from lora_sweep.report.terminal import print_tables
-    from lora_sweep.report.write import counts_line, write_files
-
-    runs = collect_runs(folder)
-    summary = summarise_runs(runs)
-    path = write_files(folder, runs, summary)
-    console = Console()
-    print_tables(init_tables(summary), console)
-    console.print(Text(f"\n{counts_line(runs, summary)}\nreport: {path}"), soft_wrap=True)
 
 
 if __name__ == "__main__":
