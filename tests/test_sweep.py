@@ -1,7 +1,9 @@
 """Real sweeps through the real command line, with a tiny random base: files and numbers."""
 
+import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +21,7 @@ FINISHED_FILES = {
     *("settings.json", "config.yaml", "result.json", "history.jsonl", "run.log"),
     *("state.safetensors", "predictions.safetensors"),
 }
-AXES = ("learning_rate.head=0.01,1e30", "seed=0,1")
+AXES = ("learning_rate.head=0.001,1e30", "seed=0,1")
 
 
 @dataclass
@@ -142,6 +144,20 @@ def test_rerun_skips_finished_and_retries_failed(
     assert again.output.count("is finished: skipped") == 2
     assert {run: (run / "result.json").stat().st_mtime_ns for run in again.finished} == before
     assert all((run / "failure.json").stat().st_mtime_ns > at for run, at in failures.items())
+
+
+def test_table_holds_median_and_sample_std(swept: Outcome) -> None:
+    with (swept.sweep_dir / "results.csv").open(encoding="utf-8") as stream:
+        trained, failed = sorted(
+            csv.DictReader(stream), key=lambda row: float(row["learning_rate.head"])
+        )
+    best = [read(run / "result.json")["best_metric"] for run in swept.finished]
+    assert float(trained["median"]) == pytest.approx(statistics.median(best), rel=1e-12)
+    assert float(trained["std"]) == pytest.approx(statistics.stdev(best), rel=1e-12)
+    assert (trained["n_seeds"], trained["n_expected"]) == ("2", "2")
+    assert (failed["median"], failed["std"]) == ("", "")
+    assert (failed["n_seeds"], failed["n_failed"]) == ("0", "2")
+    assert "Callback WriteReport" not in swept.output  # where Hydra warns of a broken report
 
 
 def test_overwrite_gives_the_same_numbers(command: Callable[..., Outcome]) -> None:
