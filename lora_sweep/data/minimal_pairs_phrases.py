@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _SINGULAR = ("the", "the", "the", "the", "a", "a", "my", "this")
 _PLURAL = ("the", "the", "the", "the", "some", "some", "these", "those", "two", "three")
+ORNAMENT = 0.4
+"""Share of the optional words that is kept; short sentences let a small corpus teach more."""
 HUMAN_KINDS = ("person", "person", "person", "man", "woman")
 
 
@@ -86,8 +88,8 @@ class Draw:
         return self._generator.random() < probability
 
     def sometimes(self, text: str, probability: float = 0.5) -> str:
-        """Returns the text with that probability, else nothing."""
-        return text if self.chance(probability) else ""
+        """Returns the text with that probability times `ORNAMENT`, else nothing."""
+        return text if self.chance(ORNAMENT * probability) else ""
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """Returns the items in a random order."""
