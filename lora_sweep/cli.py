@@ -44,7 +44,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         run()
-    except (LoraSweepError, HydraException, OmegaConfBaseException) as error:
+    except (LoraSweepError, HydraException, OmegaConfBaseException, OSError) as error:
         print("\n".join(error_lines(error)), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

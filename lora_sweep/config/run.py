@@ -114,6 +114,8 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             settings[f"{group}.{name}"] = value
+    if config.budget.schedule == "constant":
+        settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
     for name in list(settings):
         if name in _NO_EFFECT:
             del settings[name]

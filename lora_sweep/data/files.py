@@ -77,7 +77,7 @@ def _metrics(n_labels: int, metric: str | None) -> tuple[str, ...]:
     if metric not in known:
         kind = "regression" if n_labels == 1 else f"{n_labels} classes"
         raise SettingError(
-            f"metric must be one of {', '.join(known)} for {kind}, but got {metric!r}"
+            f"data.metric must be one of {', '.join(known)} for {kind}, but got {metric!r}"
         )
     return (metric, *(other for other in known if other != metric))
 

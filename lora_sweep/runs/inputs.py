@@ -25,7 +25,7 @@ from lora_sweep.data.sources import (
 )
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
-from lora_sweep.models.base import base_family, find_base, load_encoder, load_tokenizer
+from lora_sweep.models.base import base_shape, find_base, load_encoder, load_tokenizer
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
@@ -43,6 +43,26 @@ def base_folder(config: RunConfig) -> Path:
         BaseModelError: it is not to be had.
     """
     return find_base(config.model.name, config.model.path)
+
+
+def check_fit(config: RunConfig, folder: Path) -> None:
+    """Checks the settings that the base's config bounds.
+
+    Raises:
+        SettingError: rank.max or data.max_length is too large for the base.
+        BaseModelError: the config can't be read.
+    """
+    shape = base_shape(folder)
+    rank_max, max_length = config.rank.max, config.data.max_length
+    if rank_max > shape.d:
+        raise SettingError(
+            f"rank.max must be at most the base's hidden size {shape.d}, but got {rank_max}"
+        )
+    if max_length > shape.n_positions:
+        raise SettingError(
+            f"data.max_length must be at most the base's {shape.n_positions} positions, "
+            f"but got {max_length}"
+        )
 
 
 @lru_cache(maxsize=2)
@@ -149,10 +169,10 @@ def _adapted_encoder(
         return kept[1]
     _ENCODERS.clear()
     cache_dir, device = place
-    family, pad_id = base_family(folder)
-    start = first_position(family, pad_id)
+    shape = base_shape(folder)
+    start = first_position(shape.family, shape.pad_id)
     if start is None:
-        log.info("batches are padded: ragged ones are not known to work for %s models", family)
+        log.info("batches are padded: ragged ones are not known to work for %s", shape.family)
     else:
         register()
     encoder: Any = load_encoder(
@@ -169,10 +189,10 @@ def _adapted_encoder(
         AdaptedEncoder(
             encoder=encoder,
             layers=layers,
-            d=settings.hidden_size,
+            d=shape.d,
             pooling=pooling,
             dropout=settings.hidden_dropout_prob if dropout is not None or own is None else own,
-            pad_id=pad_id,
+            pad_id=shape.pad_id,
             first_position=start,
         ),
     )
