@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts
-from lora_sweep.data.subsets import hold_out_selection, limit_train
+from lora_sweep.data.subsets import hold_out_selection
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
 
@@ -48,7 +48,7 @@ def test_selection_refuses_fraction_out_of_range(fraction: float) -> None:
 
 
 def test_selection_refuses_too_few_rows() -> None:
-    with pytest.raises(SettingError, match="can't divide 20 training rows"):
+    with pytest.raises(SettingError, match="a part of 0.05 of 20 training rows"):
         hold_out_selection(CORPUS, fraction=0.05, seed=0)
 
 
@@ -63,23 +63,3 @@ def test_regression_needs_no_classes() -> None:
     divided = hold_out_selection(corpus, fraction=0.25, seed=1)
     assert divided.selection is not None
     assert len(divided.selection) == 1 and len(divided.train) == 3
-
-
-def test_limit_keeps_classes_shares() -> None:
-    limited = limit_train(CORPUS, 8, seed=0)
-    assert sorted(limited.train.labels) == [0, 0, 1, 1, 1, 1, 1, 1]
-    assert set(limited.train.texts) < set(TRAIN.texts)
-    assert limited == limit_train(CORPUS, 8, seed=0)
-
-
-@pytest.mark.parametrize("n_train", [None, 20, 21], ids=str)
-def test_limit_at_or_above_size_changes_nothing(n_train: int | None) -> None:
-    assert limit_train(CORPUS, n_train, seed=0) is CORPUS
-
-
-@pytest.mark.parametrize(
-    ("n_train", "message"), [(0, "at least 1, but got 0"), (1, "can't divide 20")], ids=str
-)
-def test_limit_refuses_too_few_rows(n_train: int, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        limit_train(CORPUS, n_train, seed=0)
