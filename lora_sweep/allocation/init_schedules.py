@@ -82,5 +82,6 @@ def starting_logits(name: str, n_matrices: int, generator: torch.Generator) -> T
 def _bell(n_matrices: int, center: int, *, left: float, right: float) -> Tensor:
     """Bell with a width of its own on each side, in units of N / sqrt(10)."""
     i = torch.arange(n_matrices, dtype=torch.float64)
-    width = torch.where(i <= center, left, right) * n_matrices / math.sqrt(10)
+    side = torch.where(i <= center, left, right).double()
+    width = side * n_matrices / math.sqrt(10)
     return torch.exp(-((i - center) ** 2) / (2 * width**2))

@@ -1,7 +1,7 @@
 """A selection split: a share of a corpus's training rows, held out to choose the epoch on.
 
-It keeps every class's share, is fixed by a seed, and leaves the rows in their order. A sentence that
-stands twice in train may end up on both sides.
+It keeps every class's share, is fixed by a seed, and leaves the rows in their order. A sentence
+that stands twice in train may end up on both sides.
 """
 
 from dataclasses import replace

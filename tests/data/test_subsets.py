@@ -48,7 +48,7 @@ def test_selection_refuses_fraction_out_of_range(fraction: float) -> None:
 
 
 def test_selection_refuses_too_few_rows() -> None:
-    with pytest.raises(SettingError, match="a part of 0.05 of 20 training rows"):
+    with pytest.raises(SettingError, match=r"a part of 0\.05 of 20 training rows"):
         hold_out_selection(CORPUS, fraction=0.05, seed=0)
 
 
