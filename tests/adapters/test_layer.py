@@ -1,0 +1,82 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.layer import LoRAXSLinear, RunLayout, cores_by_matrix, set_cores
+
+D_OUT, D_IN, STORED = 5, 4, 3
+
+
+def _layer() -> LoRAXSLinear:
+    torch.manual_seed(0)
+    linear = nn.Linear(D_IN, D_OUT).double()
+    A, B = svd_factors(linear.weight.detach(), STORED)
+    return LoRAXSLinear(linear, A.double(), B.double())
+
+
+def _expected(layer: LoRAXSLinear, x: Tensor, core: Tensor) -> Tensor:
+    """W x + b + B core A x, token by token."""
+    r = core.shape[0]
+    assert layer.bias is not None
+    update = layer.B[:, :r] @ core @ layer.A[:r]
+    return torch.stack([(layer.weight + update) @ token + layer.bias for token in x])
+
+
+def _random(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("r", [2, 3], ids=["leading-block", "stored"])
+def test_layer_adds_b_core_a_x(r: int) -> None:
+    layer, x, core = _layer(), _random(6, D_IN), _random(1, r, r)
+    set_cores([layer], [core])
+    torch.testing.assert_close(layer(x), _expected(layer, x, core[0]), rtol=0, atol=1e-12)
+
+
+def test_layer_gives_each_run_its_core() -> None:
+    layer, x, cores = _layer(), _random(6, D_IN), _random(3, 2, 2)
+    set_cores([layer], [cores])
+    expected = torch.cat([_expected(layer, x[2 * k : 2 * k + 2], cores[k]) for k in range(3)])
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-12)
+
+
+def test_layer_follows_a_layout_of_unequal_runs() -> None:
+    # run 0 has tokens 0-3, run 1 token 4: places 0-3 and 4 of (2, 4)
+    layer, x, cores = _layer(), _random(1, 5, D_IN), _random(2, 3, 3)
+    set_cores([layer], [cores], RunLayout(torch.tensor([0, 1, 2, 3, 4]), 4))
+    parts = [_expected(layer, x[0, :4], cores[0]), _expected(layer, x[0, 4:], cores[1])]
+    torch.testing.assert_close(layer(x)[0], torch.cat(parts), rtol=0, atol=1e-12)
+
+
+def test_zero_core_leaves_the_output_unchanged() -> None:
+    layer, x = _layer(), _random(2, 3, D_IN)
+    frozen = layer(x)
+    set_cores([layer], [torch.zeros(2, 3, 3, dtype=torch.float64)])
+    assert torch.equal(layer(x), frozen)
+
+
+def test_cores_are_scaled_masked_latent_matrices() -> None:
+    R, masks = _random(2, 3, 2, 2), torch.ones(2, 3, 2, 2).tril()
+    cores = cores_by_matrix(R, masks, torch.tensor([2.0, 0.5]))
+    assert len(cores) == 3
+    assert cores[1][0].tolist() == (2 * R[0, 1].tril()).tolist()
+    assert cores[2][1].tolist() == (0.5 * R[1, 2].tril()).tolist()
+
+
+def test_gradient_reaches_only_r() -> None:
+    layer, R = _layer(), _random(1, 1, 3, 3).requires_grad_()
+    set_cores([layer], cores_by_matrix(R, torch.ones(1, 1, 3, 3), torch.ones(1)))
+    layer(_random(4, D_IN)).sum().backward()
+    assert list(layer.parameters()) == []
+    assert R.grad is not None and R.grad.abs().sum() > 0
+
+
+def test_factors_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"A and B must be \(r, 4\) and \(5, r\), but got"):
+        LoRAXSLinear(nn.Linear(D_IN, D_OUT), torch.zeros(3, D_OUT), torch.zeros(D_OUT, 3))
+
+
+def test_number_of_cores_must_match() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        set_cores([_layer()], [])
