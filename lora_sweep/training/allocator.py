@@ -3,6 +3,7 @@
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -177,6 +178,9 @@ class PackAllocator:
 def _round(plan: RunPlan, ranks: list[float], budget_params: float) -> list[int]:
     if plan.allocation is None:
         return [plan.rank_average] * len(ranks)
+    if not all(map(math.isfinite, ranks)):
+        # A run whose loss is not finite any more, until the next look at the losses drops it.
+        return [plan.rank_min] * len(ranks)
     if not plan.allocation.capped:
         return nearest_integer_ranks(ranks, plan.rank_max)
     return integer_ranks_within_budget(

@@ -42,7 +42,7 @@ def test_init_schedule_gives_one_finite_logit_a_matrix(name: str, n: int) -> Non
 
 
 def test_unknown_init_lists_the_known() -> None:
-    with pytest.raises(ValueError, match="init must be one of uniform, randn.* but got 'cubic'"):
+    with pytest.raises(ValueError, match=r"init must be one of uniform, randn.* but got 'cubic'"):
         _logits("cubic", 3)
 
 

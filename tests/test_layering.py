@@ -1,0 +1,109 @@
+"""Imports point down only: who may import what is the table here, and the files are parsed for it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lora_sweep
+
+PACKAGE = Path(lora_sweep.__file__).parent
+RUN_STORE = {"runs.record", "runs.store"}
+EXECUTION = {"runs.execute", "runs.inputs", "runs.keeper", "runs.log", "runs.plans"}
+# module or subpackage -> the parts of the package that it may import, besides `errors` and its own
+ALLOWED: dict[str, set[str]] = {
+    "adapters": set(),
+    "allocation": set(),
+    "data": set(),
+    "models": set(),
+    "config": set(),
+    "training": {"adapters", "allocation", "data"},
+    "runs.record": set(),
+    "runs.store": {"runs.record"},
+    "runs.log": set(),
+    "runs.plans": {"training", "config"},
+    "runs.inputs": {"training", "adapters", "data", "models", "config"},
+    "runs.keeper": {"training", *RUN_STORE},
+    "runs.execute": {"training", "models", "config", *RUN_STORE, *EXECUTION},
+    "report": RUN_STORE,
+    "launch": {"config", "runs.store", "runs.execute", "report.show"},
+    "cli": {"config", "launch", "runs.execute"},
+}
+# package -> the parts that may import it
+ONLY_IN = {
+    "hydra": {"config.store", "launch", "cli"},
+    "optuna": {"launch"},
+    "pandas": {"report"},
+    "matplotlib": {"report"},
+    "seaborn": {"report"},
+    "transformers": {"data", "models", "training.attention"},
+    "datasets": {"data"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _module(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Full names of all that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _within(module: str, parts: set[str]) -> bool:
+    return any(module == part or module.startswith(f"{part}.") for part in parts)
+
+
+def _faults(module: str, source: str) -> list[str]:
+    """What a module imports and may not."""
+    key = module if module in ALLOWED else module.split(".")[0]
+    if key not in ALLOWED:
+        return []  # the package itself and `__main__` hold no logic
+    own = {key} if key == module.split(".")[0] else {module}
+    faults = []
+    for name in _imports(source):
+        top, _, rest = name.partition(".")
+        if top == "lora_sweep" and rest and not _within(rest, ALLOWED[key] | own | {"errors"}):
+            is_version = rest == "__version__"
+            faults += [] if is_version else [f"{module} imports {name}"]
+        if top in ONLY_IN and not _within(module, ONLY_IN[top]):
+            faults.append(f"{module} imports {top}")
+        if top == "torch" and module.startswith("report"):
+            faults.append(f"{module} imports torch")
+    return faults
+
+
+@pytest.mark.parametrize("file", FILES, ids=_module)
+def test_imports_point_down(file: Path) -> None:
+    assert _faults(_module(file), file.read_text(encoding="utf-8")) == []
+
+
+def test_every_part_is_in_the_table() -> None:
+    modules = {_module(file) for file in FILES} - {"", "__main__", "errors", "runs"}
+    tops = {module.split(".")[0] for module in ALLOWED}
+    assert {module.split(".")[0] for module in modules} == tops
+    runs = {module for module in modules if module.startswith("runs.")}
+    assert runs == {module for module in ALLOWED if module.startswith("runs.")}
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("adapters.layer", "from lora_sweep.allocation.ranks import capped_ranks"),
+        ("training.loop", "from lora_sweep.runs.store import RunFolder"),
+        ("runs.record", "import lora_sweep.training.loop"),
+        ("report.tables", "def f():\n    import torch"),
+        ("training.pack", "from transformers import AutoModel"),
+        ("data.tasks", "import pandas as pd"),
+        ("runs.execute", "import hydra"),
+    ],
+)
+def test_forbidden_imports_are_found(module: str, source: str) -> None:
+    assert len(_faults(module, source)) == 1

@@ -1,0 +1,183 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from toy import ALLOCATION, FIXED, RUN, SHARED, Listener, make_encoder, make_texts, train
+from transformers import get_linear_schedule_with_warmup
+
+from lora_sweep.adapters.layer import set_cores
+from lora_sweep.data.batches import epoch_order
+from lora_sweep.training.loop import run_losses
+from lora_sweep.training.parameters import start_parameters
+from lora_sweep.training.plan import LORA_ALPHA, RunPlan
+from lora_sweep.training.seeds import stream_generator
+
+PUBLISHED = dataclasses.replace(ALLOCATION, capped=False, init="quadratic", alpha_max=5.0, lr=0.2)
+PACK = (
+    RUN,
+    dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
+    dataclasses.replace(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
+)
+
+
+def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
+    """One fixed-rank run, padded, a text at a time, with torch's own optimiser."""
+    encoder, texts = make_encoder(ragged=False), make_texts()
+    start = start_parameters([plan], n_matrices=8, d=encoder.d, n_labels=2, device=SHARED.device)
+    own = {name: nn.Parameter(bank.detach()[0]) for name, bank in start.items()}
+    own.pop("logits")
+    groups = [{"params": [own.pop("R")], "lr": plan.lr_adapter}]
+    R = groups[0]["params"][0]
+    groups.append({"params": list(own.values()), "lr": plan.lr_head})
+    optimiser = torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
+    total = 5 * n_epochs  # 24 texts in batches of 5
+    schedule = get_linear_schedule_with_warmup(optimiser, int(0.1 * total), total)
+    order = epoch_order(24, stream_generator(plan.seed, "order/0"))
+    for step in range(total):
+        kept = torch.zeros_like(R)
+        kept[:, : plan.rank_average, : plan.rank_average] = 1
+        cores = LORA_ALPHA / plan.rank_max * kept * R
+        outputs, labels = [], []
+        for text in order[5 * step : 5 * step + 5].tolist():
+            set_cores(encoder.layers.values(), cores[:, None].unbind(dim=0))
+            ids = texts.train.ids[texts.train.offsets[text] : texts.train.offsets[text + 1]]
+            mean = encoder.encoder(input_ids=ids.long()[None]).last_hidden_state[0].mean(dim=0)
+            dense = functional.linear(mean, own["head.dense.weight"], own["head.dense.bias"])
+            out = functional.linear(dense.tanh(), own["head.out.weight"], own["head.out.bias"])
+            outputs.append(out)
+            labels.append(texts.train.labels[text])
+        functional.cross_entropy(torch.stack(outputs), torch.stack(labels)).backward()
+        nn.utils.clip_grad_norm_([R, *own.values()], plan.max_gradient_norm)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+    return {"R": R.detach(), **{name: value.detach() for name, value in own.items()}}
+
+
+def _assert_same(ours: Listener, run: int, alone: Listener) -> None:
+    for mine, other in zip(ours.evaluations[run], alone.evaluations[0], strict=True):
+        assert mine.metrics == pytest.approx(other.metrics, abs=1e-5)
+        assert mine.train_loss == pytest.approx(other.train_loss, abs=1e-5)
+        assert mine.ranks == pytest.approx(other.ranks, abs=1e-5)
+        assert mine.integer_ranks == other.integer_ranks
+    for name, values in alone.states[0].items():
+        torch.testing.assert_close(ours.states[run][name], values, rtol=0, atol=1e-5)
+
+
+def test_run_matches_plain_torch() -> None:
+    # fixed ranks: three of the four stored
+    plan = dataclasses.replace(FIXED, rank_max=4)
+    ours = train(plan, n_epochs=1)
+    expected = _plain_torch(plan, n_epochs=1)
+    assert ours.steps == [1, 2, 3, 4, 5]
+    for name, values in expected.items():
+        torch.testing.assert_close(ours.states[0][name], values, rtol=0, atol=1e-5)
+
+
+def test_pack_gives_what_each_run_gives_alone() -> None:
+    together = train(*PACK)
+    for run, plan in enumerate(PACK):
+        _assert_same(together, run, train(plan))
+
+
+def test_same_run_twice_is_the_same_bit_for_bit() -> None:
+    first, again = train(RUN), train(RUN)
+    for mine, other in zip(first.evaluations[0], again.evaluations[0], strict=True):
+        assert mine.metrics == other.metrics and mine.ranks == other.ranks
+        assert mine.train_loss == other.train_loss
+    assert all(
+        torch.equal(first.states[0][name], again.states[0][name]) for name in first.states[0]
+    )
+
+
+def test_failed_run_leaves_and_the_others_go_on() -> None:
+    broken = dataclasses.replace(RUN, seed=9, lr_head=1e38)
+    together = train(RUN, broken, PACK[2])
+    assert set(together.failures) == {1} and 1 not in together.evaluations
+    assert "step" in together.failures[1] and "learning_rate.head=1e+38" in together.failures[1]
+    _assert_same(together, 0, train(RUN))
+    _assert_same(together, 2, train(PACK[2]))
+
+
+def test_pack_of_failed_runs_ends() -> None:
+    listener = train(dataclasses.replace(RUN, lr_head=1e38))
+    assert set(listener.failures) == {0} and listener.evaluations == {}
+
+
+def test_logits_rest_in_the_discrete_epochs() -> None:
+    learnt = dataclasses.replace(
+        RUN, allocation=dataclasses.replace(ALLOCATION, epochs_discrete=2)
+    )
+    first, second, third = (e.ranks for e in train(learnt).evaluations[0])
+    assert first == second == third
+    moving = [e.ranks for e in train(RUN).evaluations[0]]
+    assert moving[0] != moving[1] == moving[2]
+
+
+def test_training_moves_r_head_and_logits_only() -> None:
+    encoder_before = make_encoder().encoder.state_dict()
+    state = train(RUN).states[0]
+    start = start_parameters([RUN], n_matrices=8, d=32, n_labels=2, device=SHARED.device)
+    assert set(state) == set(start)
+    assert all(not torch.equal(state[name], start[name][0]) for name in state)
+    assert all(
+        torch.equal(v, encoder_before[k]) for k, v in make_encoder().encoder.state_dict().items()
+    )
+
+
+def test_evaluations_tell_budget_and_alpha() -> None:
+    # N = 8 at average 3; alpha 0.5 -> 3 over 15 steps
+    evaluations = train(RUN).evaluations[0]
+    assert [e.alpha for e in evaluations] == pytest.approx([0.5 + 2.5 / 3, 0.5 + 5 / 3, 3.0])
+    assert {e.budget_params for e in evaluations} == {8 * 9}
+    for e in evaluations:
+        assert e.budget_over_cap_params == pytest.approx(0)
+        assert e.budget_spent_params == sum(r * r for r in e.integer_ranks) <= 72
+        assert set(e.metrics) >= {"accuracy", "accuracy/in", "accuracy/out"}
+
+
+def test_ranks_are_told_in_the_first_epochs() -> None:
+    listener = train(*PACK)
+    # 5 steps an epoch, 2 epochs: every second step up to 9
+    assert listener.ranks == {0: [0, 2, 4, 6, 8], 1: [0, 2, 4, 6, 8]}
+    assert listener.steps == list(range(1, 16))
+
+
+def test_growing_budget_is_followed() -> None:
+    growing = dataclasses.replace(
+        ALLOCATION, budget_start=1, budget_end=4, budget_hold_epochs=1, budget_move_epochs=1
+    )
+    evaluations = train(dataclasses.replace(RUN, allocation=growing)).evaluations[0]
+    assert [e.budget_params for e in evaluations] == [8, 8 * 16, 8 * 16]
+    assert evaluations[0].integer_ranks == [1] * 8
+
+
+def test_published_ranks_report_what_is_over_the_cap() -> None:
+    steep = dataclasses.replace(PUBLISHED, init="quadratic", budget_start=4, budget_end=4)
+    plan = dataclasses.replace(RUN, allocation=steep)
+    for e in train(plan).evaluations[0]:
+        over = sum(max(0.0, rank**2 - 25) for rank in e.ranks)
+        assert e.budget_over_cap_params == pytest.approx(over)
+
+
+def test_gumbel_noise_changes_the_training() -> None:
+    noisy = dataclasses.replace(RUN, allocation=dataclasses.replace(ALLOCATION, tau=0.5))
+    first, again = train(noisy), train(noisy)
+    assert first.evaluations[0][0].train_loss == again.evaluations[0][0].train_loss
+    assert first.evaluations[0][0].train_loss != train(RUN).evaluations[0][0].train_loss
+
+
+def test_regression_trains_on_squared_error() -> None:
+    evaluations = train(RUN, regression=True, n_epochs=4).evaluations[0]
+    assert evaluations[-1].train_loss < evaluations[0].train_loss
+    assert set(evaluations[0].metrics) == {"pearson", "pearson/in", "pearson/out"}
+
+
+def test_losses_by_hand() -> None:
+    outputs = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 100.0], [100.0, 0.0]]])
+    labels = torch.tensor([[0, 1], [1, 0]])
+    assert run_losses(outputs, labels).tolist() == pytest.approx([0.693147, 0.0], abs=1e-5)
+    values = run_losses(torch.tensor([[[1.0], [3.0]]]), torch.tensor([[0.0, 1.0]]))
+    assert values.tolist() == [2.5]

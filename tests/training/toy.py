@@ -1,0 +1,153 @@
+"""A tiny frozen encoder with adapted layers, a toy corpus, and plans of runs."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.inject import inject
+from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.evaluation import Evaluation
+from lora_sweep.training.loop import train_pack
+from lora_sweep.training.pack import PackTexts
+from lora_sweep.training.parameters import Parameters
+from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+
+D, STORED = 32, 8
+
+
+def make_encoder(
+    family: str = "bert", *, ragged: bool = True, dropout: float = 0.0
+) -> AdaptedEncoder:
+    """A random encoder of 2 layers, 8 adapted matrices; the same weights at every call."""
+    register()
+    torch.manual_seed(0)
+    pad_id = 0 if family == "bert" else 1
+    config = AutoConfig.for_model(
+        family,
+        hidden_size=D,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        vocab_size=60,
+        max_position_embeddings=40,
+        type_vocab_size=2,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        pad_token_id=pad_id,
+    )
+    encoder: Any = AutoModel.from_config(
+        config, **({"attn_implementation": RAGGED} if ragged else {})
+    )
+    encoder.pooler = None
+    layers = inject(encoder, lambda weight: svd_factors(weight, STORED))
+    module: nn.Module = encoder
+    start = first_position(family, pad_id) if ragged else None
+    return AdaptedEncoder(module, layers, D, "mean", dropout, pad_id, start)
+
+
+def make_tokens(n: int, seed: int, *, regression: bool = False) -> TokenisedTexts:
+    """Random texts of 3 to 9 tokens; the label says whether the first token is small."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(3, 10, (n,), generator=generator)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
+    ids = torch.randint(3, 60, (int(offsets[-1]),), generator=generator, dtype=torch.int32)
+    labels = (ids[offsets[:-1]] < 30).long()
+    values = labels.float() + 0.1 * torch.randn(n, generator=generator)
+    return TokenisedTexts(ids, None, offsets, values if regression else labels)
+
+
+def make_texts(*, regression: bool = False) -> PackTexts:
+    """24 training texts and two dev parts."""
+    return PackTexts(
+        train=make_tokens(24, 1, regression=regression),
+        dev={
+            name: make_tokens(9, i, regression=regression) for i, name in ((2, "in"), (3, "out"))
+        },
+        headline_parts=("in", "out"),
+        selection=None,
+        metrics=("pearson",) if regression else ("matthews_correlation", "accuracy"),
+        n_labels=1 if regression else 2,
+        is_regression=regression,
+    )
+
+
+ALLOCATION = AllocationPlan(
+    init="randn",
+    capped=True,
+    alpha_schedule="linear",
+    alpha_min=0.5,
+    alpha_max=3.0,
+    tau=0.0,
+    budget_start=3,
+    budget_end=3,
+    budget_hold_epochs=0,
+    budget_move_epochs=0,
+    epochs_discrete=1,
+    lr=0.05,
+)
+RUN = RunPlan(
+    seed=0,
+    rank_min=1,
+    rank_max=5,
+    rank_average=3,
+    allocation=ALLOCATION,
+    lr_adapter=0.05,
+    lr_head=0.01,
+    lr_schedule="linear",
+    warmup_fraction=0.1,
+    weight_decay=0.01,
+    max_gradient_norm=1.0,
+)
+SHARED = PackPlan(
+    n_epochs=3,
+    batch_size=5,
+    evaluation_batch_size=8,
+    log_every=2,
+    log_ranks_epochs=2,
+    device=torch.device("cpu"),
+    autocast=None,
+)
+FIXED = dataclasses.replace(RUN, allocation=None)
+
+
+class Listener:
+    """An observer that keeps everything it is told, by run."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.ranks: dict[int, list[int]] = {}
+        self.evaluations: dict[int, list[Evaluation]] = {}
+        self.states: dict[int, Parameters] = {}
+        self.failures: dict[int, str] = {}
+
+    def on_step(self, step: int) -> None:
+        self.steps.append(step)
+
+    def on_losses(self, losses: dict[int, float]) -> None:
+        pass
+
+    def on_ranks(
+        self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
+    ) -> None:
+        self.ranks.setdefault(run, []).append(step)
+
+    def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
+        self.evaluations.setdefault(run, []).append(evaluation)
+        self.states[run] = state
+
+    def on_failure(self, run: int, error: str) -> None:
+        self.failures[run] = error
+
+
+def train(*plans: RunPlan, regression: bool = False, **shared: Any) -> Listener:
+    """Trains plans as a pack over the toy encoder and corpus; returns what was told."""
+    listener = Listener()
+    plan = dataclasses.replace(SHARED, **shared)
+    train_pack(make_encoder(), make_texts(regression=regression), plans, plan, listener)
+    return listener
