@@ -63,10 +63,10 @@ def _within(module: str, parts: set[str]) -> bool:
 
 def _faults(module: str, source: str) -> list[str]:
     """What a module imports and may not."""
-    key = module if module in ALLOWED else module.split(".")[0]
+    key = module if module in ALLOWED else module.split(".", maxsplit=1)[0]
     if key not in ALLOWED:
         return []  # the package itself and `__main__` hold no logic
-    own = {key} if key == module.split(".")[0] else {module}
+    own = {key} if key == module.split(".", maxsplit=1)[0] else {module}
     faults = []
     for name in _imports(source):
         top, _, rest = name.partition(".")
