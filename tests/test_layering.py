@@ -1,4 +1,4 @@
-"""Imports point down only: who may import what is the table here, and the files are parsed for it."""
+"""Imports point down only: the table says who may import what, and all files are parsed for it."""
 
 import ast
 from collections.abc import Iterator

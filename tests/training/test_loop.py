@@ -181,3 +181,22 @@ def test_losses_by_hand() -> None:
     assert run_losses(outputs, labels).tolist() == pytest.approx([0.693147, 0.0], abs=1e-5)
     values = run_losses(torch.tensor([[[1.0], [3.0]]]), torch.tensor([[0.0, 1.0]]))
     assert values.tolist() == [2.5]
+
+
+@pytest.mark.parametrize("family", ["roberta", "deberta-v2"])
+def test_other_families_train(family: str) -> None:
+    encoder = make_encoder(family, ragged=family == "roberta")
+    evaluations = train(RUN, encoder=encoder, n_epochs=6).evaluations[0]
+    assert evaluations[-1].train_loss < evaluations[0].train_loss
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_cuda_trains_as_the_cpu_does() -> None:
+    cuda = torch.device("cuda")
+    encoder = make_encoder()
+    encoder.encoder.to(cuda)
+    ours, expected = train(*PACK, encoder=encoder, device=cuda), train(*PACK)
+    for run in range(len(PACK)):
+        for mine, other in zip(ours.evaluations[run], expected.evaluations[run], strict=True):
+            assert mine.train_loss == pytest.approx(other.train_loss, abs=1e-3)

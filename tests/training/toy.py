@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors import svd_factors
-from lora_sweep.adapters.inject import inject
+from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -19,6 +19,7 @@ from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
 
 D, STORED = 32, 8
+DEBERTA = ("query_proj", "value_proj", "attention.output.dense", "output.dense")
 
 
 def make_encoder(
@@ -27,7 +28,7 @@ def make_encoder(
     """A random encoder of 2 layers, 8 adapted matrices; the same weights at every call."""
     register()
     torch.manual_seed(0)
-    pad_id = 0 if family == "bert" else 1
+    pad_id = 1 if family == "roberta" else 0
     config = AutoConfig.for_model(
         family,
         hidden_size=D,
@@ -45,7 +46,8 @@ def make_encoder(
         config, **({"attn_implementation": RAGGED} if ragged else {})
     )
     encoder.pooler = None
-    layers = inject(encoder, lambda weight: svd_factors(weight, STORED))
+    suffixes = DEBERTA if family == "deberta-v2" else STUDY_SUFFIXES
+    layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=suffixes)
     module: nn.Module = encoder
     start = first_position(family, pad_id) if ragged else None
     return AdaptedEncoder(module, layers, D, "mean", dropout, pad_id, start)
@@ -145,9 +147,15 @@ class Listener:
         self.failures[run] = error
 
 
-def train(*plans: RunPlan, regression: bool = False, **shared: Any) -> Listener:
+def train(
+    *plans: RunPlan,
+    regression: bool = False,
+    encoder: AdaptedEncoder | None = None,
+    **shared: Any,
+) -> Listener:
     """Trains plans as a pack over the toy encoder and corpus; returns what was told."""
     listener = Listener()
     plan = dataclasses.replace(SHARED, **shared)
-    train_pack(make_encoder(), make_texts(regression=regression), plans, plan, listener)
+    texts = make_texts(regression=regression)
+    train_pack(encoder or make_encoder(), texts, plans, plan, listener)
     return listener
