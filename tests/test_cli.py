@@ -87,7 +87,7 @@ def check_refused(
         ("alpha.min=0", "alpha.min must be above 0 and finite, but got 0", ""),
         ("budget.start_average=26", "budget.start_average must be within", "hold or spend it"),
         ("budget=grow budget.start_average=4", "budget.start_average must be within", "got 4"),
-        ("training.epochs_discrete=6", "must be within 0 ... training.epochs=5", "got 6"),
+        ("training.epochs_discrete=4", "must be within 0 ... training.epochs=3", "got 4"),
         ("sweep=demo", "sweep=demo must be run with --multirun", "but got a single run"),
         ("-m lr=interval(0,1)", "lr must be a list of values", "lr=interval(0,1)"),
         ("-m rank.average=20,30", "but got 30", "in the run rank.average=30"),
@@ -153,7 +153,8 @@ def test_base_that_does_not_fit_ends_the_run(
     assert lines[0].startswith(f"error: {'model.adapted' if 'nope' in arguments else ''}")
     assert message in lines[0]
     assert len(lines) <= cli.MAX_ERROR_LINES
-    assert list(tmp_path.rglob("failure.json"))
+    # the names of the matrices are known only once the base is built
+    assert bool(list(tmp_path.rglob("failure.json"))) == ("nope" in arguments)
     assert not list(tmp_path.rglob("result.json"))
 
 

@@ -18,7 +18,6 @@ LEARNT_ONLY: list[dict[str, Any]] = [
     {"alpha.max": 9.0},
     {"alpha.schedule": "cosine"},
     {"budget.schedule": "ramp", "budget.start_average": 7.0},
-    {"budget.hold_epochs": 1.0},
     {"allocation.mode": "published"},
     {"allocation.tau": 0.5},
     {"training.epochs_discrete": 3},
@@ -41,7 +40,7 @@ OTHERS: list[dict[str, Any]] = [
     {"data.n_train": 999},
     {"data.selection_fraction": 0.1},
     {"training.epochs": 6},
-    {"training.batch_size": 16},
+    {"training.batch_size": 24},
     {"training.weight_decay": 0.0},
     {"training.max_gradient_norm": 2.0},
 ]

@@ -36,7 +36,7 @@ RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("data.n_dev", [9], [10], "at least 10"),
     ("data.n_out_of_domain", [9], [10], "at least 10"),
     ("training.epochs", [0], [1], "at least 1"),
-    ("training.epochs_discrete", [-1, 6], [0, 5], r"within 0 \.\.\. training.epochs=5"),
+    ("training.epochs_discrete", [-1, 4], [0, 3], r"within 0 \.\.\. training.epochs=3"),
     ("training.batch_size", [0], [1], "at least 1"),
     ("training.evaluation_batch_size", [0], [1], "at least 1"),
     ("training.log_every", [0], [1], "at least 1"),

@@ -11,8 +11,9 @@ import torch
 from lora_sweep.errors import BaseModelError
 from lora_sweep.models import base
 from lora_sweep.models.base import (
-    base_family,
+    BaseShape,
     base_fingerprint,
+    base_shape,
     find_base,
     load_encoder,
     load_tokenizer,
@@ -135,28 +136,29 @@ def test_tokeniser_knows_the_words(tiny_base: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "family"),
+    ("config", "shape"),
     [
-        ('{"model_type": "bert", "pad_token_id": 0}', ("bert", 0)),
-        ('{"model_type": "roberta", "pad_token_id": 1}', ("roberta", 1)),
-        ('{"model_type": "x", "pad_token_id": null}', ("x", 0)),
-        ('{"model_type": "x"}', ("x", 0)),
+        ({"model_type": "bert", "pad_token_id": 0}, BaseShape("bert", 8, 512, 0)),
+        # RoBERTa's 514 position ids start at 2
+        ({"model_type": "roberta", "pad_token_id": 1}, BaseShape("roberta", 8, 512, 1)),
+        ({"model_type": "x", "pad_token_id": None}, BaseShape("x", 8, 512, 0)),
+        ({"model_type": "x"}, BaseShape("x", 8, 512, 0)),
     ],
     ids=["bert", "roberta", "null", "none"],
 )
-def test_family_and_padding_are_read(
-    content: str, family: tuple[str, int], tmp_path: Path
-) -> None:
-    (tmp_path / "config.json").write_text(content)
-    assert base_family(tmp_path) == family
+def test_shape_is_read(config: dict[str, object], shape: BaseShape, tmp_path: Path) -> None:
+    positions = 514 if config["model_type"] == "roberta" else 512
+    content = {**config, "hidden_size": 8, "max_position_embeddings": positions}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert base_shape(tmp_path) == shape
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
 def test_unreadable_family_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(BaseModelError, match=r"config\.json must name its model_type"):
-        base_family(tmp_path)
+    with pytest.raises(BaseModelError, match=r"config\.json must have model_type and hidden_size"):
+        base_shape(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["FacebookAI/roberta-large", "no such/name here"])
