@@ -44,6 +44,9 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         run()
+    except BrokenPipeError:  # whoever read the output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (LoraSweepError, HydraException, OmegaConfBaseException, OSError) as error:
         print("\n".join(error_lines(error)), file=sys.stderr)
         sys.exit(1)
