@@ -69,7 +69,15 @@ def run_cell(config: RunConfig) -> float:
     errors = [result for result in results if isinstance(result, str)]
     if errors:
         raise TrainingFailedError(errors[0])
-    return statistics.median(r.reported_metric for r in results if isinstance(r, RunRecord))
+    values = [result.reported_metric for result in results if isinstance(result, RunRecord)]
+    if len(values) > 1:
+        log.info(
+            "%d seeds: median %.2f ± %.2f",
+            len(values),
+            100 * statistics.median(values),
+            100 * statistics.stdev(values),
+        )
+    return statistics.median(values)
 
 
 def _run(config: RunConfig, seed: int) -> RunRecord | str:
