@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings as hypothesis_settings
 
 from lora_sweep.cli import CONF
 from lora_sweep.config.run import RunConfig, to_run_config
+
+# A busy machine is no fault of an example.
+hypothesis_settings.register_profile("no_deadline", deadline=None)
+hypothesis_settings.load_profile("no_deadline")
 
 WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
 HIDDEN, LAYERS = 16, 2
