@@ -8,27 +8,18 @@ latent matrix. A pack of K runs gives a layer the cores (K, r, r), r <= r_stored
 the leading r rows of A and columns of B, which are the factors of rank r.
 
 The tokens of the input belong to the runs, run after run: in equal shares, x (K n, ..., d_in), or
-in shares of their own, x (1, T, d_in), with a `RunLayout` that says whose they are.
+in shares of their own, x (1, T, d_in), with a padding that gives each run a row of T_max places.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-
-class RunLayout(NamedTuple):
-    """How the tokens (T,) of K runs lie in a layout with a row a run (K, T_max).
-
-    Attributes:
-        place: which place of that layout, flattened, each token has (T,).
-        length: T_max, the tokens of the longest run.
-    """
-
-    place: Tensor
-    length: int
+from lora_sweep.padding import Padding, pad, unpad, zero_padded
 
 
 class LoRAXSLinear(nn.Module):
@@ -37,7 +28,7 @@ class LoRAXSLinear(nn.Module):
     Attributes:
         cores: s (M o R) of every run (K, r, r), set before a forward pass; None leaves the
             frozen layer as it is.
-        layout: whose tokens are whose; None for equal shares.
+        runs: tokens (T) <-> a row a run (K T_max); None for equal shares.
     """
 
     weight: Tensor
@@ -69,48 +60,89 @@ class LoRAXSLinear(nn.Module):
         self.register_buffer("A", A, persistent=False)
         self.register_buffer("B", B, persistent=False)
         self.cores: Tensor | None = None
-        self.layout: RunLayout | None = None
+        self.runs: Padding | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns y (..., d_out) for x (..., d_in)."""
-        base = functional.linear(x, self.weight, self.bias)
         if self.cores is None:
-            return base
+            return functional.linear(x, self.weight, self.bias)
         r = self.cores.shape[-1]
-        down = functional.linear(x, self.A[:r]).view(-1, r)  # (T, r)
-        latent = self._mix(down, self.cores.mT.to(down.dtype))  # (T, r)
-        flat = base.view(-1, base.shape[-1])  # (T, d_out)
-        return torch.addmm(flat, latent, self.B[:, :r].mT).view_as(base)
-
-    def _mix(self, down: Tensor, cores: Tensor) -> Tensor:
-        """Each token's row (T, r) times its run's matrix (K, r, r)."""
-        n_runs, r, _ = cores.shape
-        if self.layout is None:
-            return torch.bmm(down.view(n_runs, -1, r), cores).view(-1, r)
-        place, length = self.layout
-        by_run = down.new_zeros(n_runs * length, r).index_copy(0, place, down)
-        mixed = torch.bmm(by_run.view(n_runs, length, r), cores)  # (K, T_max, r)
-        return mixed.view(-1, r).index_select(0, place)
+        frozen = (self.weight, self.bias, self.A[:r], self.B[:, :r])
+        y: Tensor = _AdaptedLinear.apply(  # type: ignore[no-untyped-call]
+            x.view(-1, x.shape[-1]), self.cores, frozen, self.runs
+        )
+        return y.view(*x.shape[:-1], -1)
 
 
-def cores_by_matrix(R: Tensor, masks: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+class _AdaptedLinear(torch.autograd.Function):
+    """The layer for x (T, d_in) and cores (K, r, r), with gradients to both.
+
+    By hand, because both directions can then add the update to the frozen layer's product in
+    place, and keep no more of the forward pass than x's image (T, r) under A.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        cores: Tensor,
+        frozen: tuple[Tensor, Tensor | None, Tensor, Tensor],
+        runs: Padding | None,
+    ) -> Tensor:
+        weight, bias, A, B = frozen
+        down = x @ A.mT  # (T, r)
+        # Zeros at padding: the gradient of the cores sums over it.
+        down = _by_run(zero_padded(down, runs) if runs else down, cores)  # (K, n, r)
+        ctx.save_for_backward(down, cores, weight, A, B)
+        ctx.runs = runs
+        latent = _in_line(torch.bmm(down, cores.mT), runs)  # (T, r)
+        return functional.linear(x, weight, bias).addmm_(latent, B.mT)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        down, cores, weight, A, B = ctx.saved_tensors
+        latent = gradient @ B  # (T, r)
+        latent = _by_run(pad(latent, ctx.runs) if ctx.runs else latent, cores)  # (K, n, r)
+        of_cores = torch.bmm(latent.mT, down)  # (K, r, r)
+        if not ctx.needs_input_grad[0]:  # nothing is trained below the first adapted matrix
+            return None, of_cores, None, None
+        of_down = _in_line(torch.bmm(latent, cores), ctx.runs)  # (T, r)
+        return (gradient @ weight).addmm_(of_down, A), of_cores, None, None
+
+
+def _by_run(rows: Tensor, cores: Tensor) -> Tensor:
+    """Rows (K n, r) as (K, n, r)."""
+    return rows.view(len(cores), -1, rows.shape[-1])
+
+
+def _in_line(by_run: Tensor, runs: Padding | None) -> Tensor:
+    """Rows of the runs (K, n, r) as tokens (T, r)."""
+    flat = by_run.view(-1, by_run.shape[-1])
+    return flat if runs is None else unpad(flat, runs)
+
+
+def cores_by_matrix(
+    R: Tensor, masks: Tensor, scale: Tensor, *, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, ...]:
     """Returns the cores s (M o R) of a pack, one tensor (K, r, r) for each adapted matrix.
 
     Args:
         R: latent matrices (K, N, r, r).
         masks: masks (K, N, r, r).
         scale: s of every run (K,).
+        dtype: of the encoder's products.
     """
-    return (scale[:, None, None, None] * masks * R).unbind(dim=1)
+    return (scale[:, None, None, None] * masks * R).to(dtype).unbind(dim=1)
 
 
 def set_cores(
-    layers: Iterable[LoRAXSLinear], cores: Iterable[Tensor], layout: RunLayout | None = None
+    layers: Iterable[LoRAXSLinear], cores: Iterable[Tensor], runs: Padding | None = None
 ) -> None:
-    """Gives every layer its cores (K, r, r), in the same order, and all the same layout.
+    """Gives every layer its cores (K, r, r), in the same order, and all the same padding.
 
     Raises:
         ValueError: there are not as many cores as layers.
     """
     for layer, core in zip(layers, cores, strict=True):
-        layer.cores, layer.layout = core, layout
+        layer.cores, layer.runs = core, runs

@@ -1,18 +1,41 @@
 """Tokenised texts -> batches of a pack, and the order in which a run sees its texts.
 
 A batch holds K b texts, the texts of a run together, run after run. It is ragged (the real tokens
-one behind the other, no padding) or padded (a row a text). Both know where in the other's layout
-their tokens are, so that attention and pooling can pad what they must.
+one behind the other, no padding) or padded (a row a text). A ragged batch knows how its tokens
+stand in the padded layouts that attention, pooling and the adapters ask for.
 """
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.padding import Padding
+
+SMALLEST_CAP = 16
+"""Texts of up to this many tokens attend in one group: smaller groups cost more calls than they
+save in arithmetic."""
+
+
+class LengthGroup(NamedTuple):
+    """Texts of like length, which attend together.
+
+    Attributes:
+        cap: bound on their lengths, a power of two; it depends on the texts alone.
+        length: tokens of the longest of them, L.
+        n_texts: how many of them each run has (K).
+        bias: (n H, 1, L), 0 where a text has a token, else minus infinity; the same for all H.
+    """
+
+    cap: int
+    length: int
+    n_texts: tuple[int, ...]
+    bias: Tensor
 
 
 @dataclass(frozen=True)
@@ -25,10 +48,11 @@ class Batch:
         token_type_ids: segment of every token, int64; None for models without.
         labels: (K, b), int64 or float32.
         is_real: where the padded layout has a token (K b, L), bool.
-        place: ragged only: which place of the padded layout, flattened, each token has (T,).
-        run_place: ragged only, K > 1: which place of a layout with a row a run (K, T_max),
-            flattened, each token has (T,).
-        run_length: T_max, the tokens of the longest run; 0 where `run_place` is None.
+        n_tokens: tokens of each run (K); ragged only, as all below.
+        texts: tokens (T) <-> a row a text (K b L).
+        runs: tokens (T) <-> a row a run (K T_max); None for one run.
+        heads: a token's heads (T H) <-> the texts by length group (sum of n H L).
+        groups: the length groups, shortest first.
     """
 
     input_ids: Tensor
@@ -36,30 +60,29 @@ class Batch:
     token_type_ids: Tensor | None
     labels: Tensor
     is_real: Tensor
-    place: Tensor | None = None
-    run_place: Tensor | None = None
-    run_length: int = 0
-
-    def padded(self, values: Tensor) -> Tensor:
-        """Returns tokens' values, (1, T, ...) or (K b, L, ...), as (K b, L, ...), zero-filled."""
-        if self.place is None:
-            return values
-        rest = values.shape[2:]
-        zeros = values.new_zeros(self.is_real.numel(), *rest)
-        return zeros.index_copy(0, self.place, values[0]).view(*self.is_real.shape, *rest)
-
-    def ragged(self, values: Tensor) -> Tensor:
-        """Returns values of a ragged batch (K b, L, ...) as (1, T, ...)."""
-        assert self.place is not None
-        return values.flatten(0, 1).index_select(0, self.place)[None]
+    n_tokens: tuple[int, ...] = ()
+    texts: Padding | None = None
+    runs: Padding | None = None
+    heads: Padding | None = None
+    groups: tuple[LengthGroup, ...] = ()
 
     def to(self, device: torch.device) -> "Batch":
-        """Returns the batch on a device."""
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for name, value in vars(self).items()
-        }
-        return Batch(**moved)
+        """Returns the batch on a device; it does not wait for pinned memory."""
+        return self._each(lambda part: part.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Returns the batch in memory that copies to a GPU without waiting."""
+        return self._each(lambda part: part.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        changed: dict[str, Any] = {}
+        for name, part in vars(self).items():
+            if isinstance(part, Tensor):
+                changed[name] = change(part)
+            elif isinstance(part, Padding):
+                changed[name] = Padding(*map(change, part))
+        groups = tuple(group._replace(bias=change(group.bias)) for group in self.groups)
+        return dataclasses.replace(self, **changed, groups=groups)
 
 
 def epoch_order(n_texts: int, generator: torch.Generator) -> Tensor:
@@ -72,58 +95,122 @@ def evaluation_batches(texts: TokenisedTexts, batch_size: int) -> Iterator[Tenso
     yield from torch.split(torch.argsort(texts.lengths, stable=True), batch_size)
 
 
-def padded_batch(texts: TokenisedTexts, index: Tensor, *, pad_id: int) -> Batch:
-    """Returns the texts of a step, padded to the longest of them.
+def ahead(make: Callable[[Tensor], Batch], indices: Sequence[Tensor]) -> Iterator[Batch]:
+    """Yields `make(index)` for every index, the next one made while the last is in use."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting: Future[Batch] | None = None
+        for index in indices:
+            started = pool.submit(make, index)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = started
+        if waiting is not None:
+            yield waiting.result()
+
+
+def padded_batch(
+    texts: TokenisedTexts, index: Tensor, *, pad_id: int, length: int | None = None
+) -> Batch:
+    """Returns the texts of a step, padded.
 
     Args:
         texts: where they come from.
         index: which ones, (K, b).
         pad_id: token that fills.
+        length: tokens a row; None for the longest text's.
     """
-    is_real, source = _padded_layout(texts, index)
+    is_real, source = _padded_layout(texts, index.flatten(), length)
     ids = torch.where(is_real, texts.ids[source].long(), pad_id)
     types = None if texts.types is None else texts.types[source].long() * is_real
     positions = torch.arange(is_real.shape[1]).expand(is_real.shape)
     return Batch(ids, positions, types, texts.labels[index], is_real)
 
 
-def ragged_batch(texts: TokenisedTexts, index: Tensor) -> Batch:
+def ragged_batch(texts: TokenisedTexts, index: Tensor, *, n_heads: int) -> Batch:
     """Returns the real tokens of a step, text after text, run after run.
 
     Args:
         texts: where they come from.
         index: which ones, (K, b).
+        n_heads: attention heads of the encoder, H.
     """
-    is_real, source = _padded_layout(texts, index)
+    is_real, source = _padded_layout(texts, index.flatten(), None)
     place = is_real.flatten().nonzero()[:, 0]  # (T,)
     token = source.flatten()[place]  # (T,)
-    run_place, run_length = _run_layout(texts, index)
+    lengths = texts.lengths[index]  # (K, b)
+    heads, groups = _length_groups(lengths, n_heads)
     return Batch(
         input_ids=texts.ids[token].long()[None],
         positions=(place % is_real.shape[1])[None],
         token_type_ids=None if texts.types is None else texts.types[token].long()[None],
         labels=texts.labels[index],
         is_real=is_real,
-        place=place,
-        run_place=run_place,
-        run_length=run_length,
+        n_tokens=tuple(lengths.sum(dim=1).tolist()),
+        texts=Padding(_rows_source(lengths.flatten(), is_real), place),
+        runs=_runs_padding(lengths.sum(dim=1)),
+        heads=heads,
+        groups=groups,
     )
 
 
-def _padded_layout(texts: TokenisedTexts, index: Tensor) -> tuple[Tensor, Tensor]:
+def _padded_layout(
+    texts: TokenisedTexts, rows: Tensor, length: int | None
+) -> tuple[Tensor, Tensor]:
     """Where a row a text has real tokens, and which tokens of all texts these are (K b, L)."""
-    rows = index.flatten()  # (K b,)
     lengths = texts.lengths[rows]
-    position = torch.arange(int(lengths.max()))  # (L,)
+    position = torch.arange(int(lengths.max()) if length is None else length)  # (L,)
     is_real = position < lengths[:, None]  # (K b, L)
     return is_real, torch.where(is_real, texts.offsets[rows, None] + position, 0)
 
 
-def _run_layout(texts: TokenisedTexts, index: Tensor) -> tuple[Tensor | None, int]:
-    """`run_place` (T,) and `run_length`; one run needs neither."""
-    if len(index) == 1:
-        return None, 0
-    n_tokens = texts.lengths[index].sum(dim=1)  # (K,)
-    run_length = int(n_tokens.max())
-    is_token = torch.arange(run_length) < n_tokens[:, None]  # (K, T_max)
-    return is_token.flatten().nonzero()[:, 0], run_length
+def _rows_source(lengths: Tensor, is_real: Tensor) -> Tensor:
+    """The token at every place of a row an owner (n, L), flat; the owner's first at padding."""
+    first = lengths.cumsum(0) - lengths  # (n,)
+    position = torch.arange(is_real.shape[1])
+    return torch.where(is_real, first[:, None] + position, first[:, None]).flatten()
+
+
+def _runs_padding(n_tokens: Tensor) -> Padding | None:
+    """A row a run; one run needs none."""
+    if len(n_tokens) == 1:
+        return None
+    is_token = torch.arange(int(n_tokens.max())) < n_tokens[:, None]  # (K, T_max)
+    return Padding(_rows_source(n_tokens, is_token), is_token.flatten().nonzero()[:, 0])
+
+
+def _length_groups(lengths: Tensor, n_heads: int) -> tuple[Padding, tuple[LengthGroup, ...]]:
+    """Texts (K, b) by length, padded within a group only, each head a row of its own."""
+    each = lengths.flatten()  # (K b,)
+    first = each.cumsum(0) - each
+    caps = _cap(each)
+    head = torch.arange(n_heads)[:, None]
+    groups, sources = [], []
+    for cap in sorted(set(caps.tolist())):
+        is_member = caps == cap
+        member = is_member.nonzero()[:, 0]  # (n,)
+        length = int(each[member].max())
+        is_real = torch.arange(length) < each[member, None]  # (n, L)
+        position = torch.arange(length) * is_real
+        token = first[member, None] + position  # (n, L)
+        sources.append((token[:, None] * n_heads + head).flatten())  # (n H L,)
+        bias = torch.zeros(is_real.shape).masked_fill_(~is_real, -torch.inf)
+        n_texts = tuple(is_member.view(lengths.shape).sum(dim=1).tolist())
+        groups.append(
+            LengthGroup(cap, length, n_texts, bias.repeat_interleave(n_heads, dim=0)[:, None])
+        )
+    source = torch.cat(sources)
+    return Padding(source, _places_of(source, int(each.sum()) * n_heads)), tuple(groups)
+
+
+def _cap(lengths: Tensor) -> Tensor:
+    """The least power of two, from SMALLEST_CAP on, that each length is within."""
+    caps = torch.full_like(lengths, SMALLEST_CAP)
+    while bool((lengths > caps).any()):
+        caps = torch.where(lengths > caps, 2 * caps, caps)
+    return caps
+
+
+def _places_of(source: Tensor, n_rows: int) -> Tensor:
+    """The first place of every row (n_rows,): padding repeats a row behind its own place."""
+    place = torch.full((n_rows,), len(source))
+    return place.scatter_reduce_(0, source, torch.arange(len(source)), reduce="amin")

@@ -125,12 +125,14 @@ class BaseShape:
         d: hidden size.
         n_positions: most tokens of a text, special ones included.
         pad_id: id of the padding token.
+        n_heads: attention heads.
     """
 
     family: str
     d: int
     n_positions: int
     pad_id: int
+    n_heads: int
 
 
 def base_shape(folder: Path) -> BaseShape:
@@ -144,14 +146,14 @@ def base_shape(folder: Path) -> BaseShape:
         config = json.loads(path.read_text(encoding="utf-8"))
         family, pad_id = str(config["model_type"]), int(config.get("pad_token_id") or 0)
         n_positions = int(config.get("max_position_embeddings", sys.maxsize))
-        d = int(config["hidden_size"])
+        d, n_heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BaseModelError(
-            f"{path} must have model_type and hidden_size, but got {error!r}"
+            f"{path} must have model_type, hidden_size and num_attention_heads, but got {error!r}"
         ) from error
     if family in ROBERTA_FAMILIES:
         n_positions -= pad_id + 1  # their positions start behind the padding token's id
-    return BaseShape(family, d, n_positions, pad_id)
+    return BaseShape(family, d, n_positions, pad_id, n_heads)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -4,6 +4,7 @@ All runs of a sweep in one process share what is here, so the second one starts 
 """
 
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerpri
 from lora_sweep.errors import SettingError
 from lora_sweep.models.base import base_shape, find_base, load_encoder, load_tokenizer
 from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
 
@@ -88,14 +90,16 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         SettingError: no layer has the names asked for, or rank_max is too large for one.
         BaseModelError: the base can't be loaded.
     """
-    return _adapted_encoder(
-        folder,
+    key = _EncoderKey(
+        folder=folder,
         pooling=config.model.pooling,
         dropout=config.model.dropout,
         adapted=tuple(config.model.adapted),
-        rank=config.rank.max,
-        place=(Path(config.paths.cache).expanduser(), device),
+        cache_dir=Path(config.paths.cache).expanduser(),
+        device=device,
+        dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
     )
+    return _adapted_encoder(key, config.rank.max)
 
 
 def _load(data: DataConfig) -> Corpus:
@@ -147,53 +151,61 @@ def _texts(data: DataConfig, folder: Path, cache_dir: Path) -> PackTexts:
     )
 
 
-_ENCODERS: dict[Any, tuple[int, AdaptedEncoder]] = {}
+@dataclass(frozen=True)
+class _EncoderKey:
+    """What an encoder kept in memory was made for, besides the rank."""
+
+    folder: Path
+    pooling: str
+    dropout: float | None
+    adapted: tuple[str, ...]
+    cache_dir: Path
+    device: torch.device
+    dtype: torch.dtype
 
 
-def _adapted_encoder(
-    folder: Path,
-    *,
-    pooling: str,
-    dropout: float | None,
-    adapted: tuple[str, ...],
-    rank: int,
-    place: tuple[Path, torch.device],
-) -> AdaptedEncoder:
-    """Keeps one encoder a process: its factors serve every rank up to the one they were made for.
+_ENCODERS: dict[_EncoderKey, tuple[int, AdaptedEncoder]] = {}
 
-    `place` is the cache folder and the device.
-    """
-    key = (folder, pooling, dropout, adapted, place)
+
+def _adapted_encoder(key: _EncoderKey, rank: int) -> AdaptedEncoder:
+    """Keeps one encoder a process: its factors serve every rank up to theirs."""
     kept = _ENCODERS.get(key)
-    if kept is not None and kept[0] >= rank:
-        return kept[1]
-    _ENCODERS.clear()
-    cache_dir, device = place
-    shape = base_shape(folder)
+    if kept is None or kept[0] < rank:
+        _ENCODERS.clear()
+        _ENCODERS[key] = rank, _make_encoder(key, rank)
+    return _ENCODERS[key][1]
+
+
+def _make_encoder(key: _EncoderKey, rank: int) -> AdaptedEncoder:
+    shape = base_shape(key.folder)
     start = first_position(shape.family, shape.pad_id)
     if start is None:
         log.info("batches are padded: ragged ones are not known to work for %s", shape.family)
     else:
         register()
+    attention = None if start is None else RAGGED
     encoder: Any = load_encoder(
-        folder, dropout=dropout, attention=None if start is None else RAGGED, device=device
+        key.folder, dropout=key.dropout, attention=attention, device=key.device
     )
     try:
-        layers = inject(encoder, lambda w: cached_factors(w, rank, cache_dir), suffixes=adapted)
+        layers = inject(
+            encoder, lambda w: cached_factors(w, rank, key.cache_dir), suffixes=key.adapted
+        )
     except ValueError as error:
         raise SettingError(str(error)) from error
     settings = encoder.config
     own = getattr(settings, "classifier_dropout", None)
-    _ENCODERS[key] = (
-        rank,
-        AdaptedEncoder(
-            encoder=encoder,
-            layers=layers,
-            d=shape.d,
-            pooling=pooling,
-            dropout=settings.hidden_dropout_prob if dropout is not None or own is None else own,
-            pad_id=shape.pad_id,
-            first_position=start,
-        ),
+    of_head = settings.hidden_dropout_prob if key.dropout is not None or own is None else own
+    return AdaptedEncoder(
+        # The frozen weights are cast here, once, so no step casts them again.
+        encoder=encoder.to(key.dtype),
+        layers=layers,
+        d=shape.d,
+        n_heads=shape.n_heads,
+        pooling=key.pooling,
+        head_dropout=of_head,
+        dropout=None if start is None else seed_dropout(encoder),
+        pad_id=shape.pad_id,
+        first_position=start,
+        dtype=key.dtype,
     )
-    return _ENCODERS[key][1]

@@ -40,7 +40,6 @@ def pack_plan(config: RunConfig) -> PackPlan:
         log_every=config.training.log_every,
         log_ranks_epochs=LOG_RANKS_EPOCHS,
         device=find_device(config.device),
-        autocast=torch.bfloat16 if config.precision == "bfloat16" else None,
     )
 
 

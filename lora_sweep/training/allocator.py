@@ -1,6 +1,7 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
-Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max.
+Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. What
+the schedules say at every step is tabled on the device beforehand: a step waits for nothing.
 """
 
 import math
@@ -49,11 +50,17 @@ class PackAllocator:
         self.device = device
         self.r = max(plan.rank_max for plan in plans)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
+        self._held: dict[int, tuple[float, list[int]]] = {}
         self._take(plans)
+        self._hard: tuple[list[list[int]], Tensor] | None = None
+        self._alphas, self._budgets = self._tables().to(device)  # (n_steps + 1, K) each
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drops all runs but those rows; R keeps its size r."""
         self._noise = [self._noise[row] for row in rows]
+        self._held = {new: self._held[old] for new, old in enumerate(rows) if old in self._held}
+        self._hard = None
+        self._alphas, self._budgets = self._alphas[:, rows], self._budgets[:, rows]
         self._take([self.plans[row] for row in rows])
 
     def budget_params(self, step: int) -> list[float]:
@@ -62,13 +69,7 @@ class PackAllocator:
 
     def alpha(self, step: int) -> list[float | None]:
         """Returns alpha of every run after `step` steps; None for fixed ranks."""
-        n_steps = self.steps_per_epoch * self.n_epochs
-        return [
-            alpha_at(a.alpha_schedule, step, n_steps, alpha_min=a.alpha_min, alpha_max=a.alpha_max)
-            if a is not None
-            else None
-            for a in (plan.allocation for plan in self.plans)
-        ]
+        return [self._alpha(plan, step) for plan in self.plans]
 
     def is_discrete(self, epoch: int) -> list[bool]:
         """Returns whether each run trains epoch `epoch` (0 for the first) with discrete masks."""
@@ -80,7 +81,7 @@ class PackAllocator:
     def ranks(self, logits: Tensor, step: int) -> Tensor:
         """Returns real-valued ranks (K, N), float64, differentiable in the logits (K, N)."""
         w = logits.double()
-        budget = self._vector(self.budget_params(step))
+        budget = self._budgets[step]
         ranks = self._average[:, None].expand_as(w)
         if any(self._is_capped):
             capped = capped_ranks(w, budget, self._rank_min, self._rank_max)
@@ -110,14 +111,17 @@ class PackAllocator:
         Args:
             logits: allocation logits (K, N).
             step: steps taken so far.
-            discrete: which runs train with discrete masks; the others get soft ones.
+            discrete: which runs train with discrete masks; the others get soft ones. A run's
+                logits rest from its first discrete step on.
         """
+        if all(self._is_fixed):
+            return self._hard_masks(self._average[:, None].expand_as(logits), step, discrete)
         ranks = self.ranks(logits, step)
         if all(discrete):
-            return self.discrete_masks(ranks.detach(), step)
+            return self._hard_masks(ranks, step, discrete)
         soft = soft_masks(
             ranks.float(),
-            self._vector([1.0 if alpha is None else alpha for alpha in self.alpha(step)]).float(),
+            self._alphas[step].float(),
             rank_min=self._rank_min,
             rank_max=self._rank_max,
             r=self.r,
@@ -125,13 +129,30 @@ class PackAllocator:
         )
         if not any(discrete):
             return soft
-        hard = self.discrete_masks(ranks.detach(), step)
+        hard = self._hard_masks(ranks, step, discrete)
         return torch.where(self._rows(discrete, 4), hard, soft)
 
     def discrete_masks(self, ranks: Tensor, step: int) -> Tensor:
         """Returns discrete masks (K, N, r, r) of real-valued ranks (K, N)."""
         integer = torch.tensor(self.integer_ranks(ranks, step), device=self.device)
         return discrete_masks(integer, self.r)
+
+    def _hard_masks(self, ranks: Tensor, step: int, discrete: Sequence[bool]) -> Tensor:
+        """Discrete masks (K, N, r, r); those of the rows that train with soft ones say nothing.
+
+        Rounding needs the ranks' values, and so waits for the device. A run's ranks only change
+        with its budget once its logits rest, so they are rounded once a budget, not once a step.
+        """
+        budgets = self.budget_params(step)
+        for row, plan in enumerate(self.plans):
+            held = self._held.get(row)
+            if discrete[row] and (held is None or held[0] != budgets[row]):
+                self._held[row] = budgets[row], _round(plan, ranks[row].tolist(), budgets[row])
+        rest = [0] * self.n_matrices
+        rows = [self._held[k][1] if discrete[k] else rest for k in range(len(self.plans))]
+        if self._hard is None or self._hard[0] != rows:
+            self._hard = rows, discrete_masks(torch.tensor(rows, device=self.device), self.r)
+        return self._hard[1]
 
     def _take(self, plans: Sequence[RunPlan]) -> None:
         self.plans = list(plans)
@@ -142,6 +163,29 @@ class PackAllocator:
         self._is_capped = [
             plan.allocation is not None and plan.allocation.capped for plan in plans
         ]
+
+    def _tables(self) -> Tensor:
+        """Alpha (1 for fixed ranks) and budget after 0 ... n_steps steps (2, n_steps + 1, K)."""
+        steps = range(self.steps_per_epoch * self.n_epochs + 1)
+        columns: dict[object, list[list[float]]] = {}
+        for plan in self.plans:
+            key = plan.allocation, plan.rank_average
+            if key not in columns:  # most runs of a sweep share their schedules
+                columns[key] = [
+                    [self._alpha(plan, step) or 1.0 for step in steps],
+                    [self._budget(plan, step) for step in steps],
+                ]
+        rows = [columns[plan.allocation, plan.rank_average] for plan in self.plans]
+        return torch.tensor(rows, dtype=torch.float64).permute(1, 2, 0).contiguous()
+
+    def _alpha(self, plan: RunPlan, step: int) -> float | None:
+        a = plan.allocation
+        if a is None:
+            return None
+        n_steps = self.steps_per_epoch * self.n_epochs
+        return alpha_at(
+            a.alpha_schedule, step, n_steps, alpha_min=a.alpha_min, alpha_max=a.alpha_max
+        )
 
     def _budget(self, plan: RunPlan, step: int) -> float:
         a = plan.allocation

@@ -1,15 +1,17 @@
 """The forward pass of a pack: one frozen encoder with K runs' cores, then K heads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lora_sweep.adapters.layer import LoRAXSLinear, RunLayout, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
 from lora_sweep.data.batches import Batch, padded_batch, ragged_batch
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.padding import pad
+from lora_sweep.training.dropout import EncoderDropout, factors
 from lora_sweep.training.parameters import Parameters
 
 
@@ -23,39 +25,74 @@ class AdaptedEncoder:
             Answers with `last_hidden_state`.
         layers: name -> LoRA-XS layer, in module order (N).
         d: hidden size.
+        n_heads: attention heads.
         pooling: `cls` (first token) or `mean` (over the real tokens).
-        dropout: of the head.
+        head_dropout: of the head, 0 to 1.
+        dropout: where values are dropped by each run's own seed; None if the encoder drops by
+            torch's global generator, as one whose batches are padded does.
         pad_id: token that fills a padded batch.
         first_position: position id of a text's first token, for ragged batches; None if this
             family's batches must be padded.
+        dtype: of the frozen weights and of all products with them.
     """
 
     encoder: nn.Module
     layers: dict[str, LoRAXSLinear]
     d: int
+    n_heads: int
     pooling: str
-    dropout: float
+    head_dropout: float
+    dropout: EncoderDropout | None
     pad_id: int
     first_position: int | None
+    dtype: torch.dtype = torch.float32
 
-    def batch(self, texts: TokenisedTexts, index: Tensor, device: torch.device) -> Batch:
-        """Returns the texts (K, b) as a batch that this encoder takes."""
+    @property
+    def can_pack(self) -> bool:
+        """Whether nothing is dropped for all runs at once: a run's numbers are then its own."""
+        if self.dropout is not None:
+            return True
+        return all(m.p == 0 for m in self.encoder.modules() if isinstance(m, nn.Dropout))
+
+    def batch(self, texts: TokenisedTexts, index: Tensor) -> Batch:
+        """Returns the texts (K, b) as a batch that this encoder takes, on the CPU."""
         if self.first_position is None:
-            return padded_batch(texts, index, pad_id=self.pad_id).to(device)
-        return ragged_batch(texts, index).to(device)
+            return padded_batch(texts, index, pad_id=self.pad_id)
+        return ragged_batch(texts, index, n_heads=self.n_heads)
+
+    def draw_dropout(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor | None:
+        """Readies the encoder's dropout for a training step.
+
+        Args:
+            batch: the step's texts.
+            generators: one a run (K), on the batch's device; each is moved on.
+
+        Returns:
+            The head's factors (K, b, 2, d); None if it drops nothing.
+        """
+        if self.dropout is not None:
+            self.dropout.draw(batch, generators, d=self.d, n_heads=self.n_heads, dtype=self.dtype)
+        if self.head_dropout == 0:
+            return None
+        n_runs, n_texts = batch.labels.shape
+        drawn = factors([n_texts] * n_runs, (2, self.d), generators, p=self.head_dropout)
+        return drawn.view(n_runs, n_texts, 2, self.d)
+
+    def evaluation_mode(self) -> None:
+        """Lets everything through from now on."""
+        self.encoder.eval()
+        if self.dropout is not None:
+            self.dropout.clear()
 
     def features(self, batch: Batch, cores: tuple[Tensor, ...], n_runs: int) -> Tensor:
         """Returns the pooled last hidden states (K, b, d), float32.
 
         Args:
             batch: tokens of K b texts.
-            cores: N tensors (K, r, r).
+            cores: N tensors (K, r, r), of this encoder's dtype.
             n_runs: K.
         """
-        layout = None
-        if batch.run_place is not None:
-            layout = RunLayout(batch.run_place, batch.run_length)
-        set_cores(self.layers.values(), cores, layout)
+        set_cores(self.layers.values(), cores, batch.runs)
         inputs: dict[str, Any] = {"input_ids": batch.input_ids}
         if batch.token_type_ids is not None:
             inputs["token_type_ids"] = batch.token_type_ids
@@ -64,22 +101,24 @@ class AdaptedEncoder:
         else:
             inputs |= {"position_ids": batch.positions + self.first_position, "batch": batch}
         hidden = self.encoder(**inputs).last_hidden_state
-        pooled = _pool(batch.padded(hidden).float(), batch.is_real, self.pooling)  # (K b, d)
-        return pooled.view(n_runs, -1, self.d)
+        return _pool(hidden, batch, self.pooling).view(n_runs, -1, self.d)
 
 
-def head_outputs(
-    features: Tensor, parameters: Parameters, *, dropout: float, training: bool
-) -> Tensor:
+def head_outputs(features: Tensor, parameters: Parameters, dropout: Tensor | None) -> Tensor:
     """Returns the heads' outputs (K, b, n_labels) for features (K, b, d).
 
     Dropout, dense, tanh, dropout, projection; float32.
 
+    Args:
+        features: pooled hidden states.
+        parameters: the heads, among others.
+        dropout: factors of both dropouts (K, b, 2, d); None for none.
+
     Source: transformers' RoBERTa classification head.
     """
-    x = functional.dropout(features, dropout, training)
+    x = features if dropout is None else features * dropout[:, :, 0]
     x = torch.tanh(_linear(x, parameters, "head.dense"))
-    x = functional.dropout(x, dropout, training)
+    x = x if dropout is None else x * dropout[:, :, 1]
     return _linear(x, parameters, "head.out")
 
 
@@ -89,9 +128,11 @@ def _linear(x: Tensor, parameters: Parameters, name: str) -> Tensor:
     return torch.baddbmm(bias, x, parameters[f"{name}.weight"].mT)
 
 
-def _pool(hidden: Tensor, is_real: Tensor, pooling: str) -> Tensor:
-    """(K b, L, d) -> (K b, d)."""
+def _pool(hidden: Tensor, batch: Batch, pooling: str) -> Tensor:
+    """Hidden states (1, T, d) or (K b, L, d) -> (K b, d), float32."""
+    if batch.texts is not None:
+        hidden = pad(hidden[0], batch.texts).view(*batch.is_real.shape, -1)  # (K b, L, d)
     if pooling == "cls":
-        return hidden[:, 0]
-    weights = is_real[..., None].to(hidden.dtype)  # (K b, L, 1)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        return hidden[:, 0].float()
+    weights = batch.is_real[..., None].float()  # (K b, L, 1)
+    return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)

@@ -60,8 +60,8 @@ def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evalu
     ranks = allocator.ranks(pack.logits, step)  # (K, N)
     integer_ranks = allocator.integer_ranks(ranks, step)
     masks = allocator.discrete_masks(ranks, step)
-    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale)
-    pack.encoder.encoder.eval()
+    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=pack.encoder.dtype)
+    pack.encoder.evaluation_mode()
     parts = dict(pack.texts.dev)
     if pack.texts.selection is not None:
         parts[SELECTION] = pack.texts.selection
@@ -89,20 +89,14 @@ def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evalu
 def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Array:
     """Predictions of all runs (K, n): labels, or values for a regression."""
     n_runs, shared = len(pack.runs), pack.shared
-    outputs = torch.empty(n_runs, len(texts), pack.texts.n_labels)
-    with torch.autocast(shared.device.type, shared.autocast, enabled=shared.autocast is not None):
-        for index in evaluation_batches(texts, max(1, shared.evaluation_batch_size // n_runs)):
-            batch = pack.encoder.batch(texts, index.expand(n_runs, -1), shared.device)
-            features = pack.encoder.features(batch, cores, n_runs)
-            outputs[:, index] = _head(pack, features).cpu()
+    outputs = torch.empty(n_runs, len(texts), pack.texts.n_labels, device=shared.device)
+    for index in evaluation_batches(texts, max(1, shared.evaluation_batch_size // n_runs)):
+        batch = pack.encoder.batch(texts, index.expand(n_runs, -1)).to(shared.device)
+        features = pack.encoder.features(batch, cores, n_runs)
+        outputs[:, index.to(shared.device)] = head_outputs(features, pack.parameters, None)
     if pack.texts.is_regression:
-        return outputs[..., 0].double().numpy()
-    return outputs.argmax(dim=-1).numpy()
-
-
-def _head(pack: Pack, features: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        return head_outputs(features, pack.parameters, dropout=0.0, training=False)
+        return outputs[..., 0].double().cpu().numpy()
+    return outputs.argmax(dim=-1).cpu().numpy()
 
 
 def _metrics(pack: Pack, predicted: dict[str, Array]) -> dict[str, float]:

@@ -4,7 +4,8 @@ Nothing here knows of configs or files. What happens is told to an `Observer`, w
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lora_sweep.adapters.layer import cores_by_matrix
-from lora_sweep.data.batches import epoch_order
+from lora_sweep.data.batches import Batch, ahead, epoch_order
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.evaluation import Evaluation, evaluate
 from lora_sweep.training.optim import clip_gradients
@@ -52,8 +53,8 @@ def train_pack(
 ) -> None:
     """Trains a pack of runs to its end, or until every run has failed.
 
-    With dropout off, a run's numbers do not depend on the runs beside it. With dropout on, the
-    first run's seed draws the dropout masks of all.
+    A run's numbers do not depend on the runs beside it, up to the rounding of float32: what is
+    drawn for it comes from its own seed.
 
     Args:
         encoder: the frozen base.
@@ -80,28 +81,62 @@ def train_epoch(pack: Pack, epoch: int, observer: Observer) -> list[float]:
         epoch: 0 for the first.
         observer: is told what happens.
     """
-    shared, n_texts = pack.shared, len(pack.texts.train)
+    shared, seeds = (
+        pack.shared,
+        {run: plan.seed for run, plan in zip(pack.runs, pack.plans, strict=True)},
+    )
     orders = {
-        run: epoch_order(n_texts, stream_generator(plan.seed, f"order/{epoch}"))
-        for run, plan in zip(pack.runs, pack.plans, strict=True)
+        run: epoch_order(len(pack.texts.train), stream_generator(seed, f"order/{epoch}"))
+        for run, seed in seeds.items()
+    }
+    drops = {
+        run: stream_generator(seed, f"dropout/{epoch}", shared.device)
+        for run, seed in seeds.items()
     }
     totals, unread = dict.fromkeys(pack.runs, 0.0), []
     pack.encoder.encoder.train()
-    with torch.random.fork_rng([shared.device] if shared.device.type == "cuda" else []):
-        torch.manual_seed(stream_seed(pack.plans[0].seed, f"dropout/{epoch}"))
-        for start in range(0, n_texts, shared.batch_size):
+    with _own_dropout(pack, epoch):
+        batches = _batches(pack, orders, 0)
+        for step in range(1, pack.steps_per_epoch + 1):
             if epoch < shared.log_ranks_epochs and pack.step % shared.log_every == 0:
                 _tell_ranks(pack, observer)
-            stop = start + shared.batch_size
-            index = torch.stack([orders[run][start:stop] for run in pack.runs])  # (K, b)
-            unread.append(_train_step(pack, index, epoch))
+            generators = [drops[run] for run in pack.runs]
+            unread.append(train_step(pack, next(batches), epoch, generators))
             observer.on_step(pack.step)
-            if len(unread) == shared.log_every or stop >= n_texts:
+            if len(unread) == shared.log_every or step == pack.steps_per_epoch:
+                n_runs = len(pack.runs)
                 _read_losses(pack, unread, totals, observer)
                 unread = []
-            if not pack.runs:
-                break
+                if not pack.runs:
+                    break
+                if len(pack.runs) < n_runs:
+                    batches = _batches(pack, orders, step)
     return [totals[run] / pack.steps_per_epoch for run in pack.runs]
+
+
+def train_step(
+    pack: Pack, batch: Batch, epoch: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Takes one optimiser step and returns the losses (K,), which are not waited for.
+
+    Args:
+        pack: changed in place.
+        batch: b texts of every run, as the encoder takes them.
+        epoch: 0 for the first.
+        generators: of every run's dropout (K), on the pack's device; each is moved on.
+    """
+    encoder, n_runs = pack.encoder, len(pack.runs)
+    batch = batch.to(pack.shared.device)
+    dropout = encoder.draw_dropout(batch, generators)
+    masks = pack.allocator.masks(pack.logits, pack.step, pack.allocator.is_discrete(epoch))
+    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=encoder.dtype)
+    features = encoder.features(batch, cores, n_runs)  # (K, b, d)
+    losses = run_losses(head_outputs(features, pack.parameters, dropout), batch.labels)
+    gradient = pack.optimiser.bank.gradient(losses.sum())
+    clip_gradients(gradient, pack.max_gradient_norm)
+    pack.optimiser.step(gradient, pack.learning_rates())
+    pack.step += 1
+    return losses.detach()
 
 
 def run_losses(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -117,22 +152,26 @@ def run_losses(outputs: Tensor, labels: Tensor) -> Tensor:
     return each.view(labels.shape).mean(dim=1)
 
 
-def _train_step(pack: Pack, index: Tensor, epoch: int) -> Tensor:
-    """One optimiser step on the texts (K, b); returns the losses (K,), not yet read."""
-    encoder, shared = pack.encoder, pack.shared
-    discrete = pack.allocator.is_discrete(epoch)
-    batch = encoder.batch(pack.texts.train, index, shared.device)
-    masks = pack.allocator.masks(pack.logits, pack.step, discrete)
-    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale)
-    with torch.autocast(shared.device.type, shared.autocast, enabled=shared.autocast is not None):
-        features = encoder.features(batch, cores, len(pack.runs))  # (K, b, d)
-    outputs = head_outputs(features, pack.parameters, dropout=encoder.dropout, training=True)
-    losses = run_losses(outputs, batch.labels)
-    losses.sum().backward()  # type: ignore[no-untyped-call]
-    clip_gradients(pack.parameters, pack.max_gradient_norm)
-    pack.optimiser.step(pack.learning_rates(discrete))
-    pack.step += 1
-    return losses.detach()
+def _batches(pack: Pack, orders: dict[int, Tensor], n_done: int) -> Iterator[Batch]:
+    """The epoch's batches for the runs that are left, after the first `n_done` ones."""
+    size, texts = pack.shared.batch_size, pack.texts.train
+    by_run = torch.stack([orders[run] for run in pack.runs])  # (K, n)
+    indices = torch.split(by_run, size, dim=1)[n_done:]
+    if pack.shared.device.type != "cuda":
+        return (pack.encoder.batch(texts, index) for index in indices)
+    return ahead(lambda index: pack.encoder.batch(texts, index).pinned(), indices)
+
+
+@contextmanager
+def _own_dropout(pack: Pack, epoch: int) -> Iterator[None]:
+    """An encoder that drops by torch's global generator does so from its one run's seed."""
+    if pack.encoder.dropout is not None:
+        yield
+        return
+    device = pack.shared.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(stream_seed(pack.plans[0].seed, f"dropout/{epoch}"))
+        yield
 
 
 def _read_losses(

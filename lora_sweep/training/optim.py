@@ -1,15 +1,14 @@
 """AdamW, gradient clipping and the learning-rate schedule, for all runs of a pack at once.
 
-Banks have the run axis first, so a learning rate or a clipping factor is a vector over the runs,
-broadcast over the rest. Every run gets what plain AdamW and clipping would give it alone.
+A row of the bank is all that a run trains, so a learning rate or a clipping factor is a vector
+over the runs. Every run gets what plain AdamW and clipping would give it alone; no torch optimiser
+takes a learning rate a row, and this one takes ten operator calls whatever the number of runs.
 """
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from lora_sweep.training.parameters import Parameters
+from lora_sweep.training.parameters import ParameterBank
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -45,11 +44,11 @@ def lr_factor(schedule: str, step: int, n_steps: int, *, warmup_fraction: float)
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Parameters, max_norm: Tensor) -> Tensor:
-    """Scales each run's gradients to a global norm of at most `max_norm`, in place.
+def clip_gradients(gradient: Tensor, max_norm: Tensor) -> Tensor:
+    """Scales each run's gradient to a norm of at most `max_norm`, in place.
 
     Args:
-        parameters: banks (K, ...) whose gradients are scaled; those without one are passed over.
+        gradient: of all that the runs train (K, P).
         max_norm: bound on each run's norm (K,).
 
     Returns:
@@ -57,63 +56,49 @@ def clip_gradients(parameters: Parameters, max_norm: Tensor) -> Tensor:
 
     Source: `torch.nn.utils.clip_grad_norm_`, a run at a time.
     """
-    gradients = [bank.grad for bank in parameters.values() if bank.grad is not None]
-    squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
-    norms = torch.stack(squares).sum(dim=0).sqrt()  # (K,)
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)  # (K,)
     factor = (max_norm / (norms + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(_over_rows(factor, gradient))
+    gradient.mul_(factor[:, None])
     return norms
 
 
 class BankAdamW:
-    """AdamW over banks, with a learning rate for each run and bank."""
+    """AdamW over a bank, with a learning rate for each run and parameter."""
 
-    def __init__(self, parameters: Parameters, weight_decay: Tensor) -> None:
+    def __init__(self, bank: ParameterBank, weight_decay: Tensor) -> None:
         """Starts with zero moments.
 
         Args:
-            parameters: banks (K, ...); their `grad` is read and their values changed in place.
+            bank: its values are changed in place.
             weight_decay: decoupled weight decay of every run (K,).
         """
-        self.parameters = parameters
+        self.bank = bank
         self.weight_decay = weight_decay
         self.n_steps = 0
-        self.first = {name: torch.zeros_like(bank) for name, bank in parameters.items()}
-        self.second = {name: torch.zeros_like(bank) for name, bank in parameters.items()}
+        self.first = torch.zeros_like(bank.values)
+        self.second = torch.zeros_like(bank.values)
 
     @torch.no_grad()
-    def step(self, lr: Mapping[str, Tensor]) -> None:
-        """Takes one step and clears the gradients; a bank without gradient stays as it is.
+    def step(self, gradient: Tensor, lr: Tensor) -> None:
+        """Takes one step.
 
         Args:
-            lr: bank name -> learning rate of every run (K,); 0 leaves that run's row as it is.
+            gradient: of all that the runs train (K, P).
+            lr: learning rates (K, P); 0 leaves a value as it is.
 
         Source: AdamW (arXiv 1711.05101), algorithm 2, in torch's order of operations.
         """
         self.n_steps += 1
-        for name, bank in self.parameters.items():
-            if bank.grad is not None:
-                self._update(name, bank, bank.grad, _over_rows(lr[name], bank))
-                bank.grad = None
+        beta1, beta2 = BETAS
+        values = self.bank.values
+        values.mul_(1 - lr * self.weight_decay[:, None])
+        self.first.lerp_(gradient, 1 - beta1)
+        self.second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        root = (self.second / (1 - beta2**self.n_steps)).sqrt_().add_(EPSILON)
+        values.addcdiv_(self.first * lr, root, value=-1 / (1 - beta1**self.n_steps))
 
     def keep(self, rows: Tensor) -> None:
-        """Drops all runs but those rows, from parameters and moments alike."""
-        for name, bank in self.parameters.items():
-            self.parameters[name] = bank.detach()[rows].clone().requires_grad_()
-            self.first[name] = self.first[name][rows]
-            self.second[name] = self.second[name][rows]
+        """Drops all runs but those rows, from bank and moments alike."""
+        self.bank.keep(rows)
+        self.first, self.second = self.first[rows], self.second[rows]
         self.weight_decay = self.weight_decay[rows]
-
-    def _update(self, name: str, bank: Tensor, gradient: Tensor, lr: Tensor) -> None:
-        beta1, beta2 = BETAS
-        bank.mul_(1 - lr * _over_rows(self.weight_decay, bank))
-        first = self.first[name].lerp_(gradient, 1 - beta1)
-        second = self.second[name].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        root = (second / (1 - beta2**self.n_steps)).sqrt_().add_(EPSILON)
-        bank.sub_(first / root * (lr / (1 - beta1**self.n_steps)))
-
-
-def _over_rows(values: Tensor, bank: Tensor) -> Tensor:
-    """A vector over the runs (K,) as (K, 1, ...), to broadcast over a bank (K, ...)."""
-    return values.view(-1, *[1] * (bank.ndim - 1))

@@ -13,7 +13,13 @@ from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.optim import BankAdamW, lr_factor
-from lora_sweep.training.parameters import LATENT, LOGITS, Parameters, start_parameters
+from lora_sweep.training.parameters import (
+    LATENT,
+    LOGITS,
+    ParameterBank,
+    Parameters,
+    start_parameters,
+)
 from lora_sweep.training.plan import LORA_ALPHA, PackPlan, RunPlan
 
 
@@ -48,12 +54,23 @@ class Pack:
             k of every bank belongs to `runs[k]`.
         plans: their plans.
         step: optimiser steps taken so far.
+        lora_scale: factor on the update, s = LORA_ALPHA / rank_max, of every run (K,).
+        max_gradient_norm: bound on every run's gradient norm (K,).
     """
 
     def __init__(
         self, encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
     ) -> None:
-        """Draws every run's starting values from its own seed."""
+        """Draws every run's starting values from its own seed.
+
+        Raises:
+            ValueError: several runs over an encoder whose dropout is not each run's own.
+        """
+        if len(plans) > 1 and not encoder.can_pack:
+            raise ValueError(
+                "runs must train alone over an encoder whose dropout is its own, "
+                f"but got {len(plans)} runs"
+            )
         self.encoder, self.texts, self.shared = encoder, texts, shared
         self.plans = list(plans)
         self.runs = list(range(len(plans)))
@@ -68,7 +85,7 @@ class Pack:
             n_epochs=shared.n_epochs,
             device=shared.device,
         )
-        parameters = start_parameters(
+        start = start_parameters(
             plans,
             n_matrices=n_matrices,
             d=encoder.d,
@@ -76,12 +93,16 @@ class Pack:
             device=shared.device,
         )
         decay = self._vector([plan.weight_decay for plan in plans])
-        self.optimiser = BankAdamW(parameters, decay)
+        self.optimiser = BankAdamW(ParameterBank(start), decay)
+        self.lora_scale = self._vector([LORA_ALPHA / plan.rank_max for plan in plans])
+        self.max_gradient_norm = self._vector([plan.max_gradient_norm for plan in plans])
+        self._rates = self._rate_table().float().to(shared.device)  # (n_steps, K, 3)
+        self._rate_of = self._rate_columns()
 
     @property
     def parameters(self) -> Parameters:
-        """Bank name -> values (K, ...)."""
-        return self.optimiser.parameters
+        """Name -> values (K, ...)."""
+        return self.optimiser.bank.named
 
     @property
     def latent(self) -> Tensor:
@@ -93,38 +114,12 @@ class Pack:
         """Allocation logits (K, N)."""
         return self.parameters[LOGITS]
 
-    @property
-    def lora_scale(self) -> Tensor:
-        """Factor on the update, s = LORA_ALPHA / rank_max, of every run (K,)."""
-        return self._vector([LORA_ALPHA / plan.rank_max for plan in self.plans])
-
-    @property
-    def max_gradient_norm(self) -> Tensor:
-        """Bound on every run's gradient norm (K,)."""
-        return self._vector([plan.max_gradient_norm for plan in self.plans])
-
-    def learning_rates(self, discrete: Sequence[bool]) -> dict[str, Tensor]:
-        """Returns bank name -> learning rate of every run (K,) at this step.
+    def learning_rates(self) -> Tensor:
+        """Returns the learning rates (K, P) at this step.
 
         Logits rest while a run trains with discrete masks: nothing reaches them then.
         """
-        factors = [
-            lr_factor(
-                plan.lr_schedule, self.step, self.n_steps, warmup_fraction=plan.warmup_fraction
-            )
-            for plan in self.plans
-        ]
-        rows = list(zip(self.plans, factors, discrete, strict=True))
-        head = self._vector([plan.lr_head * factor for plan, factor, _ in rows])
-        rates = dict.fromkeys(self.parameters, head)
-        rates[LATENT] = self._vector([plan.lr_adapter * factor for plan, factor, _ in rows])
-        rates[LOGITS] = self._vector(
-            [
-                plan.allocation.lr * factor if plan.allocation and not is_discrete else 0.0
-                for plan, factor, is_discrete in rows
-            ]
-        )
-        return rates
+        return self._rates[self.step].index_select(1, self._rate_of)
 
     def drop(self, rows: Sequence[int]) -> None:
         """Takes those rows out of the pack; the other runs go on as they were."""
@@ -132,7 +127,40 @@ class Pack:
         self.runs = [self.runs[row] for row in kept]
         self.plans = [self.plans[row] for row in kept]
         self.allocator.keep(kept)
-        self.optimiser.keep(torch.tensor(kept, dtype=torch.long, device=self.shared.device))
+        index = torch.tensor(kept, dtype=torch.long, device=self.shared.device)
+        self.optimiser.keep(index)
+        self.lora_scale = self.lora_scale[index]
+        self.max_gradient_norm = self.max_gradient_norm[index]
+        self._rates = self._rates[:, index]
+
+    def _rate_table(self) -> Tensor:
+        """Learning rates of R, logits and head of every run at every step (n_steps, K, 3)."""
+        columns: dict[tuple[str, float], list[float]] = {}
+        for plan in self.plans:
+            key = plan.lr_schedule, plan.warmup_fraction
+            if key not in columns:  # most runs of a sweep share their schedule
+                columns[key] = [
+                    lr_factor(key[0], step, self.n_steps, warmup_fraction=key[1])
+                    for step in range(self.n_steps)
+                ]
+        rows = [columns[plan.lr_schedule, plan.warmup_fraction] for plan in self.plans]
+        factors = torch.tensor(rows, dtype=torch.float64).T[..., None]  # (n_steps, K, 1)
+        lrs = [
+            (plan.lr_adapter, plan.allocation.lr if plan.allocation else 0.0, plan.lr_head)
+            for plan in self.plans
+        ]
+        rates = factors * torch.tensor(lrs, dtype=torch.float64)
+        rests = [self.allocator.is_discrete(epoch) for epoch in range(self.shared.n_epochs)]
+        rates[..., 1][torch.tensor(rests).repeat_interleave(self.steps_per_epoch, dim=0)] = 0.0
+        return rates
+
+    def _rate_columns(self) -> Tensor:
+        """Which of a run's three learning rates each of its parameters has (P,)."""
+        columns = self.optimiser.bank.columns()
+        kinds = {LATENT: 0, LOGITS: 1}
+        return torch.cat(
+            [torch.full((c.stop - c.start,), kinds.get(name, 2)) for name, c in columns.items()]
+        ).to(self.shared.device)
 
     def _vector(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.shared.device)

@@ -1,4 +1,4 @@
-"""The trained parameters of a pack: name -> bank, a tensor with the run axis first.
+"""The trained parameters of a pack: one tensor (K, P), and named views with the run axis first.
 
     R                   (K, N, r, r)    latent matrices, N(0, 1e-5^2) in the leading rank_max block
     logits              (K, N)          allocation logits, from the init schedule
@@ -7,7 +7,8 @@
     head.out.weight     (K, n_labels, d)
     head.out.bias       (K, n_labels)
 
-Every run draws from its own streams, so a row does not depend on the other runs.
+Every run draws from its own streams, so a row does not depend on the other runs. Row k of the one
+tensor is all that run k trains, so clipping and the optimiser take the same few calls whatever K.
 """
 
 from collections.abc import Sequence
@@ -26,10 +27,48 @@ LATENT_STD = 1e-5
 HEAD_STD = 0.02
 
 
+class ParameterBank:
+    """All that K runs train.
+
+    Attributes:
+        values: (K, P).
+        named: name -> view (K, ...) of the values, a leaf of the computation.
+    """
+
+    def __init__(self, start: Parameters) -> None:
+        """Copies starting values, name -> (K, ...)."""
+        self._shapes = {name: part.shape[1:] for name, part in start.items()}
+        self._take(torch.cat([part.flatten(1) for part in start.values()], dim=1))
+
+    def columns(self) -> dict[str, slice]:
+        """Returns name -> its columns of `values`, in order."""
+        columns, stop = {}, 0
+        for name, shape in self._shapes.items():
+            start, stop = stop, stop + shape.numel()
+            columns[name] = slice(start, stop)
+        return columns
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """Returns the gradient (K, P) of a loss (); zero in what it does not depend on."""
+        parts = torch.autograd.grad(loss, list(self.named.values()), materialize_grads=True)
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drops all runs but those rows."""
+        self._take(self.values[rows])
+
+    def _take(self, values: Tensor) -> None:
+        self.values = values
+        self.named: Parameters = {}
+        for name, columns in self.columns().items():
+            shape = (len(values), *self._shapes[name])
+            self.named[name] = values[:, columns].view(shape).detach().requires_grad_()
+
+
 def start_parameters(
     plans: Sequence[RunPlan], *, n_matrices: int, d: int, n_labels: int, device: torch.device
 ) -> Parameters:
-    """Returns the starting values of a pack's parameters, as leaves that need gradients.
+    """Returns the starting values of a pack's parameters, name -> (K, ...).
 
     Args:
         plans: one a run (K).
@@ -49,10 +88,7 @@ def start_parameters(
         }
         for plan in plans
     ]
-    return {
-        name: torch.stack([row[name] for row in rows]).to(device).requires_grad_()
-        for name in rows[0]
-    }
+    return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}
 
 
 def run_state(parameters: Parameters, row: int, plan: RunPlan) -> Parameters:

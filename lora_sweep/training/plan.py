@@ -78,7 +78,6 @@ class PackPlan:
         log_every: steps between two looks at the losses, and two records of the ranks.
         log_ranks_epochs: first epochs in which the ranks are recorded every `log_every` steps.
         device: where the pack trains.
-        autocast: type of the encoder's products (bfloat16), or None for float32.
     """
 
     n_epochs: int
@@ -87,4 +86,3 @@ class PackPlan:
     log_every: int
     log_ranks_epochs: int
     device: torch.device
-    autocast: torch.dtype | None

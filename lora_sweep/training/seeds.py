@@ -8,6 +8,8 @@ import hashlib
 
 import torch
 
+CPU = torch.device("cpu")
+
 
 def stream_seed(seed: int, stream: str) -> int:
     """Returns the 63-bit seed of a named stream: leading bits of SHA-256("seed/stream")."""
@@ -15,6 +17,6 @@ def stream_seed(seed: int, stream: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def stream_generator(seed: int, stream: str) -> torch.Generator:
-    """Returns a CPU generator at the start of a named stream."""
-    return torch.Generator().manual_seed(stream_seed(seed, stream))
+def stream_generator(seed: int, stream: str, device: torch.device = CPU) -> torch.Generator:
+    """Returns a generator at the start of a named stream; each kind of device draws its own."""
+    return torch.Generator(device).manual_seed(stream_seed(seed, stream))

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from lora_sweep.adapters.factors import svd_factors
-from lora_sweep.adapters.layer import LoRAXSLinear, RunLayout, cores_by_matrix, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_cores
+from lora_sweep.padding import Padding
 
 D_OUT, D_IN, STORED = 5, 4, 3
 
@@ -41,10 +42,13 @@ def test_layer_gives_each_run_its_core() -> None:
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-12)
 
 
-def test_layer_follows_a_layout_of_unequal_runs() -> None:
-    # run 0 has tokens 0-3, run 1 token 4: places 0-3 and 4 of (2, 4)
+# run 0 has tokens 0-3, run 1 token 4: places 0-3 and 4 of (2, 4), token 4 again at padding
+UNEQUAL = Padding(torch.tensor([0, 1, 2, 3, 4, 4, 4, 4]), torch.arange(5))
+
+
+def test_layer_follows_runs_of_unequal_length() -> None:
     layer, x, cores = _layer(), _random(1, 5, D_IN), _random(2, 3, 3)
-    set_cores([layer], [cores], RunLayout(torch.tensor([0, 1, 2, 3, 4]), 4))
+    set_cores([layer], [cores], UNEQUAL)
     parts = [_expected(layer, x[0, :4], cores[0]), _expected(layer, x[0, 4:], cores[1])]
     torch.testing.assert_close(layer(x)[0], torch.cat(parts), rtol=0, atol=1e-12)
 
@@ -58,7 +62,7 @@ def test_zero_core_leaves_the_output_unchanged() -> None:
 
 def test_cores_are_scaled_masked_latent_matrices() -> None:
     R, masks = _random(2, 3, 2, 2), torch.ones(2, 3, 2, 2).tril()
-    cores = cores_by_matrix(R, masks, torch.tensor([2.0, 0.5]))
+    cores = cores_by_matrix(R, masks, torch.tensor([2.0, 0.5]), dtype=torch.float64)
     assert len(cores) == 3
     assert cores[1][0].tolist() == (2 * R[0, 1].tril()).tolist()
     assert cores[2][1].tolist() == (0.5 * R[1, 2].tril()).tolist()
@@ -66,10 +70,24 @@ def test_cores_are_scaled_masked_latent_matrices() -> None:
 
 def test_gradient_reaches_only_r() -> None:
     layer, R = _layer(), _random(1, 1, 3, 3).requires_grad_()
-    set_cores([layer], cores_by_matrix(R, torch.ones(1, 1, 3, 3), torch.ones(1)))
+    cores = cores_by_matrix(R, torch.ones(1, 1, 3, 3), torch.ones(1), dtype=torch.float64)
+    set_cores([layer], cores)
     layer(_random(4, D_IN)).sum().backward()
     assert list(layer.parameters()) == []
     assert R.grad is not None and R.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("runs", [None, UNEQUAL], ids=["one-run", "unequal-runs"])
+def test_gradients_are_the_numerical_ones(runs: Padding | None) -> None:
+    layer, n_runs = _layer(), 1 if runs is None else 2
+
+    def outputs(x: Tensor, cores: Tensor) -> Tensor:
+        set_cores([layer], [cores], runs)
+        y: Tensor = layer(x)
+        return y
+
+    x, cores = _random(1, 5, D_IN).requires_grad_(), _random(n_runs, 2, 2).requires_grad_()
+    assert torch.autograd.gradcheck(outputs, (x, cores))
 
 
 def test_factors_of_other_shapes_are_refused() -> None:

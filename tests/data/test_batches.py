@@ -1,6 +1,14 @@
 import torch
+from torch import Tensor
 
-from lora_sweep.data.batches import epoch_order, evaluation_batches, padded_batch, ragged_batch
+from lora_sweep.data.batches import (
+    Batch,
+    ahead,
+    epoch_order,
+    evaluation_batches,
+    padded_batch,
+    ragged_batch,
+)
 from lora_sweep.data.tokens import TokenisedTexts
 
 # three texts: 11 12 | 21 22 23 | 31
@@ -21,28 +29,61 @@ def test_padded_batch_by_hand() -> None:
     assert batch.labels.tolist() == [[0, 1]]
 
 
+def test_padded_batch_of_a_given_length() -> None:
+    batch = padded_batch(TEXTS, torch.tensor([[2]]), pad_id=9, length=4)
+    assert batch.input_ids.tolist() == [[31, 9, 9, 9]]
+
+
 def test_ragged_batch_by_hand() -> None:
-    batch = ragged_batch(TEXTS, torch.tensor([[1, 2], [0, 2]]))
+    batch = ragged_batch(TEXTS, torch.tensor([[1, 2], [0, 2]]), n_heads=1)
     assert batch.input_ids.tolist() == [[21, 22, 23, 31, 11, 12, 31]]
     assert batch.positions.tolist() == [[0, 1, 2, 0, 0, 1, 0]]
     assert batch.labels.tolist() == [[0, 1], [1, 1]]
-    assert batch.place is not None and batch.run_place is not None
-    assert batch.place.tolist() == [0, 1, 2, 3, 6, 7, 9]
+    assert batch.n_tokens == (4, 3)
+    # a row a text of three places; a text's first token stands at padding
+    assert batch.texts is not None
+    assert batch.texts.place.tolist() == [0, 1, 2, 3, 6, 7, 9]
+    assert batch.texts.source.tolist() == [0, 1, 2, 3, 3, 3, 4, 5, 4, 6, 6, 6]
     # run 0 has four tokens, run 1 three: rows of four
-    assert batch.run_length == 4 and batch.run_place.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert batch.runs is not None
+    assert batch.runs.place.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert batch.runs.source.tolist() == [0, 1, 2, 3, 4, 5, 6, 4]
 
 
 def test_single_run_needs_no_row_of_its_own() -> None:
-    batch = ragged_batch(TEXTS, torch.tensor([[0, 1]]))
-    assert batch.run_place is None and batch.run_length == 0
+    assert ragged_batch(TEXTS, torch.tensor([[0, 1]]), n_heads=1).runs is None
 
 
-def test_padding_and_back_is_the_identity() -> None:
-    batch = ragged_batch(TEXTS, torch.tensor([[1, 2, 0]]))
-    values = torch.arange(12.0).view(1, 6, 2) + 1
-    padded = batch.padded(values)
-    assert padded[1].tolist() == [[7, 8], [0, 0], [0, 0]]
-    assert torch.equal(batch.ragged(padded), values)
+def test_length_groups_by_hand() -> None:
+    # lengths 17, 2, 20: one text in the group up to 16 tokens, two in that up to 32
+    offsets = torch.tensor([0, 17, 19, 39])
+    texts = TokenisedTexts(torch.arange(39), None, offsets, torch.zeros(3))
+    batch = ragged_batch(texts, torch.tensor([[0, 1], [2, 0]]), n_heads=2)
+    short, long = batch.groups
+    assert (short.cap, short.length, short.n_texts) == (16, 2, (1, 0))
+    assert (long.cap, long.length, long.n_texts) == (32, 20, (1, 2))
+    assert short.bias.tolist() == [[[0, 0]], [[0, 0]]]
+    # a text's heads together: text 0, text 2, text 0 again
+    real = (long.bias == 0).sum(dim=-1).flatten().tolist()
+    assert real == [17, 17, 20, 20, 17, 17]
+    assert batch.heads is not None
+    # tokens in line are 17, 2, 20, 17; the short text's are 17 and 18, its heads 34 to 37
+    assert batch.heads.source[:4].tolist() == [34, 36, 35, 37]
+    rows = torch.arange(2 * 56)
+    assert torch.equal(rows[batch.heads.source][batch.heads.place], rows)
+
+
+def test_ahead_yields_every_batch_in_order() -> None:
+    made = []
+
+    def make(index: Tensor) -> Batch:
+        made.append(index.tolist())
+        return padded_batch(TEXTS, index[None], pad_id=9)
+
+    indices = list(torch.split(torch.tensor([2, 0, 1]), 1))
+    labels = [batch.labels.tolist() for batch in ahead(make, indices)]
+    assert labels == [[[1]], [[1]], [[0]]] and made == [[2], [0], [1]]
+    assert list(ahead(make, [])) == []
 
 
 def test_evaluation_takes_every_text_once_by_length() -> None:

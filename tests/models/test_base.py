@@ -138,17 +138,22 @@ def test_tokeniser_knows_the_words(tiny_base: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "shape"),
     [
-        ({"model_type": "bert", "pad_token_id": 0}, BaseShape("bert", 8, 512, 0)),
+        ({"model_type": "bert", "pad_token_id": 0}, BaseShape("bert", 8, 512, 0, 4)),
         # RoBERTa's 514 position ids start at 2
-        ({"model_type": "roberta", "pad_token_id": 1}, BaseShape("roberta", 8, 512, 1)),
-        ({"model_type": "x", "pad_token_id": None}, BaseShape("x", 8, 512, 0)),
-        ({"model_type": "x"}, BaseShape("x", 8, 512, 0)),
+        ({"model_type": "roberta", "pad_token_id": 1}, BaseShape("roberta", 8, 512, 1, 4)),
+        ({"model_type": "x", "pad_token_id": None}, BaseShape("x", 8, 512, 0, 4)),
+        ({"model_type": "x"}, BaseShape("x", 8, 512, 0, 4)),
     ],
     ids=["bert", "roberta", "null", "none"],
 )
 def test_shape_is_read(config: dict[str, object], shape: BaseShape, tmp_path: Path) -> None:
     positions = 514 if config["model_type"] == "roberta" else 512
-    content = {**config, "hidden_size": 8, "max_position_embeddings": positions}
+    content = {
+        **config,
+        "hidden_size": 8,
+        "num_attention_heads": 4,
+        "max_position_embeddings": positions,
+    }
     (tmp_path / "config.json").write_text(json.dumps(content))
     assert base_shape(tmp_path) == shape
 
@@ -157,7 +162,7 @@ def test_shape_is_read(config: dict[str, object], shape: BaseShape, tmp_path: Pa
 def test_unreadable_family_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(BaseModelError, match=r"config\.json must have model_type and hidden_size"):
+    with pytest.raises(BaseModelError, match=r"config\.json must have model_type, hidden_size"):
         base_shape(tmp_path)
 
 

@@ -73,20 +73,14 @@ def test_run_plan_has_every_number(changed: Changed) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("precision", "autocast"), [("float32", None), ("bfloat16", torch.bfloat16)]
-)
-def test_pack_plan_has_every_number(
-    precision: str, autocast: torch.dtype | None, changed: Changed
-) -> None:
-    assert pack_plan(changed(SETTINGS | {"precision": precision})) == PackPlan(
+def test_pack_plan_has_every_number(changed: Changed) -> None:
+    assert pack_plan(changed(SETTINGS)) == PackPlan(
         n_epochs=9,
         batch_size=11,
         evaluation_batch_size=12,
         log_every=14,
         log_ranks_epochs=2,
         device=torch.device("cpu"),
-        autocast=autocast,
     )
 
 

@@ -8,7 +8,6 @@ from transformers.models.roberta.modeling_roberta import RobertaClassificationHe
 from lora_sweep.training.attention import first_position
 from lora_sweep.training.encoder import head_outputs
 
-CPU = torch.device("cpu")
 INDEX = {1: torch.tensor([[0, 4, 2, 7]]), 2: torch.tensor([[0, 4], [2, 7]])}
 
 
@@ -18,7 +17,7 @@ def _features(family: str, ragged: bool, n_runs: int, pooling: str) -> tuple[Ten
     object.__setattr__(encoder, "pooling", pooling)
     generator = torch.Generator().manual_seed(5)
     cores = torch.randn(n_runs, 8, 4, 4, generator=generator, requires_grad=True)
-    batch = encoder.batch(make_tokens(9, 0), INDEX[n_runs], CPU)
+    batch = encoder.batch(make_tokens(9, 0), INDEX[n_runs])
     features = encoder.features(batch, cores.unbind(dim=1), n_runs)
     weights = torch.randn(features.shape, generator=generator)
     (gradient,) = torch.autograd.grad((features * weights).sum(), cores)
@@ -40,7 +39,7 @@ def test_mean_pooling_is_over_the_real_tokens() -> None:
     texts = make_tokens(9, 0)
     cores = (torch.zeros(1, 2, 2),) * 8
     index = torch.tensor([[3, 5]])
-    pooled = encoder.features(encoder.batch(texts, index, CPU), cores, 1)[0]
+    pooled = encoder.features(encoder.batch(texts, index), cores, 1)[0]
     for row, text in enumerate((3, 5)):
         ids = texts.ids[texts.offsets[text] : texts.offsets[text + 1]].long()[None]
         hidden = encoder.encoder(input_ids=ids).last_hidden_state[0]
@@ -60,7 +59,7 @@ def test_heads_are_robertas_run_by_run() -> None:
         for kind in ("weight", "bias")
     }
     features = torch.randn(2, 4, D)
-    outputs = head_outputs(features, parameters, dropout=0.0, training=False)
+    outputs = head_outputs(features, parameters, None)
     expected = torch.stack([heads[k](features[k][:, None]) for k in range(2)])
     torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-6)
 

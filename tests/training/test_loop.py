@@ -82,6 +82,42 @@ def test_pack_gives_what_each_run_gives_alone() -> None:
         _assert_same(together, run, train(plan))
 
 
+def _neighbours(n: int) -> list[RunPlan]:
+    """Runs unlike RUN: other seeds, rank ranges, learning rates, allocation."""
+    kinds = (PUBLISHED, ALLOCATION, None)
+    return [
+        dataclasses.replace(
+            RUN,
+            seed=10 + i,
+            rank_max=4 + i % 4,
+            allocation=kinds[i % 3],
+            lr_adapter=0.01 * (i + 1),
+            lr_head=0.002 * (i + 1),
+        )
+        for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
+    def trained(*plans: RunPlan) -> Listener:
+        return train(*plans, encoder=make_encoder(family, dropout=0.2))
+
+    alone = trained(RUN)
+    _assert_same(trained(*_neighbours(1), RUN, *_neighbours(1)), 1, alone)
+    _assert_same(trained(*_neighbours(5), RUN, *_neighbours(2)), 5, alone)
+    without = train(RUN, encoder=make_encoder(family))
+    assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
+
+
+def test_encoder_with_its_own_dropout_trains_one_run_at_a_time() -> None:
+    encoder = make_encoder(ragged=False, dropout=0.2)
+    first, again = (train(RUN, encoder=encoder).evaluations[0] for _ in range(2))
+    assert first[-1].train_loss == again[-1].train_loss
+    with pytest.raises(ValueError, match=r"must train alone .* but got 2 runs"):
+        train(RUN, FIXED, encoder=encoder)
+
+
 def test_same_run_twice_is_the_same_bit_for_bit() -> None:
     first, again = train(RUN), train(RUN)
     for mine, other in zip(first.evaluations[0], again.evaluations[0], strict=True):

@@ -4,18 +4,36 @@ from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
 from lora_sweep.training.optim import BankAdamW, clip_gradients, lr_factor
+from lora_sweep.training.parameters import ParameterBank
 
 SHAPES = {"R": (2, 3, 3), "bias": (4,)}
 LRS = {"R": [0.1, 0.02, 0.3], "bias": [0.01, 0.5, 0.2]}
 DECAY, NORMS = [0.0, 0.01, 0.2], [1.0, 0.5, 100.0]
 
 
-def _banks() -> dict[str, Tensor]:
+def _start() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     return {
-        name: torch.randn(3, *shape, dtype=torch.float64, generator=generator).requires_grad_()
+        name: torch.randn(3, *shape, dtype=torch.float64, generator=generator)
         for name, shape in SHAPES.items()
     }
+
+
+def _in_line(parts: dict[str, Tensor]) -> Tensor:
+    """All parts (3, ...) of the runs as rows (3, P)."""
+    return torch.cat([parts[name].flatten(1) for name in SHAPES], dim=1)
+
+
+def _learning_rates(lrs: dict[str, list[float]]) -> Tensor:
+    """A learning rate for each run and part -> (3, P)."""
+    return _in_line(
+        {
+            name: torch.tensor(lrs[name], dtype=torch.float64)
+            .view(3, *[1] * len(shape))
+            .expand(3, *shape)
+            for name, shape in SHAPES.items()
+        }
+    )
 
 
 def _gradients(n_steps: int) -> list[dict[str, Tensor]]:
@@ -29,9 +47,7 @@ def _gradients(n_steps: int) -> list[dict[str, Tensor]]:
 
 def _plain_torch(run: int, gradients: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """One run alone: torch's AdamW and clipping."""
-    parameters = {
-        name: nn.Parameter(bank.detach()[run].clone()) for name, bank in _banks().items()
-    }
+    parameters = {name: nn.Parameter(bank[run].clone()) for name, bank in _start().items()}
     groups = [
         {"params": [parameter], "lr": LRS[name][run]} for name, parameter in parameters.items()
     ]
@@ -46,45 +62,42 @@ def _plain_torch(run: int, gradients: list[dict[str, Tensor]]) -> dict[str, Tens
 
 def test_pack_steps_as_plain_torch_does_run_by_run() -> None:
     gradients = _gradients(20)
-    optimiser = BankAdamW(_banks(), torch.tensor(DECAY, dtype=torch.float64))
-    lr = {name: torch.tensor(values, dtype=torch.float64) for name, values in LRS.items()}
+    optimiser = BankAdamW(ParameterBank(_start()), torch.tensor(DECAY, dtype=torch.float64))
     for step in gradients:
-        for name, bank in optimiser.parameters.items():
-            bank.grad = step[name].clone()
-        clip_gradients(optimiser.parameters, torch.tensor(NORMS, dtype=torch.float64))
-        optimiser.step(lr)
+        gradient = _in_line(step)
+        clip_gradients(gradient, torch.tensor(NORMS, dtype=torch.float64))
+        optimiser.step(gradient, _learning_rates(LRS))
     for run in range(3):
         for name, expected in _plain_torch(run, gradients).items():
-            ours = optimiser.parameters[name][run]
+            ours = optimiser.bank.named[name][run].detach()
             torch.testing.assert_close(ours, expected, rtol=0, atol=1e-10)
 
 
 def test_clipping_returns_norms_and_spares_short_gradients() -> None:
-    bank = torch.zeros(2, 2, requires_grad=True)
-    bank.grad = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
-    norms = clip_gradients({"R": bank}, torch.ones(2))
+    gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    norms = clip_gradients(gradient, torch.ones(2))
     assert norms.tolist() == pytest.approx([5.0, 0.5])
-    assert bank.grad.tolist()[1] == pytest.approx([0.3, 0.4])
-    assert bank.grad.norm(dim=1).tolist() == pytest.approx([1.0, 0.5], abs=1e-5)
+    assert gradient.tolist()[1] == pytest.approx([0.3, 0.4])
+    assert gradient.norm(dim=1).tolist() == pytest.approx([1.0, 0.5], abs=1e-5)
 
 
 def test_learning_rate_zero_leaves_a_row() -> None:
-    optimiser = BankAdamW(_banks(), torch.full((3,), 0.1, dtype=torch.float64))
-    before = optimiser.parameters["R"].detach().clone()
-    optimiser.parameters["R"].grad = torch.ones_like(before)
-    optimiser.step({"R": torch.tensor([0.0, 0.1, 0.0], dtype=torch.float64)})
-    changed = (optimiser.parameters["R"] != before).flatten(1).any(dim=1)
+    optimiser = BankAdamW(ParameterBank(_start()), torch.full((3,), 0.1, dtype=torch.float64))
+    before = optimiser.bank.values.clone()
+    rates = _learning_rates({name: [0.0, 0.1, 0.0] for name in SHAPES})
+    optimiser.step(torch.ones_like(before), rates)
+    changed = (optimiser.bank.values != before).any(dim=1)
     assert changed.tolist() == [False, True, False]
 
 
 def test_dropped_rows_leave_the_others_as_they_were() -> None:
-    optimiser = BankAdamW(_banks(), torch.tensor(DECAY, dtype=torch.float64))
-    optimiser.parameters["R"].grad = _gradients(1)[0]["R"]
-    optimiser.step({"R": torch.tensor([0.1, 0.1, 0.1], dtype=torch.float64)})
-    kept, moment = optimiser.parameters["R"].detach()[[0, 2]], optimiser.first["R"][[0, 2]]
+    optimiser = BankAdamW(ParameterBank(_start()), torch.tensor(DECAY, dtype=torch.float64))
+    optimiser.step(_in_line(_gradients(1)[0]), _learning_rates(LRS))
+    kept, moment = optimiser.bank.values[[0, 2]], optimiser.first[[0, 2]]
     optimiser.keep(torch.tensor([0, 2]))
-    assert torch.equal(optimiser.parameters["R"], kept) and optimiser.parameters["R"].is_leaf
-    assert torch.equal(optimiser.first["R"], moment)
+    assert torch.equal(optimiser.bank.values, kept)
+    assert all(part.is_leaf and len(part) == 2 for part in optimiser.bank.named.values())
+    assert torch.equal(optimiser.first, moment)
     assert optimiser.weight_decay.tolist() == [0.0, 0.2]
 
 

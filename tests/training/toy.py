@@ -11,6 +11,7 @@ from lora_sweep.adapters.factors import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.loop import train_pack
@@ -49,8 +50,17 @@ def make_encoder(
     suffixes = DEBERTA if family == "deberta-v2" else STUDY_SUFFIXES
     layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=suffixes)
     module: nn.Module = encoder
-    start = first_position(family, pad_id) if ragged else None
-    return AdaptedEncoder(module, layers, D, "mean", dropout, pad_id, start)
+    return AdaptedEncoder(
+        encoder=module,
+        layers=layers,
+        d=D,
+        n_heads=2,
+        pooling="mean",
+        head_dropout=dropout,
+        dropout=seed_dropout(module) if ragged else None,
+        pad_id=pad_id,
+        first_position=first_position(family, pad_id) if ragged else None,
+    )
 
 
 def make_tokens(n: int, seed: int, *, regression: bool = False) -> TokenisedTexts:
@@ -113,7 +123,6 @@ SHARED = PackPlan(
     log_every=2,
     log_ranks_epochs=2,
     device=torch.device("cpu"),
-    autocast=None,
 )
 FIXED = dataclasses.replace(RUN, allocation=None)
 

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+from toy import make_encoder, make_tokens
+
+from lora_sweep.training.dropout import factors, seed_dropout
+from lora_sweep.training.seeds import stream_generator
+
+
+def _generators(*seeds: int) -> list[torch.Generator]:
+    return [stream_generator(seed, "dropout") for seed in seeds]
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_factors_are_zero_at_the_rate_and_keep_the_mean(p: float) -> None:
+    drawn = factors([1000, 1000], (3, 50), _generators(0, 1), p=p)
+    assert drawn.shape == (2000, 3, 50)
+    assert drawn.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)], rel=1e-4)
+    # 300,000 decisions: the share's standard error is below 0.001
+    assert (drawn == 0).float().mean().item() == pytest.approx(p, abs=0.004)
+    assert drawn.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_places_of_a_row_are_independent() -> None:
+    dropped = (factors([20_000], (8,), _generators(0), p=0.5) == 0).double()
+    correlation = torch.corrcoef(dropped.T) - torch.eye(8)
+    assert correlation.abs().max() < 0.04  # five standard errors of 20,000 rows
+
+
+def test_runs_draw_the_same_in_any_pack() -> None:
+    alone = factors([5], (7,), _generators(3), p=0.3)
+    packed = factors([2, 5, 4], (7,), _generators(8, 3, 1), p=0.3)
+    assert torch.equal(packed[2:7], alone)
+    assert not torch.equal(packed[7:], alone[:4])
+
+
+def test_next_step_draws_anew() -> None:
+    generators = _generators(0)
+    first, second = (factors([9], (20,), generators, p=0.5) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_no_row_draws_nothing() -> None:
+    assert factors([0, 2], (4,), _generators(0, 1), p=0.1).shape == (2, 4)
+
+
+def test_dropping_everything_leaves_no_infinity() -> None:
+    assert factors([3], (4,), _generators(0), p=1.0).tolist() == [[0.0] * 4] * 3
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_every_place_of_an_encoder_is_seeded(family: str) -> None:
+    encoder = make_encoder(family, dropout=0.25)
+    places = encoder.dropout
+    assert places is not None
+    # the embeddings, and two a layer; one attention a layer
+    assert len(places.hidden) == 1 + 2 * 2 and len(places.attention) == 2
+    assert not any(isinstance(m, nn.Dropout) and m.p for m in encoder.encoder.modules())
+    batch = encoder.batch(make_tokens(9, 0), torch.tensor([[0, 3], [4, 1]]))
+    head = encoder.draw_dropout(batch, _generators(0, 1))
+    assert head is not None and head.shape == (2, 2, 2, 32)
+    shares = [(place.factors[0] == 0).float().mean().item() for place in places.hidden]
+    assert shares == pytest.approx([0.25] * 5, abs=0.08)
+    assert all(p.factors[0].shape == (sum(batch.n_tokens), 32) for p in places.hidden)
+    length = batch.groups[0].length
+    assert all(p.factors[0].shape == (4, 2, length, length) for p in places.attention)
+    encoder.evaluation_mode()
+    assert all(place.factors == () for place in (*places.hidden, *places.attention))
+
+
+def test_rates_that_differ_are_refused() -> None:
+    encoder = nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.2))
+    with pytest.raises(ValueError, match=r"the same at all places of a kind, but got \[0.1, 0.2"):
+        seed_dropout(encoder)
