@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lora_sweep.config import store
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.launch import grids
+from lora_sweep.launch import grids, pack
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
@@ -21,6 +21,7 @@ _HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 
 store.register()
 grids.register()
+pack.register()
 
 
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lora_sweep.*",))

@@ -10,7 +10,7 @@ import lora_sweep
 
 PACKAGE = Path(lora_sweep.__file__).parent
 RUN_STORE = {"runs.record", "runs.store"}
-EXECUTION = {"runs.execute", "runs.inputs", "runs.keeper", "runs.log", "runs.plans"}
+EXECUTION = {"runs.inputs", "runs.keeper", "runs.log", "runs.origin", "runs.plans"}
 # module or subpackage -> the parts of the package that it may import, besides `errors` and its own
 ALLOWED: dict[str, set[str]] = {
     "padding": set(),
@@ -25,8 +25,11 @@ ALLOWED: dict[str, set[str]] = {
     "runs.log": set(),
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
-    "runs.keeper": {"training", *RUN_STORE},
-    "runs.execute": {"training", "models", "config", *RUN_STORE, *EXECUTION},
+    "runs.keeper": {"training", "runs.log", *RUN_STORE},
+    "runs.origin": set(),
+    "runs.pack_size": {"training"},
+    "runs.packs": {"training", "config", "runs.pack_size", *RUN_STORE, *EXECUTION},
+    "runs.execute": {"models", "config", "runs.packs", *RUN_STORE, *EXECUTION},
     "report": RUN_STORE,
     "launch": {"config", "runs.store", "runs.execute", "report.show"},
     "cli": {"config", "launch", "runs.execute"},

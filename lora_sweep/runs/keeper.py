@@ -2,7 +2,9 @@
 
 import dataclasses
 import logging
+import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
+from lora_sweep.runs.log import lines_of
 from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
 from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.training.evaluation import SELECTION, Evaluation
@@ -35,33 +38,22 @@ class RunOrigin:
 
 
 class RunKeeper:
-    """One run's observer: writes its folder as the training goes."""
+    """Writes one run's folder as the training goes."""
 
-    def __init__(self, folder: RunFolder, origin: RunOrigin, bar: "tqdm[Any]") -> None:
+    def __init__(self, folder: RunFolder, origin: RunOrigin) -> None:
         """Starts with nothing kept; the folder is ready for a training from the beginning."""
-        self.folder, self.origin, self.bar = folder, origin, bar
+        self.folder, self.origin = folder, origin
         self.epochs: list[EpochRecord] = []
         self.predictions: list[dict[str, Any]] = []
         self.state: Parameters = {}
-        self.shown: dict[str, str] = {}
         self.error: str | None = None
         self.record: RunRecord | None = None
         self.started = time.perf_counter()
 
-    def on_step(self, step: int) -> None:
-        """Moves the progress bar."""
-        self.bar.update(step - self.bar.n)
-
-    def on_losses(self, losses: dict[int, float]) -> None:
-        """Shows the latest loss."""
-        for loss in losses.values():
-            self._show(loss=f"{loss:.3f}")
-
     def on_ranks(
-        self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
+        self, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Writes a line of ranks."""
-        self._show(**_range(ranks), alpha="-" if alpha is None else f"{alpha:.2f}")
         self.folder.add_history(
             {
                 "kind": "ranks",
@@ -72,7 +64,7 @@ class RunKeeper:
             }
         )
 
-    def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
+    def on_evaluation(self, evaluation: Evaluation, state: Parameters) -> None:
         """Writes a line of the history, and keeps the state if its epoch is the best so far."""
         fields = {
             field.name: getattr(evaluation, field.name)
@@ -84,16 +76,19 @@ class RunKeeper:
         if self._chosen_epoch() == evaluation.epoch:
             self.state = state
         value, metric = evaluation.metrics[self.origin.metric], self.origin.metric
-        alpha = "-" if evaluation.alpha is None else f"{evaluation.alpha:.2f}"
-        self._show(metric=f"{value:.3f}", alpha=alpha, **_range(evaluation.ranks))
         log.info(
-            "epoch %d: loss %.4f, %s %.4f", evaluation.epoch, evaluation.train_loss, metric, value
+            "%s: epoch %d: loss %.4f, %s %.4f",
+            self.name,
+            evaluation.epoch,
+            evaluation.train_loss,
+            metric,
+            value,
         )
 
-    def on_failure(self, run: int, error: str) -> None:
+    def on_failure(self, error: str) -> None:
         """Writes why the run can't go on."""
         self.error = error
-        log.error("the run failed: %s", error)
+        log.error("%s failed: %s", self.name, error)
         self.folder.fail(FailureRecord(self.origin.settings, error))
 
     def finish(self) -> None:
@@ -108,6 +103,21 @@ class RunKeeper:
         self.folder.write(PREDICTIONS_FILE, lambda path: save_arrays(stacked, path))
         self.record = self._record()
         self.folder.finish(self.record)
+        log.info(
+            "%s: %s: best %.2f (epoch %d), final %.2f, %.0f s%s",
+            self.name,
+            self.record.metric,
+            100 * self.record.best_metric,
+            self.record.best_epoch,
+            100 * self.record.final_metric,
+            self.record.wall_seconds,
+            ", COLLAPSED: predictions are one class only" if self.record.collapsed else "",
+        )
+
+    @property
+    def name(self) -> str:
+        """What the log calls the run: its folder's name without the hash."""
+        return self.folder.path.name.rpartition("-")[0]
 
     def _record(self) -> RunRecord:
         best = self._best_epoch(self.origin.metric)
@@ -141,10 +151,57 @@ class RunKeeper:
     def _about(self) -> dict[str, str]:
         return {"fingerprint": self.origin.fingerprint, "epoch": str(self._chosen_epoch())}
 
+
+class PackKeeper:
+    """A pack's observer: tells every run's keeper what is its own, and shows the progress."""
+
+    def __init__(self, keepers: Sequence[RunKeeper], bar: "tqdm[Any]") -> None:
+        """Takes the keepers in the order of the pack's plans."""
+        self.keepers, self.bar = keepers, bar
+        self.metrics: dict[int, float] = {}
+        self.shown: dict[str, str] = {}
+
+    def on_step(self, step: int) -> None:
+        """Moves the progress bar."""
+        self.bar.update(step - self.bar.n)
+
+    def on_losses(self, losses: dict[int, float]) -> None:
+        """Shows the latest loss, the median over the runs."""
+        if losses:
+            self._show(loss=f"{statistics.median(losses.values()):.3f}")
+
+    def on_ranks(
+        self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
+    ) -> None:
+        """Hands on a record of ranks."""
+        self.keepers[run].on_ranks(step, alpha, budget_params, ranks)
+        self._show_ranks(alpha, ranks)
+
+    def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
+        """Hands on an evaluation; shows the metric, the best of the pack."""
+        keeper = self.keepers[run]
+        with lines_of(keeper.folder.path):
+            keeper.on_evaluation(evaluation, state)
+        self.metrics[run] = evaluation.metrics[keeper.origin.metric]
+        self._show(metric=f"{max(self.metrics.values()):.3f}")
+        self._show_ranks(evaluation.alpha, evaluation.ranks)
+
+    def on_failure(self, run: int, error: str) -> None:
+        """Hands on why a run left the pack."""
+        with lines_of(self.keepers[run].folder.path):
+            self.keepers[run].on_failure(error)
+
+    def finish(self) -> None:
+        """Writes the records of all runs that did not fail."""
+        for keeper in self.keepers:
+            with lines_of(keeper.folder.path):
+                keeper.finish()
+
+    def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:
+        if len(self.keepers) == 1:
+            shown = "-" if alpha is None else f"{alpha:.2f}"
+            self._show(ranks=f"{min(ranks):.1f}-{max(ranks):.1f}", alpha=shown)
+
     def _show(self, **values: str) -> None:
         self.shown |= values
         self.bar.set_postfix(self.shown, refresh=False)
-
-
-def _range(ranks: list[float]) -> dict[str, str]:
-    return {"ranks": f"{min(ranks):.1f}-{max(ranks):.1f}"}

@@ -1,8 +1,9 @@
-"""A log file for each run, whichever job or process trains it."""
+"""A log file for each run, whichever job, pack or process trains it."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 LOG_FILE = "run.log"
@@ -10,13 +11,20 @@ _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 log = logging.getLogger(__name__)
 
+_SPEAKING: ContextVar[Path | None] = ContextVar("speaking", default=None)
+"""The folder of the run that the next lines are of; None for those of all runs of a pack."""
+
 
 @contextmanager
 def log_to(folder: Path) -> Iterator[None]:
-    """Copies all log lines to the run's log file; an exception leaves its traceback there too."""
+    """Copies log lines to the run's log file, but not those of another run of its pack.
+
+    An exception leaves its traceback there too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.addFilter(lambda record: _SPEAKING.get() in (None, folder))
     root = logging.getLogger()
     root.addHandler(handler)
     try:
@@ -27,6 +35,16 @@ def log_to(folder: Path) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def lines_of(folder: Path) -> Iterator[None]:
+    """Says that the log lines within are of one run."""
+    token = _SPEAKING.set(folder)
+    try:
+        yield
+    finally:
+        _SPEAKING.reset(token)
 
 
 def _as_record(error: Exception) -> logging.LogRecord:

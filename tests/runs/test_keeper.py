@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
-from tqdm import tqdm
 
 from lora_sweep.runs.keeper import RunKeeper, RunOrigin
 from lora_sweep.runs.record import RunRecord, read_failure, read_result
@@ -59,12 +58,12 @@ def kept(
     last: tuple[int, ...] = (0, 1, 1),
 ) -> RunRecord:
     """The record of a training with these headline metrics, an epoch each."""
-    keeper = RunKeeper(RunFolder(path), ORIGIN, tqdm(disable=True))
+    keeper = RunKeeper(RunFolder(path), ORIGIN)
     for epoch, metric in enumerate(dev, 1):
         chosen = None if selection is None else selection[epoch - 1]
         predicted = list(last) if epoch == len(dev) else [0, 1, 0]
         state = {"R": torch.full((2,), float(epoch))}
-        keeper.on_evaluation(0, evaluation(epoch, metric, chosen, predicted), state)
+        keeper.on_evaluation(evaluation(epoch, metric, chosen, predicted), state)
     keeper.finish()
     assert keeper.record is not None
     return keeper.record
@@ -121,9 +120,9 @@ def test_history_has_a_line_an_evaluation(tmp_path: Path) -> None:
 
 
 def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
-    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, tqdm(disable=True))
-    keeper.on_evaluation(0, evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
-    keeper.on_failure(0, "loss became nan at step 3")
+    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN)
+    keeper.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
+    keeper.on_failure("loss became nan at step 3")
     keeper.finish()
     assert keeper.record is None
     assert read_failure(tmp_path / "failure.json").error == "loss became nan at step 3"

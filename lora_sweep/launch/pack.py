@@ -1,0 +1,129 @@
+"""The launcher `pack`: the jobs of a multirun train together, over one frozen base.
+
+    python -m lora_sweep --multirun hydra/launcher=pack hydra.launcher.pack_size=8 ...
+
+Compatible jobs are trained in packs first. Then each is run as Hydra's own launcher runs a job,
+with folder, callbacks and status, and returns what its training came to.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from lora_sweep.config.rules import require
+from lora_sweep.config.run import RunConfig, to_run_config
+from lora_sweep.config.store import task_config
+
+log = logging.getLogger(__name__)
+
+Result = float | Exception
+
+
+class PackLauncher(Launcher):
+    """Trains the jobs of a multirun in packs, in this process."""
+
+    def __init__(self, pack_size: int | str = "auto") -> None:
+        """Takes what stands under `hydra.launcher`.
+
+        Args:
+            pack_size: most runs that train at once; `auto` for as many as pay off.
+
+        Raises:
+            SettingError: it is neither `auto` nor at least 1.
+        """
+        is_size = isinstance(pack_size, int) and pack_size >= 1
+        rule = "auto, or an integer of at least 1"
+        require(is_size or pack_size == "auto", "hydra.launcher.pack_size", rule, pack_size)
+        self.pack_size = pack_size if isinstance(pack_size, int) else None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keeps what Hydra gives; called by Hydra."""
+        self.context, self.config = hydra_context, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Trains the jobs and returns Hydra's record of each, in order; called by the sweeper."""
+        setup_globals()
+        self._configure_log(self.config.hydra.hydra_logging)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        jobs = [
+            self._compose(overrides, initial_job_idx + i)
+            for i, overrides in enumerate(job_overrides)
+        ]
+        for overrides, job in zip(job_overrides, jobs, strict=True):
+            log.info("\t#%d : %s", job.hydra.job.num, " ".join(filter_overrides(overrides)))
+        results = self._train(jobs)
+        return [self._return(job, result) for job, result in zip(jobs, results, strict=True)]
+
+    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(job):
+            job.hydra.job.id, job.hydra.job.num = str(number), number
+        return job
+
+    def _train(self, jobs: Sequence[DictConfig]) -> list[Result]:
+        """Each job's objective, or the error that it ended in."""
+        from lora_sweep.runs.execute import run_cells
+
+        self._configure_log(self.config.hydra.job_logging)
+        configs = [_typed(job) for job in jobs]
+        cells = [config for config in configs if isinstance(config, RunConfig)]
+        trained = iter(run_cells(cells, pack_size=self.pack_size))
+        return [next(trained) if isinstance(c, RunConfig) else c for c in configs]
+
+    def _return(self, job: DictConfig, result: Result) -> JobReturn:
+        def objective(_: DictConfig) -> float:
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        done = run_job(
+            hydra_context=self.context,
+            task_function=objective,
+            config=job,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        self._configure_log(self.config.hydra.hydra_logging)
+        return done
+
+    def _configure_log(self, settings: DictConfig) -> None:
+        """Job logging and Hydra's own take turns, as with Hydra's launcher."""
+        configure_log(
+            settings,
+            self.config.hydra.verbose,
+            execution_whitelist=self.context.execution_whitelist,
+        )
+
+
+def register() -> None:
+    """Makes the launcher known to Hydra as `hydra/launcher=pack`."""
+    Plugins.instance().register(PackLauncher)
+    ConfigStore.instance().store(
+        group="hydra/launcher",
+        name="pack",
+        node=OmegaConf.create(
+            {
+                "_target_": f"{PackLauncher.__module__}.{PackLauncher.__name__}",
+                "pack_size": "auto",
+            }
+        ),
+        provider="lora_sweep",
+    )
+
+
+def _typed(job: DictConfig) -> RunConfig | Exception:
+    try:
+        return to_run_config(task_config(job))
+    except Exception as error:
+        return error

@@ -1,0 +1,69 @@
+"""Where a run's numbers come from: its fingerprint, and code, packages and device behind it."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lora_sweep
+
+RESULTS_VERSION = 2
+"""Raised by every change of the code that changes the numbers of a run."""
+
+
+def run_fingerprint(settings: dict[str, Any], model: str, corpus: str) -> str:
+    """Returns the SHA-256 of all that decides a run's numbers.
+
+    Args:
+        settings: of the run.
+        model: fingerprint of the base.
+        corpus: fingerprint of the corpus.
+    """
+    content = json.dumps([settings, model, corpus, RESULTS_VERSION], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def device_name(device: torch.device) -> str:
+    """Returns a device's name as people know it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads, {platform.machine()})"
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that the numbers depend on."""
+    packages = ("torch", "transformers", "numpy", "scikit-learn")
+    return {
+        "lora_sweep": lora_sweep.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+@cache
+def git_commit() -> str | None:
+    """Returns the commit of the checkout that the package lies in, or None outside of one.
+
+    It ends in `+changes` if a tracked file was changed since.
+    """
+    here = Path(lora_sweep.__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "HEAD")
+        tracked = _git(here, "ls-files", "__init__.py")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}{'+changes' if changed else ''}" if tracked else None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()

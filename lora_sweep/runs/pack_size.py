@@ -1,0 +1,116 @@
+"""How many runs train at once: what fits into memory, and what a short timing shows to pay off."""
+
+import logging
+import statistics
+import time
+from collections.abc import Sequence
+
+import psutil
+import torch
+from torch import Tensor
+
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.loop import train_step
+from lora_sweep.training.pack import Pack, PackTexts
+from lora_sweep.training.plan import PackPlan, RunPlan
+from lora_sweep.training.seeds import stream_generator
+
+log = logging.getLogger(__name__)
+
+LARGEST = 64
+N_TIMED = 3
+WORTH_IT = 0.95
+"""A larger pack must bring the cost of a run's step below this share of the smaller one's."""
+
+
+def best_pack_size(
+    encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
+) -> int:
+    """Returns how many of the runs to train at once, a power of two at most, and logs why.
+
+    Sizes are doubled as long as twice the runs fit into half of the free memory and make a run's
+    step cheaper by 5 % at least.
+
+    Args:
+        encoder: the frozen base.
+        texts: the corpus.
+        plans: one a run.
+        shared: what the runs share.
+    """
+    if len(plans) == 1:
+        return 1
+    per_run = _bytes_per_run(encoder, texts, plans, shared)
+    fits = max(1, _free_bytes(shared.device) // 2 // per_run)
+    size, cost = 1, _cost(encoder, texts, plans[:1], shared)
+    tried = [f"1: {1000 * cost:.1f} ms"]
+    while 2 * size <= min(len(plans), LARGEST, fits):
+        larger = _cost(encoder, texts, plans[: 2 * size], shared)
+        tried.append(f"{2 * size}: {1000 * larger:.1f} ms")
+        if larger > WORTH_IT * cost:
+            break
+        size, cost = 2 * size, larger
+    log.info(
+        "pack_size=auto: %d (a run's step in packs of %s; %d fit into memory at %.0f MB a run)",
+        size,
+        ", ".join(tried),
+        fits,
+        per_run / 1e6,
+    )
+    return size
+
+
+def _cost(
+    encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
+) -> float:
+    """Seconds of a step for each run of a pack; the first step warms up."""
+    pack = Pack(encoder, texts, plans, shared)
+    seconds = []
+    for step in range(N_TIMED + 1):
+        started = time.perf_counter()
+        _step(pack, step)
+        if shared.device.type == "cuda":
+            torch.cuda.synchronize(shared.device)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:]) / len(plans)
+
+
+def _bytes_per_run(
+    encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
+) -> int:
+    """Memory that one more run takes: what a backward pass keeps, and the optimiser's state."""
+    frozen = {part.untyped_storage().data_ptr() for part in encoder.encoder.state_dict().values()}
+    frozen |= {
+        factor.untyped_storage().data_ptr()
+        for layer in encoder.layers.values()
+        for factor in (layer.A, layer.B)
+    }
+    kept: dict[int, int] = {}
+
+    def note(part: Tensor) -> Tensor:
+        storage = part.untyped_storage()
+        if storage.data_ptr() not in frozen:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return part
+
+    largest = max(plans, key=lambda plan: plan.rank_max)
+    pack = Pack(encoder, texts, [largest], shared)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda part: part):
+        _step(pack, 0)
+    # values, gradient, two moments, and two temporaries of the optimiser
+    return sum(kept.values()) + 6 * pack.optimiser.bank.values.nbytes
+
+
+def _step(pack: Pack, step: int) -> None:
+    size, n_texts = pack.shared.batch_size, len(pack.texts.train)
+    index = (torch.arange(size) * max(1, n_texts // size) + step) % n_texts
+    batch = pack.encoder.batch(pack.texts.train, index.expand(len(pack.runs), -1))
+    generators = [stream_generator(0, "timing", pack.shared.device) for _ in pack.runs]
+    pack.encoder.encoder.train()
+    pack.step = min(step, pack.n_steps - 1)
+    train_step(pack, batch, 0, generators)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,57 @@
+import dataclasses
+
+import pytest
+import torch
+from toy import RUN, SHARED, make_encoder, make_texts
+
+from lora_sweep.runs import pack_size
+from lora_sweep.runs.pack_size import best_pack_size
+
+PLANS = [dataclasses.replace(RUN, seed=seed) for seed in range(40)]
+
+
+def _size(
+    monkeypatch: pytest.MonkeyPatch,
+    costs: dict[int, float],
+    *,
+    n_runs: int = 40,
+    free: int = 2**40,
+) -> int:
+    """The size chosen if a run's step costs this in packs of each size."""
+    monkeypatch.setattr(pack_size, "_cost", lambda e, t, plans, s: costs[len(plans)])
+    monkeypatch.setattr(pack_size, "_free_bytes", lambda device: free)
+    return best_pack_size(make_encoder(), make_texts(), PLANS[:n_runs], SHARED)
+
+
+def test_size_doubles_while_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _size(monkeypatch, {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.49}) == 4
+    assert _size(monkeypatch, {1: 1.0, 2: 0.99}) == 1
+
+
+def test_size_is_within_the_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _size(monkeypatch, {1: 1.0, 2: 0.5, 4: 0.25}, n_runs=5) == 4
+    assert _size(monkeypatch, {}, n_runs=1) == 1
+
+
+def test_size_is_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    per_run = pack_size._bytes_per_run(make_encoder(), make_texts(), PLANS, SHARED)
+    costs = {size: 1.0 / size for size in (1, 2, 4, 8)}
+    assert _size(monkeypatch, costs, free=2 * 5 * per_run) == 4
+    assert _size(monkeypatch, costs, free=0) == 1
+
+
+def test_memory_of_a_run_counts_what_backward_keeps() -> None:
+    encoder, texts = make_encoder(), make_texts()
+    small = pack_size._bytes_per_run(encoder, texts, PLANS, SHARED)
+    shared = dataclasses.replace(SHARED, batch_size=20)
+    large = pack_size._bytes_per_run(encoder, texts, PLANS, shared)
+    # the hidden states of two layers at least, float32; less than ten times all of their parts
+    tokens = 5 * 6
+    assert 2 * tokens * encoder.d * 4 < small < large
+
+
+def test_timing_leaves_the_encoder_fit_for_training() -> None:
+    encoder, texts = make_encoder(dropout=0.1), make_texts()
+    state = torch.get_rng_state()
+    assert best_pack_size(encoder, texts, PLANS[:3], SHARED) in (1, 2)
+    assert torch.equal(torch.get_rng_state(), state)
