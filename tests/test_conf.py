@@ -135,7 +135,7 @@ def test_budget_follows_the_rank_range(
 def test_launcher_and_sweeper_are_the_documented_ones() -> None:
     with initialize_config_dir(CONF):
         choices = compose("config", return_hydra_config=True).hydra.runtime.choices
-    assert (choices["hydra/launcher"], choices["hydra/sweeper"]) == ("basic", "grids")
+    assert (choices["hydra/launcher"], choices["hydra/sweeper"]) == ("pack", "grids")
 
 
 def test_initializations_sweep_is_the_study_grid() -> None:

@@ -57,6 +57,7 @@ def numbers(run: Path) -> dict[str, Any]:
 
 def call(folder: Path, *arguments: str) -> Outcome:
     """Runs the command in the folder; outputs go to `outputs/tiny` there."""
+    folder.mkdir(exist_ok=True)
     result = subprocess.run(
         [sys.executable, "-m", "lora_sweep", *arguments, "paths.sweep=tiny"],
         cwd=folder,
@@ -245,3 +246,46 @@ def test_hydras_own_sweeper_works(tmp_path: Path, tiny_settings: list[str], cach
         "fixed",
         "left_skewed",
     }
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        ("init=randn,quadratic", "rank.max=4,6", "seed=0,1"),
+        ("init=uniform,fixed", "n_seeds=2", "hydra/sweeper=basic"),
+    ],
+    ids=["grid", "cells-of-two-seeds"],
+)
+def test_packs_leave_what_single_runs_leave(
+    axes: tuple[str, ...], tmp_path: Path, tiny_settings: list[str], cache: str
+) -> None:
+    settings = [*tiny_settings, cache, *axes]
+    packed = call(tmp_path / "pack", "-m", *settings, "hydra.launcher.pack_size=3")
+    single = call(tmp_path / "basic", "-m", *settings, "hydra/launcher=basic")
+    assert (packed.code, single.code) == (0, 0), packed.output + single.output
+    assert "runs train in" in packed.output
+    assert [run.name for run in packed.runs] == [run.name for run in single.runs]
+    for ours, expected in zip(packed.runs, single.runs, strict=True):
+        files = [{file.name for file in run.iterdir()} for run in (ours, expected)]
+        assert files[0] == files[1] >= FINISHED_FILES
+        mine, other = numbers(ours), numbers(expected)
+        assert mine.pop("epochs")[-1]["integer_ranks"] == other.pop("epochs")[-1]["integer_ranks"]
+        assert mine == other
+        states = [load_file(run / "state.safetensors") for run in (ours, expected)]
+        for name, values in states[1].items():
+            torch.testing.assert_close(states[0][name], values, rtol=0, atol=1e-4)
+        log = (ours / "run.log").read_text()
+        assert log.count(": epoch 1:") == 1  # no other run's lines
+        assert (ours / "config.yaml").read_text() == (
+            (expected / "config.yaml").read_text().replace("basic", "pack")
+        )
+    reports = [sweep.sweep_dir / "report.md" for sweep in (packed, single)]
+    tables = [path.read_text().partition("## Reproduce")[0] for path in reports]
+    assert tables[0] == tables[1]
+
+
+def test_impossible_pack_size_is_refused(command: Callable[..., Outcome]) -> None:
+    outcome = command("-m", "seed=0,1", "hydra.launcher.pack_size=0")
+    assert outcome.code == 1
+    assert "hydra.launcher.pack_size must be auto, or an integer of at least 1" in outcome.output
+    assert "Traceback" not in outcome.output

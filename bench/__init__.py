@@ -1,0 +1,1 @@
+"""The benchmark of lora_sweep: `make bench`."""

@@ -1,0 +1,119 @@
+"""What is measured: CoLA's sentences, MiniLM, batch 32, the study's protocol."""
+
+import os
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from transformers import AutoConfig, AutoModel
+
+from lora_sweep import cli
+from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
+from lora_sweep.config.run import RunConfig, to_run_config
+from lora_sweep.config.store import task_config
+from lora_sweep.data.batches import Batch
+from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.runs.plans import pack_plan, run_plan
+from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.dropout import seed_dropout
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.loop import train_step
+from lora_sweep.training.pack import Pack, PackTexts
+from lora_sweep.training.seeds import stream_generator
+
+CPU = torch.device("cpu")
+COLA = Path(os.environ.get("LORA_SWEEP_COLA", "../shared/data/cola_public/raw"))
+
+
+def corpus_overrides() -> list[str]:
+    """Returns the settings of the corpus: CoLA where it lies beside the project."""
+    if COLA.is_dir():
+        return ["experiment=cola_minilm", f"data.path={COLA.resolve()}"]
+    return ["data=minimal_pairs", "learning_rate=minilm_cola", "training.batch_size=32"]
+
+
+def cell(*overrides: str) -> RunConfig:
+    """Returns the benchmark's cell, changed by overrides."""
+    with initialize_config_dir(cli.CONF):
+        composed = compose("config", [*corpus_overrides(), "device=cpu", *overrides])
+    return to_run_config(task_config(composed))
+
+
+def load(config: RunConfig) -> tuple[AdaptedEncoder, PackTexts]:
+    """Returns the cell's base and tokens."""
+    folder = base_folder(config)
+    return load_adapted_encoder(config, folder, CPU), load_texts(config, folder)
+
+
+class Stepper:
+    """A pack of K runs of a cell, and its next step."""
+
+    def __init__(
+        self, config: RunConfig, encoder: AdaptedEncoder, texts: PackTexts, n_runs: int
+    ) -> None:
+        """Starts before the first step of an epoch."""
+        plans = [run_plan(config, seed) for seed in range(n_runs)]
+        self.pack = Pack(encoder, texts, plans, pack_plan(config))
+        self.generators = [stream_generator(seed, "bench") for seed in range(n_runs)]
+        orders = [torch.randperm(len(texts.train), generator=g) for g in self.generators]
+        self.orders = torch.stack(orders)
+        self.n_taken = 0
+
+    def index(self) -> torch.Tensor:
+        """Returns the next texts of every run (K, b)."""
+        size = self.pack.shared.batch_size
+        start = self.n_taken * size % (self.orders.shape[1] - size)
+        return self.orders[:, start : start + size]
+
+    def batch(self) -> Batch:
+        """Returns the next batch."""
+        return self.pack.encoder.batch(self.pack.texts.train, self.index())
+
+    def step(self) -> None:
+        """Takes one whole step: data, masks, forward, backward, optimiser."""
+        self.pack.encoder.encoder.train()
+        self.pack.step = self.n_taken % self.pack.n_steps
+        train_step(self.pack, self.batch(), 0, self.generators)
+        self.n_taken += 1
+
+
+def random_encoder(
+    family: str, *, n_layers: int, d: int, n_heads: int, rank: int
+) -> AdaptedEncoder:
+    """Returns a base with random weights: where only its shape counts."""
+    register()
+    torch.manual_seed(0)
+    pad_id = 1 if family == "roberta" else 0
+    config = AutoConfig.for_model(
+        family,
+        hidden_size=d,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        intermediate_size=4 * d,
+        vocab_size=40_000,
+        pad_token_id=pad_id,
+    )
+    encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        config, attn_implementation=RAGGED
+    )
+    encoder.pooler = None
+    layers = inject(encoder, lambda w: svd_factors(w, rank), suffixes=STUDY_SUFFIXES)
+    return AdaptedEncoder(
+        encoder=encoder,
+        layers=layers,
+        d=d,
+        n_heads=n_heads,
+        pooling="cls",
+        head_dropout=0.1,
+        dropout=seed_dropout(encoder),
+        pad_id=pad_id,
+        first_position=first_position(family, pad_id),
+    )
+
+
+def lengths_of(texts: TokenisedTexts) -> str:
+    """Returns how long the texts are, in words."""
+    lengths = texts.lengths.double()
+    return f"{len(texts)} texts of {lengths.mean():.1f} tokens (longest {int(lengths.max())})"
