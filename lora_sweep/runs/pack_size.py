@@ -18,6 +18,8 @@ from lora_sweep.training.seeds import stream_generator
 log = logging.getLogger(__name__)
 
 LARGEST = 64
+UNTIMED = 8
+"""Size for work so short that a timing would take more than 5 % of it."""
 N_TIMED = 3
 WORTH_IT = 0.95
 """A larger pack must bring the cost of a run's step below this share of the smaller one's."""
@@ -29,7 +31,7 @@ def best_pack_size(
     """Returns how many of the runs to train at once, a power of two at most, and logs why.
 
     Sizes are doubled as long as twice the runs fit into half of the free memory and make a run's
-    step cheaper by 5 % at least.
+    step cheaper by 5 % at least. Work too short for a timing is trained by eights.
 
     Args:
         encoder: the frozen base.
@@ -41,6 +43,11 @@ def best_pack_size(
         return 1
     per_run = _bytes_per_run(encoder, texts, plans, shared)
     fits = max(1, _free_bytes(shared.device) // 2 // per_run)
+    n_run_steps = len(plans) * -(-len(texts.train) // shared.batch_size) * shared.n_epochs
+    if 0.05 * n_run_steps < (N_TIMED + 1) * (2 * UNTIMED - 1):
+        size = min(UNTIMED, len(plans), fits)
+        log.info("pack_size=auto: %d (too short a sweep to time; %s)", size, _room(fits, per_run))
+        return size
     size, cost = 1, _cost(encoder, texts, plans[:1], shared)
     tried = [f"1: {1000 * cost:.1f} ms"]
     while 2 * size <= min(len(plans), LARGEST, fits):
@@ -49,14 +56,13 @@ def best_pack_size(
         if larger > WORTH_IT * cost:
             break
         size, cost = 2 * size, larger
-    log.info(
-        "pack_size=auto: %d (a run's step in packs of %s; %d fit into memory at %.0f MB a run)",
-        size,
-        ", ".join(tried),
-        fits,
-        per_run / 1e6,
-    )
+    room = _room(fits, per_run)
+    log.info("pack_size=auto: %d (a run's step in packs of %s; %s)", size, ", ".join(tried), room)
     return size
+
+
+def _room(fits: int, per_run: int) -> str:
+    return f"{fits} fit into memory at {per_run / 1e6:.0f} MB a run"
 
 
 def _cost(

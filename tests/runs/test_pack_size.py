@@ -20,12 +20,19 @@ def _size(
     """The size chosen if a run's step costs this in packs of each size."""
     monkeypatch.setattr(pack_size, "_cost", lambda e, t, plans, s: costs[len(plans)])
     monkeypatch.setattr(pack_size, "_free_bytes", lambda device: free)
-    return best_pack_size(make_encoder(), make_texts(), PLANS[:n_runs], SHARED)
+    long = dataclasses.replace(SHARED, n_epochs=1000)
+    return best_pack_size(make_encoder(), make_texts(), PLANS[:n_runs], long)
 
 
 def test_size_doubles_while_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _size(monkeypatch, {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.49}) == 4
     assert _size(monkeypatch, {1: 1.0, 2: 0.99}) == 1
+
+
+def test_short_work_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_size, "_cost", None)
+    sizes = [best_pack_size(make_encoder(), make_texts(), PLANS[:n], SHARED) for n in (3, 20)]
+    assert sizes == [3, 8]
 
 
 def test_size_is_within_the_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,5 +60,6 @@ def test_memory_of_a_run_counts_what_backward_keeps() -> None:
 def test_timing_leaves_the_encoder_fit_for_training() -> None:
     encoder, texts = make_encoder(dropout=0.1), make_texts()
     state = torch.get_rng_state()
-    assert best_pack_size(encoder, texts, PLANS[:3], SHARED) in (1, 2)
+    long = dataclasses.replace(SHARED, n_epochs=1000)
+    assert best_pack_size(encoder, texts, PLANS[:3], long) in (1, 2)
     assert torch.equal(torch.get_rng_state(), state)
