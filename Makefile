@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report test test-fast lint types wheel clean
+.PHONY: help install run sweep report bench test test-fast lint types wheel clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ sweep: install ## train a preset: make sweep SWEEP=initializations
 
 report: install ## print a sweep's tables: make report SWEEP=demo
 	$(BIN)/python -m lora_sweep.report outputs/$(SWEEP)
+
+bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 minutes, nothing else running
+	$(BIN)/python -m bench
 
 test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is none)
 	$(BIN)/python -m pytest -q
@@ -57,4 +60,8 @@ $(VENV)/installed: pyproject.toml constraints.txt embedded-model.txt
 
 $(VENV)/test-ready: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/bench-ready: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	touch $@

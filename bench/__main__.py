@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from tabulate import tabulate
 
+from bench.cuda import roberta_large
 from bench.data import data_share
 from bench.measure import Row
 from bench.packs import compute_bound, launch_bound, operator_calls
@@ -45,7 +46,7 @@ def main() -> None:
     config = cell()
     encoder, texts = load(config)
     stepper = Stepper(config, encoder, texts, 1)
-    rows = []
+    rows: list[Row] = []
     for row in _rows(stepper, 0.2 if quick else 1.0):
         print(f"{row.name}: {row.median:.3g} (bar {row.bar}); {row.details}", flush=True)
         rows.append(row)
@@ -92,8 +93,15 @@ def _about(stepper: Stepper) -> dict[str, Any]:
         "corpus": f"{'CoLA' if COLA.is_dir() else 'minimal_pairs'}, "
         f"{lengths_of(stepper.pack.texts.train)}",
         "data": data_share(stepper, 30),
-        "cuda": NOT_MEASURED if not torch.cuda.is_available() else "CUDA rows are not written yet",
+        "cuda": _cuda(stepper) if torch.cuda.is_available() else NOT_MEASURED,
     }
+
+
+def _cuda(stepper: Stepper) -> str:
+    """The rows of a GPU, as a table."""
+    lines = roberta_large(stepper.pack.texts, torch.device("cuda"))
+    table = tabulate(lines, headers="keys", tablefmt="github", floatfmt=".3g")
+    return f"RoBERTa-large, bfloat16, {torch.cuda.get_device_name()}:\n\n{table}"
 
 
 def _processor() -> str:

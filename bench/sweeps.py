@@ -58,7 +58,7 @@ _PEAK = """import resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
 open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(code)"""
-"""A small process between this one and the command: a child counts its parent's peak as its own."""
+"""A small process in between: a child would count this one's peak memory as its own."""
 
 
 def _call(folder: Path, *arguments: str) -> tuple[float, int]:

@@ -1,5 +1,6 @@
 """What is measured: CoLA's sentences, MiniLM, batch 32, the study's protocol."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.seeds import stream_generator
 
 CPU = torch.device("cpu")
+RANK = 25
 COLA = Path(os.environ.get("LORA_SWEEP_COLA", "../shared/data/cola_public/raw"))
 
 
@@ -51,14 +53,22 @@ class Stepper:
     """A pack of K runs of a cell, and its next step."""
 
     def __init__(
-        self, config: RunConfig, encoder: AdaptedEncoder, texts: PackTexts, n_runs: int
+        self,
+        config: RunConfig,
+        encoder: AdaptedEncoder,
+        texts: PackTexts,
+        n_runs: int,
+        device: torch.device = CPU,
     ) -> None:
         """Starts before the first step of an epoch."""
         plans = [run_plan(config, seed) for seed in range(n_runs)]
-        self.pack = Pack(encoder, texts, plans, pack_plan(config))
-        self.generators = [stream_generator(seed, "bench") for seed in range(n_runs)]
-        orders = [torch.randperm(len(texts.train), generator=g) for g in self.generators]
-        self.orders = torch.stack(orders)
+        shared = dataclasses.replace(pack_plan(config), device=device)
+        self.pack = Pack(encoder, texts, plans, shared)
+        self.generators = [stream_generator(seed, "bench", device) for seed in range(n_runs)]
+        orders = [stream_generator(seed, "order") for seed in range(n_runs)]
+        self.orders = torch.stack(
+            [torch.randperm(len(texts.train), generator=order) for order in orders]
+        )
         self.n_taken = 0
 
     def index(self) -> torch.Tensor:
@@ -80,7 +90,13 @@ class Stepper:
 
 
 def random_encoder(
-    family: str, *, n_layers: int, d: int, n_heads: int, rank: int
+    family: str,
+    *,
+    n_layers: int,
+    d: int,
+    n_heads: int,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
 ) -> AdaptedEncoder:
     """Returns a base with random weights: where only its shape counts."""
     register()
@@ -99,9 +115,9 @@ def random_encoder(
         config, attn_implementation=RAGGED
     )
     encoder.pooler = None
-    layers = inject(encoder, lambda w: svd_factors(w, rank), suffixes=STUDY_SUFFIXES)
+    layers = inject(encoder, lambda w: svd_factors(w, RANK), suffixes=STUDY_SUFFIXES)
     return AdaptedEncoder(
-        encoder=encoder,
+        encoder=encoder.to(device=device, dtype=dtype),
         layers=layers,
         d=d,
         n_heads=n_heads,
@@ -110,6 +126,7 @@ def random_encoder(
         dropout=seed_dropout(encoder),
         pad_id=pad_id,
         first_position=first_position(family, pad_id),
+        dtype=dtype,
     )
 
 

@@ -18,10 +18,10 @@ from lora_sweep.training.seeds import stream_generator
 log = logging.getLogger(__name__)
 
 LARGEST = 64
-UNTIMED = 8
+UNTIMED = 4
 """Size for work so short that a timing would take more than 5 % of it."""
 N_TIMED = 3
-WORTH_IT = 0.95
+WORTH_IT = 0.9
 """A larger pack must bring the cost of a run's step below this share of the smaller one's."""
 
 
@@ -31,7 +31,7 @@ def best_pack_size(
     """Returns how many of the runs to train at once, a power of two at most, and logs why.
 
     Sizes are doubled as long as twice the runs fit into half of the free memory and make a run's
-    step cheaper by 5 % at least. Work too short for a timing is trained by eights.
+    step cheaper by 10 % at least. Work too short for a timing is trained by fours.
 
     Args:
         encoder: the frozen base.

@@ -32,7 +32,7 @@ def test_size_doubles_while_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None
 def test_short_work_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack_size, "_cost", None)
     sizes = [best_pack_size(make_encoder(), make_texts(), PLANS[:n], SHARED) for n in (3, 20)]
-    assert sizes == [3, 8]
+    assert sizes == [3, 4]
 
 
 def test_size_is_within_the_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,27 @@
+"""The benchmark's own logic; its figures are nobody's expected values."""
+
+import torch
+from toy import make_texts
+
+from bench.cuda import SIZES, roberta_large
+from bench.measure import Row, paired
+
+
+def test_pairs_are_called_in_turn() -> None:
+    calls: list[str] = []
+    pairs = paired(lambda: calls.append("a"), lambda: calls.append("b"), n_pairs=2)
+    assert "".join(calls) == "ababab"  # one of each to warm up
+    assert len(pairs) == 2 and all(second >= 0 for pair in pairs for second in pair)
+
+
+def test_bar_is_met_on_its_good_side() -> None:
+    assert Row("", "", ">= 2", [1.0, 2.0, 3.0], "").is_met
+    assert not Row("", "", ">= 2", [1.9], "").is_met
+    assert Row("", "", "<= 2", [2.0], "").is_met
+    assert not Row("", "", "<= 2", [2.1], "").is_met
+
+
+def test_gpu_rows_work_on_a_cpu_at_a_small_size() -> None:
+    lines = roberta_large(make_texts(), torch.device("cpu"), n_layers=1, d=32, n_heads=2)
+    assert [line["K"] for line in lines] == list(SIZES)
+    assert all(line["run-steps per second"] > 0 for line in lines)
