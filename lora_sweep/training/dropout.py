@@ -145,6 +145,7 @@ def factors(
         if len(rows):
             rows.random_(-(2**63), None, generator=generator)
     n_dropped = max(1, round(p * _LEVELS))
-    kept = bits.view(torch.int16)[:, :width] > n_dropped - _LEVELS // 2 - 1
+    kept = torch.empty(len(bits), width, dtype=dtype, device=bits.device)
+    torch.gt(bits.view(torch.int16)[:, :width], n_dropped - _LEVELS // 2 - 1, out=kept)
     scale = _LEVELS / max(1, _LEVELS - n_dropped)
-    return kept.to(dtype).mul_(scale).view(-1, *shape)
+    return kept.mul_(scale).view(-1, *shape)
