@@ -17,21 +17,22 @@ from lora_sweep.training.seeds import stream_generator
 
 log = logging.getLogger(__name__)
 
-LARGEST = 64
-UNTIMED = 4
-"""Size for work so short that a timing would take more than 5 % of it."""
+SMALLEST, LARGEST = 4, 64
+"""Four runs share each call, and take little more memory than one: so many train without asking."""
 N_TIMED = 3
 WORTH_IT = 0.9
 """A larger pack must bring the cost of a run's step below this share of the smaller one's."""
+TIMING_SHARE = 0.05
+"""The timing of two sizes may take this share of the sweep's steps."""
 
 
 def best_pack_size(
     encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
 ) -> int:
-    """Returns how many of the runs to train at once, a power of two at most, and logs why.
+    """Returns how many of the runs to train at once, and logs why.
 
-    Sizes are doubled as long as twice the runs fit into half of the free memory and make a run's
-    step cheaper by 10 % at least. Work too short for a timing is trained by fours.
+    From 4 on the size is doubled as long as twice the runs fit into half of the free memory and
+    make a run's step cheaper by 10 % at least. Work too short for a timing is trained by fours.
 
     Args:
         encoder: the frozen base.
@@ -43,26 +44,25 @@ def best_pack_size(
         return 1
     per_run = _bytes_per_run(encoder, texts, plans, shared)
     fits = max(1, _free_bytes(shared.device) // 2 // per_run)
+    size, most = min(SMALLEST, len(plans), fits), min(LARGEST, len(plans), fits)
     n_run_steps = len(plans) * -(-len(texts.train) // shared.batch_size) * shared.n_epochs
-    if 0.05 * n_run_steps < (N_TIMED + 1) * (2 * UNTIMED - 1):
-        size = min(UNTIMED, len(plans), fits)
-        log.info("pack_size=auto: %d (too short a sweep to time; %s)", size, _room(fits, per_run))
-        return size
-    size, cost = 1, _cost(encoder, texts, plans[:1], shared)
-    tried = [f"1: {1000 * cost:.1f} ms"]
-    while 2 * size <= min(len(plans), LARGEST, fits):
-        larger = _cost(encoder, texts, plans[: 2 * size], shared)
-        tried.append(f"{2 * size}: {1000 * larger:.1f} ms")
-        if larger > WORTH_IT * cost:
-            break
-        size, cost = 2 * size, larger
-    room = _room(fits, per_run)
-    log.info("pack_size=auto: %d (a run's step in packs of %s; %s)", size, ", ".join(tried), room)
+    costs: dict[int, float] = {}
+    if 2 * size <= most and (N_TIMED + 1) * 3 * size <= TIMING_SHARE * n_run_steps:
+        costs[size] = _cost(encoder, texts, plans[:size], shared)
+        while 2 * size <= most:
+            costs[2 * size] = _cost(encoder, texts, plans[: 2 * size], shared)
+            if costs[2 * size] > WORTH_IT * costs[size]:
+                break
+            size *= 2
+    timed = ", ".join(f"{1000 * cost:.1f} ms in packs of {n}" for n, cost in costs.items())
+    log.info(
+        "pack_size=auto: %d (a run's step: %s; %d runs of %.0f MB fit into memory)",
+        size,
+        timed or "not timed",
+        fits,
+        per_run / 1e6,
+    )
     return size
-
-
-def _room(fits: int, per_run: int) -> str:
-    return f"{fits} fit into memory at {per_run / 1e6:.0f} MB a run"
 
 
 def _cost(

@@ -25,8 +25,8 @@ def _size(
 
 
 def test_size_doubles_while_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _size(monkeypatch, {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.49}) == 4
-    assert _size(monkeypatch, {1: 1.0, 2: 0.99}) == 1
+    assert _size(monkeypatch, {4: 1.0, 8: 0.6, 16: 0.5, 32: 0.49}) == 16
+    assert _size(monkeypatch, {4: 1.0, 8: 0.95}) == 4
 
 
 def test_short_work_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,14 +36,15 @@ def test_short_work_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_size_is_within_the_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _size(monkeypatch, {1: 1.0, 2: 0.5, 4: 0.25}, n_runs=5) == 4
-    assert _size(monkeypatch, {}, n_runs=1) == 1
+    assert _size(monkeypatch, {4: 1.0, 8: 0.5}, n_runs=9) == 8
+    assert [_size(monkeypatch, {}, n_runs=n) for n in (1, 3, 5)] == [1, 3, 4]
 
 
 def test_size_is_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     per_run = pack_size._bytes_per_run(make_encoder(), make_texts(), PLANS, SHARED)
-    costs = {size: 1.0 / size for size in (1, 2, 4, 8)}
-    assert _size(monkeypatch, costs, free=2 * 5 * per_run) == 4
+    costs = {size: 1.0 / size for size in (4, 8, 16)}
+    assert _size(monkeypatch, costs, free=2 * 9 * per_run) == 8
+    assert _size(monkeypatch, costs, free=2 * 3 * per_run) == 3
     assert _size(monkeypatch, costs, free=0) == 1
 
 
@@ -61,5 +62,5 @@ def test_timing_leaves_the_encoder_fit_for_training() -> None:
     encoder, texts = make_encoder(dropout=0.1), make_texts()
     state = torch.get_rng_state()
     long = dataclasses.replace(SHARED, n_epochs=1000)
-    assert best_pack_size(encoder, texts, PLANS[:3], long) in (1, 2)
+    assert best_pack_size(encoder, texts, PLANS[:9], long) in (4, 8)
     assert torch.equal(torch.get_rng_state(), state)
