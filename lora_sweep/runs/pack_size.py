@@ -18,7 +18,7 @@ from lora_sweep.training.seeds import stream_generator
 log = logging.getLogger(__name__)
 
 SMALLEST, LARGEST = 4, 64
-"""Four runs share each call, and take little more memory than one: so many train without asking."""
+"""Four runs share each call and take little more memory than one: so many train unasked."""
 N_TIMED = 3
 WORTH_IT = 0.9
 """A larger pack must bring the cost of a run's step below this share of the smaller one's."""
