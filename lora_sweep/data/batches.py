@@ -27,7 +27,8 @@ class LengthGroup(NamedTuple):
 
     Attributes:
         cap: bound on their lengths, a power of two; it depends on the texts alone.
-        length: tokens of the longest of them, L.
+        length: places that each has, L: the longest one's tokens, up to a multiple of 16. A
+            softmax over rows of other lengths takes several times as long on a CPU.
         n_texts: how many of them each run has (K).
         bias: (n H, 1, L), 0 where a text has a token, else minus infinity; the same for all H.
     """
@@ -188,7 +189,7 @@ def _length_groups(lengths: Tensor, n_heads: int) -> tuple[Padding, tuple[Length
     for cap in sorted(set(caps.tolist())):
         is_member = caps == cap
         member = is_member.nonzero()[:, 0]  # (n,)
-        length = int(each[member].max())
+        length = -(-int(each[member].max()) // SMALLEST_CAP) * SMALLEST_CAP
         is_real = torch.arange(length) < each[member, None]  # (n, L)
         position = torch.arange(length) * is_real
         token = first[member, None] + position  # (n, L)
