@@ -98,6 +98,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         cache_dir=Path(config.paths.cache).expanduser(),
         device=device,
         dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
+        compiled=config.compile,
     )
     return _adapted_encoder(key, config.rank.max)
 
@@ -162,6 +163,7 @@ class _EncoderKey:
     cache_dir: Path
     device: torch.device
     dtype: torch.dtype
+    compiled: bool
 
 
 _ENCODERS: dict[_EncoderKey, tuple[int, AdaptedEncoder]] = {}
@@ -193,6 +195,8 @@ def _make_encoder(key: _EncoderKey, rank: int) -> AdaptedEncoder:
         )
     except ValueError as error:
         raise SettingError(str(error)) from error
+    if key.compiled:
+        encoder.compile(dynamic=True)  # one graph for all lengths and numbers of runs
     settings = encoder.config
     own = getattr(settings, "classifier_dropout", None)
     of_head = settings.hidden_dropout_prob if key.dropout is not None or own is None else own

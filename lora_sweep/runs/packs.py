@@ -35,7 +35,8 @@ from lora_sweep.training.plan import PackPlan, RunPlan
 log = logging.getLogger(__name__)
 
 _SHARED = ("model", "data", "training.batch_size", "training.evaluation_batch_size",
-           "training.epochs", "training.log_every", "device", "precision", "paths")  # fmt: skip
+           "training.epochs", "training.log_every", "device", "precision", "compile",
+           "paths")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ OTHERS: list[dict[str, Any]] = [
 NO_EFFECT: list[dict[str, Any]] = [
     {"training.log_every": 7},
     {"device": "cpu"},
+    {"compile": True},
     {"n_seeds": 3},
     {"finished": "overwrite"},
     {"paths.outputs": "there"},

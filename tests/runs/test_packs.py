@@ -44,6 +44,7 @@ def test_runs_train_together_though(change: dict[str, Any], changed: Changed) ->
         {"training.log_every": 7},
         {"precision": "bfloat16"},
         {"device": "cuda"},
+        {"compile": True},
         {"model.dropout": 0.3},
         {"model.pooling": "cls"},
         {"data.max_length": 17},

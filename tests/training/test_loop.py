@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -108,6 +109,17 @@ def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
     _assert_same(trained(*_neighbours(5), RUN, *_neighbours(2)), 5, alone)
     without = train(RUN, encoder=make_encoder(family))
     assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own insides
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
+def test_compiled_encoder_gives_the_same() -> None:
+    encoder = make_encoder("roberta", dropout=0.2)
+    encoder.encoder.compile(dynamic=True)
+    compiled = train(RUN, FIXED, encoder=encoder, n_epochs=1)
+    plain = train(RUN, encoder=make_encoder("roberta", dropout=0.2), n_epochs=1)
+    _assert_same(compiled, 0, plain)
 
 
 def test_encoder_with_its_own_dropout_trains_one_run_at_a_time() -> None:
