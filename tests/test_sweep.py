@@ -289,3 +289,17 @@ def test_impossible_pack_size_is_refused(command: Callable[..., Outcome]) -> Non
     assert outcome.code == 1
     assert "hydra.launcher.pack_size must be auto, or an integer of at least 1" in outcome.output
     assert "Traceback" not in outcome.output
+
+
+def test_optuna_trials_train_in_packs(
+    tmp_path: Path, tiny_settings: list[str], cache: str
+) -> None:
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=5")
+    outcome = call(tmp_path, "-m", *tiny_settings, cache, *search, "lr=interval(0.001,0.01)")
+    assert outcome.code == 0, outcome.output
+    assert outcome.output.count("3 runs train in 1 pack") == 1
+    assert outcome.output.count("2 runs train in 1 pack") == 1
+    assert len(outcome.finished) == 5
+    best = (outcome.sweep_dir / "optimization_results.yaml").read_text()
+    reported = [read(run / "result.json")["best_metric"] for run in outcome.finished]
+    assert f"best_value: {min(reported)}" in best  # Optuna's default direction
