@@ -75,7 +75,7 @@ def _describe(cell: pd.DataFrame) -> dict[str, Any]:
 
 def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
     medians = summary["median"].tolist()
-    inits = [_init_place(str(init)) for init in summary["init"]]
+    inits = [init_place(str(init)) for init in summary["init"]]
 
     def place(row: int) -> tuple[tuple[int, str], bool, float]:
         has_none = bool(pd.isna(medians[row]))
@@ -85,7 +85,8 @@ def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.iloc[order].reset_index(drop=True)
 
 
-def _init_place(init: str) -> tuple[int, str]:
+def init_place(init: str) -> tuple[int, str]:
+    """Returns what inits are ordered by: as in the study, others by name, fixed ranks last."""
     if init in _FIRST_INITS:
         return _FIRST_INITS.index(init), ""
     return len(_FIRST_INITS) + (init == FIXED), init

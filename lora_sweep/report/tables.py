@@ -165,10 +165,13 @@ def escape_markdown(text: str) -> str:
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
+def init_words(init: str) -> str:
+    """Returns an init's name as people write it."""
+    return init.replace("_", " ").capitalize()
+
+
 def _title(init: str) -> str:
-    if init == FIXED:
-        return "Baseline: fixed ranks"
-    return f"{init.replace('_', ' ').capitalize()} initialization"
+    return "Baseline: fixed ranks" if init == FIXED else f"{init_words(init)} initialization"
 
 
 def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:

@@ -9,6 +9,8 @@ import pandas as pd
 
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report.collect import FAILED, FINISHED, MISSING, UNREADABLE, collect_runs
+from lora_sweep.report.comparison import compare_inits
+from lora_sweep.report.sentences import comparison_section
 from lora_sweep.report.summarise import summarise_runs
 from lora_sweep.report.tables import escape_markdown, init_tables, to_csv_table, to_markdown
 from lora_sweep.runs.store import write_text
@@ -86,6 +88,7 @@ def report_text(name: str, runs: pd.DataFrame, summary: pd.DataFrame) -> str:
         if "Notes" in table.columns and _NOTES not in parts:
             parts.append(_NOTES)
         parts += [f"## {escape_markdown(table.title)}", to_markdown(table)]
+    parts += comparison_section(compare_inits(runs))
     parts += _without_result(runs)
     return "\n\n".join(parts) + "\n"
 

@@ -53,6 +53,7 @@ def test_report_counts_runs_and_cells(filled: Any) -> None:
         "Uniform initialization",
         "Randn initialization",
         "Baseline: fixed ranks",
+        "Which init is better?",
         "Runs without a result",
     ]
 

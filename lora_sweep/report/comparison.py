@@ -1,0 +1,250 @@
+"""Tidy table -> what the sweep can say of its inits: against the baselines, and of choosing.
+
+Values are percent points of the reported metric. Runs are compared within one corpus and base
+only. An init's settings are its cells: what it was run with besides the seed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lora_sweep.report.collect import FINISHED, setting_names
+from lora_sweep.report.statistics.paired import (
+    CONFIDENCE,
+    Array,
+    PairedComparison,
+    compare_paired,
+    holm,
+    verdict,
+)
+from lora_sweep.report.statistics.power import seeds_to_resolve
+from lora_sweep.report.statistics.selection import (
+    SelectionPremium,
+    expected_best,
+    init_effect_p,
+    leave_one_seed_out,
+    selection_premium,
+)
+from lora_sweep.report.summarise import FIXED, init_place
+
+REGION = 0.5
+"""Region of practical equivalence, in percent points of the metric."""
+_SAME = ("data.", "model.")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The runs of an init, or of one baseline cell.
+
+    Attributes:
+        name: the init, or `fixed, rank 20`.
+        seeds: those that all settings have (n).
+        values: metric of every setting and seed (n_settings, n), percent.
+        n_left_out: finished runs that stand in no complete column.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    values: Array
+    n_left_out: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """An init against a baseline.
+
+    Attributes:
+        init, baseline: their names.
+        n_settings: settings that the init's was chosen among, without the seed that judges it.
+        paired: the comparison over the seeds that both have.
+        adjusted_p: Holm's p over all lines.
+        verdict: `better`, `worse` or `not resolved`.
+        seeds_needed: seeds that would find this difference four times in five; None over 1,000.
+    """
+
+    init: str
+    baseline: str
+    n_settings: int
+    paired: PairedComparison
+    adjusted_p: float
+    verdict: str
+    seeds_needed: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What runs over one corpus and base say.
+
+    Attributes:
+        group: corpus and base in words.
+        metric: name of the headline metric.
+        region: of practical equivalence.
+        lines: an init and baseline each.
+        effect_p: of «the init makes no difference» over the grid; None without two inits.
+        n_blocks: seeds x settings behind it.
+        premium: how far the best learnt cell stands out; None without two complete cells.
+        best_of: expected best metric of 1, 2, 5, ... of the learnt runs.
+        n_left_out: finished runs that no complete comparison could use.
+    """
+
+    group: str
+    metric: str
+    region: float
+    lines: tuple[Line, ...]
+    effect_p: float | None
+    n_blocks: int
+    premium: SelectionPremium | None
+    best_of: tuple[tuple[int, float], ...]
+    n_left_out: int
+
+
+def compare_inits(runs: pd.DataFrame, *, region: float = REGION) -> list[Comparison]:
+    """Returns a comparison for each corpus and base of the sweep; none without finished runs.
+
+    Args:
+        runs: as from `collect_runs`.
+        region: of practical equivalence, percent points.
+    """
+    finished = runs[(runs["status"] == FINISHED) & runs["seed"].notna()]
+    same = [name for name in setting_names(runs) if name.startswith(_SAME)]
+    groups = finished.groupby(same, dropna=False, sort=False) if same else [((), finished)]
+    return [_compare(group, region) for _, group in groups if not group.empty]
+
+
+def _compare(runs: pd.DataFrame, region: float) -> Comparison:
+    learnt = list(_arms(runs[runs["init"] != FIXED]))
+    baselines = [arm for cell in _cells(runs[runs["init"] == FIXED]) for arm in _baseline(cell)]
+    pooled = _complete(_pivot(runs[runs["init"] != FIXED]))
+    effect, n_blocks = _init_effect(runs)
+    values = 100 * runs.loc[runs["init"] != FIXED, "reported_metric"].to_numpy(float)
+    n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
+    return Comparison(
+        group=_name_of(runs),
+        metric=str(runs["metric"].iloc[0]),
+        region=region,
+        lines=compare_arms(learnt, baselines, region=region),
+        effect_p=effect,
+        n_blocks=n_blocks,
+        premium=selection_premium(pooled.to_numpy()) if min(pooled.shape) >= 2 else None,
+        best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
+        n_left_out=sum(arm.n_left_out for arm in learnt),
+    )
+
+
+def compare_arms(
+    inits: Sequence[Arm], baselines: Sequence[Arm], *, region: float
+) -> tuple[Line, ...]:
+    """Returns a line for each init and baseline that have seeds in common.
+
+    Args:
+        inits: the inits' runs.
+        baselines: the baselines' runs, one setting each.
+        region: of practical equivalence, percent points.
+    """
+    pairs = [
+        (init, baseline, paired)
+        for init in inits
+        for baseline in baselines
+        if (paired := _paired(init, baseline)) is not None
+    ]
+    adjusted = holm([paired.p for _, _, paired in pairs])
+    alpha = (1 - CONFIDENCE) / max(1, len(pairs))
+    return tuple(
+        Line(
+            init=init.name,
+            baseline=baseline.name,
+            n_settings=len(init.values),
+            paired=paired,
+            adjusted_p=p,
+            verdict=verdict(paired, p, region=region),
+            seeds_needed=seeds_to_resolve(paired.mean, _std(paired), alpha=alpha),
+        )
+        for (init, baseline, paired), p in zip(pairs, adjusted, strict=True)
+    )
+
+
+def _std(paired: PairedComparison) -> float:
+    """Sample std of the differences; 0 for one seed."""
+    return float(np.std(paired.differences, ddof=1)) if len(paired.differences) > 1 else 0.0
+
+
+def _paired(init: Arm, baseline: Arm) -> PairedComparison | None:
+    """The init, its setting chosen without the seed at hand, against the baseline."""
+    common = [seed for seed in init.seeds if seed in baseline.seeds]
+    if not common or (len(init.values) > 1 and len(init.seeds) < 2):
+        return None
+    chosen = dict(zip(init.seeds, leave_one_seed_out(init.values), strict=True))
+    fixed = dict(zip(baseline.seeds, baseline.values[0], strict=True))
+    return compare_paired(
+        np.array([chosen[seed] for seed in common]), np.array([fixed[seed] for seed in common])
+    )
+
+
+def _arms(runs: pd.DataFrame) -> Iterator[Arm]:
+    for init in sorted(set(runs["init"]), key=init_place):
+        arm = _arm(init, runs[runs["init"] == init])
+        if arm is not None:
+            yield arm
+
+
+def _baseline(cell: pd.DataFrame) -> list[Arm]:
+    arm = _arm(f"{FIXED}, rank {cell['rank.average'].iloc[0]}", cell)
+    return [] if arm is None else [arm]
+
+
+def _arm(name: str, runs: pd.DataFrame) -> Arm | None:
+    table = _complete(_pivot(runs))
+    if table.empty:
+        return None
+    seeds = tuple(int(seed) for seed in table.columns)
+    return Arm(name, seeds, table.to_numpy(float), len(runs) - table.size)
+
+
+def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    if not runs.empty:
+        yield from (cell for _, cell in runs.groupby(_cell_numbers(runs)))
+
+
+def _cell_numbers(runs: pd.DataFrame) -> "pd.Series[int]":
+    names = [name for name in setting_names(runs) if name != "seed"]
+    return runs.groupby(names, dropna=False, sort=False).ngroup()
+
+
+def _pivot(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell, a column a seed; NaN where there is no finished run."""
+    if runs.empty:
+        return pd.DataFrame()
+    values = runs.assign(cell=_cell_numbers(runs), value=100 * runs["reported_metric"])
+    first = values.drop_duplicates(["cell", "seed"])
+    return first.pivot_table(index="cell", columns="seed", values="value")
+
+
+def _complete(table: pd.DataFrame) -> pd.DataFrame:
+    """The cells with at least half of the seeds, at the seeds that all of them have."""
+    if table.empty:
+        return table
+    kept = table[table.notna().mean(axis=1) >= 0.5]
+    return kept.dropna(axis=1)
+
+
+def _init_effect(runs: pd.DataFrame) -> tuple[float | None, int]:
+    """The p of the permutation test over the blocks that every init has, and their number."""
+    learnt = runs[runs["init"] != FIXED]
+    if learnt["init"].nunique() < 2:
+        return None, 0
+    others = [name for name in setting_names(runs) if name not in ("init", "seed")]
+    setting = learnt.groupby(others, dropna=False, sort=False).ngroup()
+    values = learnt.assign(setting=setting, value=100 * learnt["reported_metric"])
+    first = values.drop_duplicates(["init", "setting", "seed"])
+    blocks = first.pivot_table(index="init", columns=["setting", "seed"], values="value")
+    whole = blocks.dropna(axis=1)
+    if whole.shape[1] < 2:
+        return None, 0
+    return init_effect_p(whole.to_numpy(float)), whole.shape[1]
+
+
+def _name_of(runs: pd.DataFrame) -> str:
+    known = [runs[name].iloc[0] for name in ("data.task", "model.name") if name in runs.columns]
+    return ", ".join(str(value) for value in known if not pd.isna(value))

@@ -1,0 +1,1 @@
+"""What the runs of a sweep can and can't say: arrays in, numbers out; no files, no figures."""
