@@ -7,7 +7,6 @@ only. An init's settings are its cells: what it was run with besides the seed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from lora_sweep.report.collect import FINISHED, setting_names
@@ -24,7 +23,6 @@ from lora_sweep.report.statistics.selection import (
     SelectionPremium,
     expected_best,
     init_effect_p,
-    leave_one_seed_out,
     selection_premium,
 )
 from lora_sweep.report.summarise import FIXED, init_place
@@ -159,26 +157,22 @@ def compare_arms(
             paired=paired,
             adjusted_p=p,
             verdict=verdict(paired, p, region=region),
-            seeds_needed=seeds_to_resolve(paired.mean, _std(paired), alpha=alpha),
+            seeds_needed=seeds_to_resolve(
+                paired.mean, paired.std_error * len(paired.differences) ** 0.5, alpha=alpha
+            ),
         )
         for (init, baseline, paired), p in zip(pairs, adjusted, strict=True)
     )
 
 
-def _std(paired: PairedComparison) -> float:
-    """Sample std of the differences; 0 for one seed."""
-    return float(np.std(paired.differences, ddof=1)) if len(paired.differences) > 1 else 0.0
-
-
 def _paired(init: Arm, baseline: Arm) -> PairedComparison | None:
-    """The init, its setting chosen without the seed at hand, against the baseline."""
+    """The init against the baseline over the seeds that both have."""
     common = [seed for seed in init.seeds if seed in baseline.seeds]
-    if not common or (len(init.values) > 1 and len(init.seeds) < 2):
+    if not common or (len(init.values) > 1 and len(common) < 2):
         return None
-    chosen = dict(zip(init.seeds, leave_one_seed_out(init.values), strict=True))
-    fixed = dict(zip(baseline.seeds, baseline.values[0], strict=True))
     return compare_paired(
-        np.array([chosen[seed] for seed in common]), np.array([fixed[seed] for seed in common])
+        init.values[:, [init.seeds.index(seed) for seed in common]],
+        baseline.values[0, [baseline.seeds.index(seed) for seed in common]],
     )
 
 

@@ -37,8 +37,8 @@ def verdict_sentence(line: Line) -> str:
     d = line.paired
     name = init_words(line.init)
     against = f"{name} against {line.baseline}"
-    if len(d.differences) == 1:
-        return f"{against}: not resolved, for one seed has no spread."
+    if math.isinf(d.std_error):
+        return f"{against}: not resolved, for so few seeds show no spread."
     return (
         f"{against}: **{line.verdict}** ({d.mean:+.2f} points, "
         f"95 % interval {d.low:+.2f} to {d.high:+.2f}, {len(d.differences)} seeds)."

@@ -35,7 +35,7 @@ def seeds_to_resolve(
         alpha: level of the two-sided test.
         power: probability to find it, 0 to 1.
     """
-    if difference == 0 or not std > 0:
+    if difference == 0 or not 0 < std < float("inf"):
         return None
     if paired_power(difference, std, MOST_SEEDS, alpha=alpha) < power:
         return None

@@ -29,27 +29,27 @@ class SelectionPremium:
 
 
 def leave_one_seed_out(values: Array) -> Array:
-    """Returns each seed's value (n,) at the setting that the other seeds choose.
+    """Returns each seed's value (..., n) at the setting that the other seeds choose.
 
     For seed j it is the setting with the highest mean over all seeds but j, the first of equals.
     So no value takes part in the choice that it is then judged by.
 
     Args:
-        values: (n_settings, n); one setting leaves nothing to choose.
+        values: (..., n_settings, n); one setting leaves nothing to choose.
 
     Raises:
         ValueError: there is a choice, and only one seed to make it with.
 
     Source: leave-one-out selection; ours in this use.
     """
-    n_settings, n = values.shape
+    n_settings, n = values.shape[-2:]
     if n_settings == 1:
-        return np.asarray(values[0], dtype=np.float64)
+        return np.asarray(values[..., 0, :], dtype=np.float64)
     if n < 2:
         raise ValueError(f"n must be at least 2 seeds to choose a setting, but got {n}")
-    others = (values.sum(axis=1, keepdims=True) - values) / (n - 1)  # (n_settings, n)
-    best: Array = values[others.argmax(axis=0), np.arange(n)]
-    return best
+    others = (values.sum(axis=-1, keepdims=True) - values) / (n - 1)  # (..., n_settings, n)
+    choice = others.argmax(axis=-2, keepdims=True)
+    return np.asarray(np.take_along_axis(values, choice, axis=-2)[..., 0, :])
 
 
 def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPremium:
