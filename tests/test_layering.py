@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"adapters", "allocation", "data", "padding"},
     "runs.record": set(),
     "runs.store": {"runs.record"},
-    "runs.log": set(),
+    "runs.log": {"runs.store"},
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
     "runs.keeper": {"training", "runs.log", *RUN_STORE},

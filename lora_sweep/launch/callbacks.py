@@ -12,6 +12,14 @@ from lora_sweep.runs.store import SETTINGS_FILE
 class WriteReport(Callback):
     """Writes and prints the sweep's tables when a multirun ends, also when runs failed."""
 
+    def __init__(self, equivalence_points: float = 0.5) -> None:
+        """Takes what stands under `hydra.callbacks.report`.
+
+        Args:
+            equivalence_points: difference that is as good as none, percent points of the metric.
+        """
+        self.equivalence_points = equivalence_points
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra after the last job, whatever became of it."""
         sweep_dir = Path(str(config.hydra.sweep.dir))
@@ -19,4 +27,4 @@ class WriteReport(Callback):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
 
-        show_report(sweep_dir)
+        show_report(sweep_dir, region=self.equivalence_points)

@@ -16,6 +16,7 @@ started once, and the list of runs is left in the sweep's folder.
 """
 
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,8 @@ class GridSweeper(Sweeper):
         sweep_dir = self.sweep_dir
         jobs = self._distinct(self._runs(arguments))
         sweep_dir.mkdir(parents=True, exist_ok=True)
-        add_to_sweep(sweep_dir, {name: settings for _, cell in jobs for name, settings in cell})
+        runs = {name: settings for _, cell in jobs for name, settings in cell}
+        add_to_sweep(sweep_dir, runs, self._command(arguments))
         log.info("%d runs in %s", sum(len(cell) for _, cell in jobs), sweep_dir)
         results: list[JobReturn] = []
         size = self.max_batch_size or max(len(jobs), 1)
@@ -95,6 +97,11 @@ class GridSweeper(Sweeper):
             results += self.job_launcher.launch(overrides, initial_job_idx=start)
         _raise_failures(results, sweep_dir)
         return [result.return_value for result in results]
+
+    def _command(self, arguments: list[str]) -> str:
+        """The command line that starts this sweep."""
+        own = [o for o in self.master.hydra.overrides.hydra if not o.startswith("hydra.mode=")]
+        return shlex.join(["python", "-m", "lora_sweep", "--multirun", *own, *arguments])
 
     def _runs(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self.context.config_loader)

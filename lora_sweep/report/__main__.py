@@ -15,12 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; None for those of this process.
     """
-    folder = _parser().parse_args(arguments).folder
+    given = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         from lora_sweep.report.show import show_report
 
-        show_report(folder)
+        show_report(given.folder, region=given.equivalence_points)
     except LoraSweepError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -30,10 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lora_sweep.report",
-        description="Print the median ± std tables of a sweep and write report.md and "
-        "results.csv into its folder. The sweep may still be running.",
+        description="Print the median ± std tables of a sweep and write report.md, results.csv "
+        "and runs.csv into its folder. The sweep may still be running.",
     )
     parser.add_argument("folder", type=Path, help="the sweep's folder, for example outputs/demo")
+    parser.add_argument(
+        "--equivalence-points",
+        type=float,
+        default=0.5,
+        metavar="POINTS",
+        help="differences of up to so many percent points are as good as none (default 0.5)",
+    )
     return parser
 
 

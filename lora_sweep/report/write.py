@@ -1,22 +1,25 @@
-"""The report of a sweep: report.md and results.csv in its folder.
+"""The report of a sweep: report.md, results.csv (a row a cell) and runs.csv (a row a run).
 
 Also of a sweep that still runs: what is not there yet is counted and marked as missing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report.collect import FAILED, FINISHED, MISSING, UNREADABLE, collect_runs
-from lora_sweep.report.comparison import compare_inits
+from lora_sweep.report.comparison import Comparison, compare_inits
+from lora_sweep.report.provenance import provenance_section
 from lora_sweep.report.sentences import comparison_section
 from lora_sweep.report.summarise import summarise_runs
-from lora_sweep.report.tables import escape_markdown, init_tables, to_csv_table, to_markdown
-from lora_sweep.runs.store import write_text
+from lora_sweep.report.tables import escape_markdown, init_tables, plain, to_csv_table, to_markdown
+from lora_sweep.runs.store import read_commands, write_text
 
 REPORT_FILE = "report.md"
 CSV_FILE = "results.csv"
+RUNS_FILE = "runs.csv"
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
@@ -51,16 +54,19 @@ def write_report(sweep_folder: Path) -> Path:
         LoraSweepError: the folder holds no sweep, or can't be written to.
     """
     runs = collect_runs(sweep_folder)
-    return write_files(sweep_folder, runs, summarise_runs(runs))
+    return write_files(sweep_folder, runs, summarise_runs(runs), compare_inits(runs))
 
 
-def write_files(sweep_folder: Path, runs: pd.DataFrame, summary: pd.DataFrame) -> Path:
-    """Writes report.md and results.csv, each whole or not at all; returns the former's path.
+def write_files(
+    sweep_folder: Path, runs: pd.DataFrame, summary: pd.DataFrame, comparisons: list[Comparison]
+) -> Path:
+    """Writes the report's files, each whole or not at all; returns the path of report.md.
 
     Args:
         sweep_folder: where to.
         runs: as from `collect_runs`.
         summary: as from `summarise_runs`.
+        comparisons: as from `compare_inits`.
 
     Raises:
         LoraSweepError: the folder can't be written to.
@@ -68,19 +74,28 @@ def write_files(sweep_folder: Path, runs: pd.DataFrame, summary: pd.DataFrame) -
     path = sweep_folder / REPORT_FILE
     try:
         write_text(sweep_folder / CSV_FILE, to_csv_table(summary).to_csv(index=False))
-        write_text(path, report_text(sweep_folder.resolve().name, runs, summary))
+        write_text(sweep_folder / RUNS_FILE, runs.map(plain).to_csv(index=False))
+        sections = [
+            *comparison_section(comparisons),
+            *provenance_section(runs, summary, read_commands(sweep_folder)),
+        ]
+        name = sweep_folder.resolve().name
+        write_text(path, report_text(name, runs, summary, sections=sections))
     except OSError as error:
         raise LoraSweepError(f"{sweep_folder} can't be written to: {error}") from error
     return path
 
 
-def report_text(name: str, runs: pd.DataFrame, summary: pd.DataFrame) -> str:
+def report_text(
+    name: str, runs: pd.DataFrame, summary: pd.DataFrame, *, sections: Sequence[str] = ()
+) -> str:
     """Returns report.md.
 
     Args:
         name: of the sweep.
         runs: as from `collect_runs`.
         summary: as from `summarise_runs`.
+        sections: paragraphs behind the tables.
     """
     parts = [f"# Sweep {escape_markdown(name)}", f"{counts_line(runs, summary)}."]
     parts.append(_explanation(runs))
@@ -88,8 +103,7 @@ def report_text(name: str, runs: pd.DataFrame, summary: pd.DataFrame) -> str:
         if "Notes" in table.columns and _NOTES not in parts:
             parts.append(_NOTES)
         parts += [f"## {escape_markdown(table.title)}", to_markdown(table)]
-    parts += comparison_section(compare_inits(runs))
-    parts += _without_result(runs)
+    parts += [*_without_result(runs), *sections]
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-LOG_FILE = "run.log"
+from lora_sweep.runs.store import LOG_FILE
+
 _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 log = logging.getLogger(__name__)

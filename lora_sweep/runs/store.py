@@ -1,6 +1,7 @@
 """Folders of a sweep and its runs: what stands where, and how it is written.
 
-    outputs/<sweep>/sweep.json             the runs that were asked for: folder name -> settings
+    outputs/<sweep>/sweep.json             the runs that were asked for: folder name -> settings;
+                                           and the commands that asked for them
     outputs/<sweep>/<run>/settings.json    what can change the result; written when the run starts
     outputs/<sweep>/<run>/config.yaml      the whole resolved config
     outputs/<sweep>/<run>/run.log          what was logged
@@ -35,6 +36,7 @@ from lora_sweep.runs.record import (
 SWEEP_FILE = "sweep.json"
 SETTINGS_FILE = "settings.json"
 CONFIG_FILE = "config.yaml"
+LOG_FILE = "run.log"
 HISTORY_FILE = "history.jsonl"
 STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -66,25 +68,44 @@ def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
     Raises:
         RecordError: the list can't be read, or is of another version.
     """
+    return _read_list(sweep_dir)[0]
+
+
+def read_commands(sweep_dir: Path) -> list[str]:
+    """Returns the commands that asked for the sweep's runs, oldest first; none without a list.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    return _read_list(sweep_dir)[1]
+
+
+def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings], command: str) -> None:
+    """Adds runs, and the command that asked for them, to the sweep's list; what is there stays."""
+    with FileLock(sweep_dir / f".{SWEEP_FILE}.lock"):
+        listed, commands = _read_list(sweep_dir)
+        content = {
+            "format_version": FORMAT_VERSION,
+            "commands": list(dict.fromkeys([*commands, command])),
+            "runs": listed | dict(runs),
+        }
+        write_text(sweep_dir / SWEEP_FILE, json.dumps(content, indent=1))
+
+
+def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
+    """The runs and commands in the sweep's list."""
     path = sweep_dir / SWEEP_FILE
     if not path.exists():
-        return {}
+        return {}, []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, runs = content["format_version"], dict(content["runs"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        commands = [str(command) for command in content.get("commands", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     if version != FORMAT_VERSION:
         raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
-    return runs
-
-
-def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings]) -> None:
-    """Adds runs to the sweep's list; those already there stay."""
-    with FileLock(sweep_dir / f".{SWEEP_FILE}.lock"):
-        listed = read_sweep(sweep_dir) | dict(runs)
-        content = {"format_version": FORMAT_VERSION, "runs": listed}
-        write_text(sweep_dir / SWEEP_FILE, json.dumps(content, indent=1))
+    return runs, commands
 
 
 def count_runs(sweep_dir: Path) -> tuple[int, int]:

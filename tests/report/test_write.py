@@ -53,8 +53,9 @@ def test_report_counts_runs_and_cells(filled: Any) -> None:
         "Uniform initialization",
         "Randn initialization",
         "Baseline: fixed ranks",
-        "Which init is better?",
         "Runs without a result",
+        "Which init is better?",
+        "Where the numbers come from",
     ]
 
 
@@ -87,7 +88,7 @@ def test_report_is_written_again_as_runs_finish(filled: Any, settings: Settings)
     assert "1 missing" in before
     assert "4 finished, 1 failed, 0 missing" in after
     files = {path.name for path in filled.path.iterdir() if path.is_file()}
-    assert files == {"report.md", "results.csv"}
+    assert files == {"report.md", "results.csv", "runs.csv"}
     assert not list(filled.path.glob(".*"))
 
 

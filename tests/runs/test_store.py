@@ -9,7 +9,14 @@ import pytest
 from lora_sweep.errors import RecordError
 from lora_sweep.runs import store
 from lora_sweep.runs.record import FORMAT_VERSION, FailureRecord, RunRecord, read_failure
-from lora_sweep.runs.store import RunFolder, add_to_sweep, count_runs, read_sweep, write_whole
+from lora_sweep.runs.store import (
+    RunFolder,
+    add_to_sweep,
+    count_runs,
+    read_commands,
+    read_sweep,
+    write_whole,
+)
 
 
 @pytest.mark.parametrize("before", [None, "old"], ids=["new", "replaced"])
@@ -38,8 +45,10 @@ def test_write_replaces_the_older_file(tmp_path: Path) -> None:
 
 def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
     assert read_sweep(tmp_path) == {}
-    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}})
-    add_to_sweep(tmp_path, {"b": {"seed": 1}, "c": {"seed": 2}})
+    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}}, "first")
+    add_to_sweep(tmp_path, {"b": {"seed": 1}, "c": {"seed": 2}}, "second")
+    add_to_sweep(tmp_path, {}, "first")
+    assert read_commands(tmp_path) == ["first", "second"]
     assert read_sweep(tmp_path) == {"a": {"seed": 0}, "b": {"seed": 1}, "c": {"seed": 2}}
 
 
@@ -61,7 +70,7 @@ def test_broken_sweep_list_is_refused(content: str, message: str, tmp_path: Path
 
 
 def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
-    add_to_sweep(tmp_path, {name: {} for name in ("done", "failed", "missing")})
+    add_to_sweep(tmp_path, {name: {} for name in ("done", "failed", "missing")}, "c")
     for name in ("done", "failed", "not_listed"):
         RunFolder(tmp_path / name).start({}, "")
     RunFolder(tmp_path / "done").finish(record)

@@ -1,4 +1,4 @@
-"""A small run of the simulation in docs/statistics.md: verdicts and intervals with a known truth."""
+"""A small run of the simulation in docs/statistics.md: verdicts with a known truth."""
 
 import pytest
 
