@@ -11,6 +11,7 @@ import pandas as pd
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report.collect import FAILED, FINISHED, MISSING, UNREADABLE, collect_runs
 from lora_sweep.report.comparison import Comparison, compare_inits
+from lora_sweep.report.observation import observation_section
 from lora_sweep.report.provenance import provenance_section
 from lora_sweep.report.sentences import comparison_section
 from lora_sweep.report.summarise import summarise_runs
@@ -77,6 +78,7 @@ def write_files(
         write_text(sweep_folder / RUNS_FILE, runs.map(plain).to_csv(index=False))
         sections = [
             *comparison_section(comparisons),
+            *observation_section(sweep_folder, runs),
             *provenance_section(runs, summary, read_commands(sweep_folder)),
         ]
         name = sweep_folder.resolve().name
