@@ -280,7 +280,7 @@ def test_packs_leave_what_single_runs_leave(
             (expected / "config.yaml").read_text().replace("basic", "pack")
         )
     reports = [sweep.sweep_dir / "report.md" for sweep in (packed, single)]
-    tables = [path.read_text().partition("## Reproduce")[0] for path in reports]
+    tables = [path.read_text().partition("Started with")[0] for path in reports]
     assert tables[0] == tables[1]
 
 
