@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from lora_sweep.runs.log import lines_of
+from lora_sweep.runs.predictions import DevLabels, save_predictions
 from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
 from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.training.evaluation import SELECTION, Evaluation
@@ -40,9 +40,9 @@ class RunOrigin:
 class RunKeeper:
     """Writes one run's folder as the training goes."""
 
-    def __init__(self, folder: RunFolder, origin: RunOrigin) -> None:
+    def __init__(self, folder: RunFolder, origin: RunOrigin, dev: DevLabels) -> None:
         """Starts with nothing kept; the folder is ready for a training from the beginning."""
-        self.folder, self.origin = folder, origin
+        self.folder, self.origin, self.dev = folder, origin, dev
         self.epochs: list[EpochRecord] = []
         self.predictions: list[dict[str, Any]] = []
         self.state: Parameters = {}
@@ -96,11 +96,9 @@ class RunKeeper:
         if self.error is not None:
             return
         self.folder.write(STATE_FILE, lambda path: save_file(self.state, path, self._about()))
-        stacked = {
-            part: np.stack([predicted[part] for predicted in self.predictions])
-            for part in self.predictions[0]
-        }
-        self.folder.write(PREDICTIONS_FILE, lambda path: save_arrays(stacked, path))
+        self.folder.write(
+            PREDICTIONS_FILE, lambda path: save_predictions(path, self.predictions, self.dev)
+        )
         self.record = self._record()
         self.folder.finish(self.record)
         log.info(

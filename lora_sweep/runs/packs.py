@@ -24,6 +24,7 @@ from lora_sweep.runs.log import log_to
 from lora_sweep.runs.origin import device_name, git_commit, versions
 from lora_sweep.runs.pack_size import best_pack_size
 from lora_sweep.runs.plans import pack_plan, run_plan
+from lora_sweep.runs.predictions import DevLabels
 from lora_sweep.runs.record import FailureRecord, RunRecord
 from lora_sweep.runs.store import RunFolder, count_runs
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -151,7 +152,10 @@ def _train_once(jobs: Sequence[Job], shared: _Shared) -> list[RunRecord | Except
             job.folder.start(job.settings, _config_yaml(job))
         n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
         with tqdm(total=n_steps, desc=_title(jobs), unit="step", disable=None) as bar:
-            keepers = [RunKeeper(job.folder, _origin(job, shared)) for job in jobs]
+            keepers = [
+                RunKeeper(job.folder, _origin(job, shared), _dev_labels(shared.texts))
+                for job in jobs
+            ]
             keeper = PackKeeper(keepers, bar)
             train_pack(
                 shared.encoder, shared.texts, [job.plan for job in jobs], shared.plan, keeper
@@ -191,6 +195,11 @@ def _origin(job: Job, shared: _Shared) -> RunOrigin:
         versions=versions(),
         git_commit=git_commit(),
     )
+
+
+def _dev_labels(texts: PackTexts) -> DevLabels:
+    parts = {name: part.labels.numpy() for name, part in texts.dev.items()}
+    return DevLabels(parts, texts.headline_parts)
 
 
 def _config_yaml(job: Job) -> str:

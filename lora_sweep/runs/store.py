@@ -7,7 +7,7 @@
     outputs/<sweep>/<run>/run.log          what was logged
     outputs/<sweep>/<run>/history.jsonl    a line an evaluation, and the ranks of the first epochs
     outputs/<sweep>/<run>/state.safetensors        trained state at the reported epoch
-    outputs/<sweep>/<run>/predictions.safetensors  dev predictions at every evaluation
+    outputs/<sweep>/<run>/predictions.safetensors  dev predictions and labels
     outputs/<sweep>/<run>/result.json      written last: the run is finished
     outputs/<sweep>/<run>/failure.json     instead of it: the run failed
 

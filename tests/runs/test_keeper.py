@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 
 from lora_sweep.runs.keeper import RunKeeper, RunOrigin
+from lora_sweep.runs.predictions import DevLabels, read_predictions
 from lora_sweep.runs.record import RunRecord, read_failure, read_result
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.training.evaluation import Evaluation
@@ -27,6 +27,7 @@ ORIGIN = RunOrigin(
     versions={},
     git_commit=None,
 )
+DEV = DevLabels({"near": np.array([0]), "far": np.array([1, 1])}, ("near",))
 
 
 def evaluation(
@@ -58,7 +59,7 @@ def kept(
     last: tuple[int, ...] = (0, 1, 1),
 ) -> RunRecord:
     """The record of a training with these headline metrics, an epoch each."""
-    keeper = RunKeeper(RunFolder(path), ORIGIN)
+    keeper = RunKeeper(RunFolder(path), ORIGIN, DEV)
     for epoch, metric in enumerate(dev, 1):
         chosen = None if selection is None else selection[epoch - 1]
         predicted = list(last) if epoch == len(dev) else [0, 1, 0]
@@ -103,9 +104,9 @@ def test_collapse_is_one_class_at_the_end(
 
 def test_record_and_predictions_are_on_disk(tmp_path: Path) -> None:
     record = kept(tmp_path, [0.5, 0.6], last=(1, 1, 0))
-    predicted = load_file(tmp_path / "predictions.safetensors")
+    dev = read_predictions(tmp_path / "predictions.safetensors")
     assert read_result(tmp_path / "result.json") == record
-    assert {part: rows.tolist() for part, rows in predicted.items()} == {
+    assert {part: rows.tolist() for part, rows in dev.parts.items()} == {
         "near": [[0], [1]],
         "far": [[1, 0], [1, 0]],
     }
@@ -120,7 +121,7 @@ def test_history_has_a_line_an_evaluation(tmp_path: Path) -> None:
 
 
 def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
-    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN)
+    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
     keeper.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
     keeper.on_failure("loss became nan at step 3")
     keeper.finish()

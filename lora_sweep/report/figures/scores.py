@@ -1,0 +1,232 @@
+"""Pictures of the metric: runs of an init, inits compared, curves over the epochs, medians."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lora_sweep.report.collect import FINISHED
+from lora_sweep.report.figures.style import (
+    BASELINE_COLOURS,
+    DASHES,
+    MARKERS,
+    Colour,
+    graded_colours,
+    legend_beside,
+    named_colours,
+    new_figure,
+    number_ticks,
+    whole_ticks,
+)
+from lora_sweep.report.summarise import FIXED
+from lora_sweep.report.tables import init_words
+from lora_sweep.runs.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Band:
+    """A baseline: its name, median and std in percent; a std of NaN is not drawn."""
+
+    name: str
+    median: float
+    std: float
+
+
+def baseline_bands(summary: pd.DataFrame) -> list[Band]:
+    """Returns the baselines that have a finished run."""
+    fixed = summary[(summary["init"] == FIXED) & summary["median"].notna()]
+    return [
+        Band(f"fixed, rank {cell['rank.average']}", 100 * cell["median"], 100 * cell["std"])
+        for cell in fixed.to_dict("records")
+    ]
+
+
+def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str) -> Figure:
+    """Returns a bar for each finished run of an init, best first, coloured by learning rate.
+
+    Args:
+        runs: as from `collect_runs`.
+        init: whose runs.
+        bands: baselines behind the bars.
+        metric: its name.
+    """
+    own = runs[(runs["status"] == FINISHED) & (runs["init"] == init)]
+    own = own.sort_values("reported_metric", ascending=False, kind="stable")
+    heights = 100 * own["reported_metric"].to_numpy(float)
+    figure = new_figure(min(14.0, 5.0 + 0.16 * len(own)), 4.2)
+    axes = figure.add_subplot()
+    lrs = sorted(set(own["lr"].dropna()))
+    colours = dict(zip(lrs, graded_colours(len(lrs)), strict=True))
+    for lr in lrs:
+        is_own = (own["lr"] == lr).to_numpy(bool)
+        places = np.flatnonzero(is_own)
+        axes.bar(places, heights[is_own], width=0.8, color=colours[lr], label=f"LR {lr:g}")
+    _draw_bands(axes, bands)
+    _crop(axes, heights, bands)
+    number_ticks(axes, len(own))
+    axes.set(
+        title=f"{init_words(init)}: every run, best first",
+        xlabel="run, by its metric",
+        ylabel=f"{metric} × 100",
+    )
+    legend_beside(axes)
+    return figure
+
+
+def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -> Figure:
+    """Returns each init's best cell as a point with its std, over the baselines' bands.
+
+    Args:
+        summary: as from `summarise_runs`.
+        bands: baselines.
+        metric: its name.
+    """
+    cells = summary[(summary["init"] != FIXED) & summary["median"].notna()]
+    best = cells.drop_duplicates("init")  # within an init the best cell stands first
+    figure = new_figure(max(5.5, 2.5 + 1.0 * len(best)), 4.2)
+    axes = figure.add_subplot()
+    colours = named_colours(best["init"].tolist())
+    for place, cell in enumerate(best.to_dict("records")):
+        std = 0.0 if pd.isna(cell["std"]) else 100 * cell["std"]
+        axes.errorbar(
+            place,
+            100 * cell["median"],
+            yerr=std,
+            fmt=MARKERS[place % len(MARKERS)],
+            color=colours[cell["init"]],
+            capsize=5,
+            markersize=8,
+        )
+    _draw_bands(axes, bands)
+    labels = [f"{init_words(c['init'])}\n{_lr(c['lr'])}" for c in best.to_dict("records")]
+    rotation = 30 if len(best) > 6 else 0
+    axes.set_xticks(range(len(best)), labels, rotation=rotation, fontsize=8)
+    axes.set_xlim(-0.6, len(best) - 0.4)
+    axes.set(title="Each init's best cell (median ± std over the seeds)", ylabel=f"{metric} × 100")
+    legend_beside(axes)
+    return figure
+
+
+def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
+    """Returns the medians of all learnt cells as a heat map, init × learning rate.
+
+    Where several cells share both, the best is shown. None without a learnt cell.
+
+    Args:
+        summary: as from `summarise_runs`.
+        metric: its name.
+    """
+    cells = summary[(summary["init"] != FIXED) & summary["median"].notna()]
+    if cells.empty:
+        return None
+    table = cells.assign(value=100 * cells["median"]).pivot_table(
+        index="init", columns="lr", values="value", aggfunc="max", sort=False
+    )
+    table = table.reindex(sorted(table.columns), axis=1).astype(float)
+    figure = new_figure(4.5 + 0.8 * table.shape[1], 2.0 + 0.5 * table.shape[0])
+    axes = figure.add_subplot()
+    sns.heatmap(
+        table,
+        ax=axes,
+        annot=True,
+        fmt=".1f",
+        cmap="cividis",
+        cbar_kws={"label": "median × 100"},
+    )
+    axes.set_yticks(axes.get_yticks(), [init_words(str(init)) for init in table.index], rotation=0)
+    axes.set_xticks(axes.get_xticks(), [f"{lr:g}" for lr in table.columns], rotation=0)
+    axes.set(
+        title=f"{metric}, median over the seeds",
+        xlabel="learning rate of the logits",
+        ylabel="",
+    )
+    return figure
+
+
+def draw_curves(
+    summary: pd.DataFrame, records: Mapping[str, RunRecord], init: str, metric: str
+) -> Figure | None:
+    """Returns the metric over the epochs: a thin line a seed, and the mean of each cell.
+
+    None where no run of the init has a record.
+
+    Args:
+        summary: as from `summarise_runs`.
+        records: folder name -> record.
+        init: whose cells.
+        metric: its name.
+    """
+    cells = [
+        (cell, own)
+        for cell in summary[summary["init"] == init].to_dict("records")
+        if (own := [records[f] for f in cell["folders"] if f in records])
+    ]
+    if not cells:
+        return None
+    figure = new_figure(8.0, 4.2)
+    axes = figure.add_subplot()
+    for place, (cell, own) in enumerate(cells):
+        lines = [[100 * epoch.metrics[metric] for epoch in record.epochs] for record in own]
+        label = _lr(cell.get("lr")) or f"rank {cell.get('rank.average')}"
+        colour = graded_colours(len(cells))[place]
+        _draw_cell_curves(axes, lines, label, colour=colour, place=place)
+    axes.set(
+        title=f"{init_words(init)}: {metric} over the epochs, a thin line a seed",
+        xlabel="epoch",
+        ylabel=f"{metric} × 100",
+    )
+    whole_ticks(axes)
+    legend_beside(axes)
+    return figure
+
+
+def _draw_cell_curves(
+    axes: Axes, lines: Sequence[Sequence[float]], label: str, *, colour: Colour, place: int
+) -> None:
+    for line in lines:
+        axes.plot(range(1, len(line) + 1), line, color=colour, linewidth=0.6, alpha=0.6)
+    n = min(map(len, lines))
+    values = np.array([line[:n] for line in lines])
+    mean, epochs = values.mean(axis=0), range(1, n + 1)
+    if len(lines) > 1:
+        std = values.std(axis=0, ddof=1)
+        axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(
+        epochs,
+        mean,
+        color=colour,
+        linewidth=2,
+        linestyle=DASHES[place % len(DASHES)],
+        marker=MARKERS[place % len(MARKERS)],
+        markevery=max(1, n // 8),
+        markersize=5,
+        label=label,
+    )
+
+
+def _draw_bands(axes: Axes, bands: Sequence[Band]) -> None:
+    for place, band in enumerate(bands):
+        colour = BASELINE_COLOURS[place % len(BASELINE_COLOURS)]
+        dashes = ("--", ":", "-.")[place % 3]
+        axes.axhline(band.median, color=colour, linestyle=dashes, linewidth=1.5, label=band.name)
+        if not np.isnan(band.std):
+            low, high = band.median - band.std, band.median + band.std
+            axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _crop(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequence[Band]) -> None:
+    """Crops y to where the runs and the baselines' bands are."""
+    stds = [0.0 if np.isnan(band.std) else band.std for band in bands]
+    lows = [*heights, *(band.median - std for band, std in zip(bands, stds, strict=True))]
+    highs = [*heights, *(band.median + std for band, std in zip(bands, stds, strict=True))]
+    margin = 0.08 * (max(highs) - min(lows)) or 1.0
+    axes.set_ylim(min(lows) - margin, max(highs) + margin)
+
+
+def _lr(lr: Any) -> str:
+    return "" if pd.isna(lr) else f"LR {lr:g}"

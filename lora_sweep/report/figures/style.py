@@ -1,0 +1,69 @@
+"""One look for all pictures: colours, orders, sizes, legends outside the axes.
+
+Colours are seaborn's for colour-blind readers; what they tell is also told by a marker, a line
+style, a hatch or a position, so that it survives a grey print.
+"""
+
+from collections.abc import Sequence
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+Colour = tuple[float, float, float]
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+BASELINE_COLOURS = ("#c0392b", "#222222", "#7f6a00", "#1a5e20")
+"""Red and black as in the study, then two more."""
+
+
+def named_colours(names: Sequence[str]) -> dict[str, Colour]:
+    """Returns a colour for each name, the same for the same place in the order."""
+    palette = sns.color_palette("colorblind", max(1, len(names)))
+    return dict(zip(names, palette, strict=True))
+
+
+def graded_colours(n: int) -> list[Colour]:
+    """Returns n colours from dark to light, for values that have an order."""
+    return list(sns.color_palette("cividis", n))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Returns an empty figure of so many inches that makes room for all its text."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_beside(axes: Axes) -> None:
+    """Puts the legend to the right of the axes, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        n_columns = 1 + len(handles) // 20
+        axes.legend(
+            handles,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            frameon=False,
+            ncols=n_columns,
+            fontsize=8,
+        )
+
+
+def every(n: int, *, most: int = 25) -> int:
+    """Returns the step that leaves at most so many of n ticks."""
+    return max(1, -(-n // most))
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Puts ticks along x at whole numbers only."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def number_ticks(axes: Axes, n: int, *, first: int = 1) -> None:
+    """Numbers n places along x, as many of them as there is room for."""
+    places = range(0, n, every(n))
+    axes.set_xticks(list(places), [str(first + place) for place in places])
+    axes.set_xlim(-0.6, n - 0.4)
