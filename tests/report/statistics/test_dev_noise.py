@@ -1,0 +1,81 @@
+"""The metric's interval: its parts by hand, its coverage on cells with a known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.simulated_cells import Truth, coverage
+from lora_sweep.report.statistics.dev_noise import metric_interval
+from lora_sweep.report.statistics.stacked_metrics import stacked_metric
+from lora_sweep.training.metrics import METRICS, metric_values
+
+
+@pytest.mark.filterwarnings("ignore:A single label")
+@given(
+    st.sampled_from(["matthews_correlation", "accuracy", "f1"]),
+    st.integers(2, 3),
+    st.integers(1, 30),
+    st.integers(0, 1_000),
+)
+def test_stacked_label_metrics_are_those_of_the_training(
+    name: str, n_labels: int, n: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_labels = 2 if name == "f1" else n_labels
+    predicted, labels = rng.integers(0, n_labels, (3, n)), rng.integers(0, n_labels, n)
+    each = [metric_values([name], row, labels)[name] for row in predicted]
+    assert stacked_metric(name, predicted, labels) == pytest.approx(each)
+
+
+@given(st.sampled_from(["pearson", "spearman"]), st.integers(2, 30), st.integers(0, 1_000))
+def test_stacked_correlations_are_those_of_the_training(name: str, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    predicted, labels = rng.integers(0, 5, (3, n)).astype(float), rng.integers(0, 5, n) / 2
+    each = [metric_values([name], row, labels)[name] for row in predicted]
+    assert stacked_metric(name, predicted, labels) == pytest.approx(each, abs=1e-12)
+
+
+def test_every_metric_of_the_training_can_be_stacked() -> None:
+    for name in METRICS:
+        assert stacked_metric(name, np.array([[0, 1, 1]]), np.array([0, 1, 0])).shape == (1,)
+    with pytest.raises(ValueError, match=r"must be among matthews_correlation.*but got bleu"):
+        stacked_metric("bleu", np.zeros(2), np.zeros(2))
+
+
+def test_parts_of_the_error_of_an_accuracy() -> None:
+    # Seeds that agree on all but where they differ by design: errors of a proportion are known.
+    rng = np.random.default_rng(0)
+    labels = np.zeros(400, dtype=np.int64)
+    shared = (rng.random(400) < 0.2).astype(np.int64)  # the examples that all seeds get wrong
+    interval = metric_interval(np.stack([shared, shared]), labels, "accuracy", n_resamples=4_000)
+    share = 1 - shared.mean()
+    assert interval.mean == pytest.approx(share)
+    assert interval.seed_error == 0.0
+    assert interval.dev_error == pytest.approx((share * (1 - share) / 400) ** 0.5, rel=0.05)
+    assert interval.high - interval.mean == pytest.approx(1.966 * interval.dev_error, rel=0.01)
+
+
+def test_seeds_part_is_that_of_their_mean() -> None:
+    labels = np.zeros(10, dtype=np.int64)
+    predicted = np.array([[0] * 10, [0] * 8 + [1] * 2, [0] * 9 + [1]])
+    assert metric_interval(predicted, labels, "accuracy").seed_error == pytest.approx(
+        0.1 / 3**0.5  # std of 1.0, 0.8, 0.9
+    )
+
+
+def test_one_seed_has_no_interval_but_the_dev_error() -> None:
+    interval = metric_interval(np.array([[0, 1, 1, 0]]), np.array([0, 1, 0, 0]), "accuracy")
+    assert (interval.low, interval.high) == (-np.inf, np.inf)
+    assert np.isnan(interval.seed_error)
+    assert interval.dev_error > 0
+
+
+def test_predictions_all_right_leave_nothing_open() -> None:
+    labels = np.array([0, 1, 0])
+    interval = metric_interval(np.stack([labels, labels]), labels, "accuracy")
+    assert (interval.low, interval.high) == (1.0, 1.0)
+
+
+def test_interval_covers_the_truth() -> None:
+    assert 0.93 <= coverage(Truth(5, 300, 0.1, 0.7), 300) <= 0.97
