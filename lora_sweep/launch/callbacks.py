@@ -27,4 +27,4 @@ class WriteReport(Callback):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
 
-        show_report(sweep_dir, region=self.equivalence_points)
+        show_report([sweep_dir], region=self.equivalence_points)

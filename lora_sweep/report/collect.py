@@ -13,7 +13,8 @@ Settings stand in columns of their dotted names; None where a setting has no eff
 import json
 import logging
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
 }
 _FROM_RECORD = tuple(_DTYPES)[2:-1]
+OnRecord = Callable[[Path, RunRecord], object]
 
 _log = logging.getLogger(__name__)
 
 
-def collect_runs(sweep_dir: Path) -> pd.DataFrame:
+def collect_runs(sweep_dir: Path, *, on_record: OnRecord | None = None) -> pd.DataFrame:
     """Returns the tidy table of a sweep: the runs as they were asked for, then others by name.
 
     Columns: `folder` (name), `status`, a column a setting, then what the record holds of the
@@ -70,21 +72,47 @@ def collect_runs(sweep_dir: Path) -> pd.DataFrame:
 
     Args:
         sweep_dir: the folder that the run folders lie in.
+        on_record: is given folder and record of every finished run, which are then forgotten.
 
     Raises:
         LoraSweepError: there is no run in the folder, neither asked for nor started.
         RecordError: the list of the runs that were asked for can't be read.
     """
+    return _to_table(_collect(sweep_dir, on_record))
+
+
+def collect_sweeps(
+    sweep_dirs: Mapping[str, Path], *, start: Path, on_record: OnRecord | None = None
+) -> pd.DataFrame:
+    """Returns one tidy table of several sweeps, with the setting `sweep` for their labels.
+
+    Args:
+        sweep_dirs: label -> folder.
+        start: the folder that the column `folder` is relative to.
+        on_record: as in `collect_runs`.
+
+    Raises:
+        LoraSweepError, RecordError: as in `collect_runs`.
+    """
+    rows = []
+    for label, sweep_dir in sweep_dirs.items():
+        for row in _collect(sweep_dir, on_record):
+            folder = os.path.relpath(sweep_dir / row["folder"], start)
+            rows.append(row | {"folder": folder, "sweep": label})
+    return _to_table(rows)
+
+
+def _collect(sweep_dir: Path, on_record: OnRecord | None) -> list[dict[str, Any]]:
     listed = read_sweep(sweep_dir)
     names = [*listed, *(name for name in _folder_names(sweep_dir) if name not in listed)]
-    found = (_read_run(sweep_dir / name, listed.get(name)) for name in names)
+    found = (_read_run(sweep_dir / name, listed.get(name), on_record) for name in names)
     rows = [row for row in found if row is not None]
     if not rows:
         raise LoraSweepError(
             f"{sweep_dir} must hold a sweep, that is {SWEEP_FILE} or run folders with "
             f"{RESULT_FILE}, {FAILURE_FILE} or {SETTINGS_FILE}, but got {_what_is(sweep_dir)}"
         )
-    return _to_table(rows)
+    return rows
 
 
 def setting_names(table: pd.DataFrame) -> list[str]:
@@ -109,11 +137,16 @@ def _what_is(sweep_dir: Path) -> str:
     return "a folder without them"
 
 
-def _read_run(folder: Path, listed: object) -> dict[str, Any] | None:
+def _read_run(folder: Path, listed: object, on_record: OnRecord | None) -> dict[str, Any] | None:
     """Returns the row of one run, or None for a folder that is no run's."""
     try:
-        row = _row(folder, listed)
-        return None if row is None else _checked(row)
+        if (folder / RESULT_FILE).exists():
+            record = read_result(folder / RESULT_FILE)
+            row = _checked(_finished_row(folder.name, record))
+            if on_record is not None:
+                on_record(folder, record)
+            return row
+        return _row(folder, listed)
     except (RecordError, OSError) as error:
         _log.warning("run %s can't be read and is left out: %s", folder.name, error)
         known = _settings_beside(folder, listed)
@@ -121,13 +154,12 @@ def _read_run(folder: Path, listed: object) -> dict[str, Any] | None:
 
 
 def _row(folder: Path, listed: object) -> dict[str, Any] | None:
-    if (folder / RESULT_FILE).exists():
-        return _finished_row(folder.name, read_result(folder / RESULT_FILE))
+    """The row of a run that has no result."""
     if (folder / FAILURE_FILE).exists():
         failure = read_failure(folder / FAILURE_FILE)
         settings = _checked_settings(failure.settings)
         own = {"folder": folder.name, "status": FAILED, "error": failure.error}
-        return own | settings
+        return _checked(own | settings)
     if listed is None and not (folder / SETTINGS_FILE).exists():
         _log.debug("%s is no run's folder", folder)
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lora_sweep.report.collect import FINISHED, setting_names
+from lora_sweep.report.groups import group_runs
 from lora_sweep.report.statistics.paired import (
     CONFIDENCE,
     Array,
@@ -26,10 +27,10 @@ from lora_sweep.report.statistics.selection import (
     selection_premium,
 )
 from lora_sweep.report.summarise import FIXED, init_place
+from lora_sweep.report.tables import cell_words
 
 REGION = 0.5
 """Region of practical equivalence, in percent points of the metric."""
-_SAME = ("data.", "model.")
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,10 @@ def compare_inits(runs: pd.DataFrame, *, region: float = REGION) -> list[Compari
         region: of practical equivalence, percent points.
     """
     finished = runs[(runs["status"] == FINISHED) & runs["seed"].notna()]
-    same = [name for name in setting_names(runs) if name.startswith(_SAME)]
-    groups = finished.groupby(same, dropna=False, sort=False) if same else [((), finished)]
-    return [_compare(group, region) for _, group in groups if not group.empty]
+    return [_compare(name, group, region) for name, group in group_runs(finished).items()]
 
 
-def _compare(runs: pd.DataFrame, region: float) -> Comparison:
+def _compare(name: str, runs: pd.DataFrame, region: float) -> Comparison:
     learnt = list(_arms(runs[runs["init"] != FIXED]))
     baselines = [arm for cell in _cells(runs[runs["init"] == FIXED]) for arm in _baseline(cell)]
     pooled = _complete(_pivot(runs[runs["init"] != FIXED]))
@@ -119,7 +118,7 @@ def _compare(runs: pd.DataFrame, region: float) -> Comparison:
     values = 100 * runs.loc[runs["init"] != FIXED, "reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
     return Comparison(
-        group=_name_of(runs),
+        group=name,
         metric=str(runs["metric"].iloc[0]),
         region=region,
         lines=compare_arms(learnt, baselines, region=region),
@@ -141,14 +140,24 @@ def compare_arms(
         baselines: the baselines' runs, one setting each.
         region: of practical equivalence, percent points.
     """
-    pairs = [
-        (init, baseline, paired)
-        for init in inits
-        for baseline in baselines
-        if (paired := _paired(init, baseline)) is not None
+    pairs = [(init, baseline) for init in inits for baseline in baselines]
+    return compare_pairs(pairs, region=region)
+
+
+def compare_pairs(pairs: Sequence[tuple[Arm, Arm]], *, region: float) -> tuple[Line, ...]:
+    """Returns a line for each pair that has seeds in common.
+
+    Args:
+        pairs: an arm, and the one with a single setting that it is held against.
+        region: of practical equivalence, percent points.
+    """
+    compared = [
+        (arm, against, paired)
+        for arm, against in pairs
+        if (paired := _paired(arm, against)) is not None
     ]
-    adjusted = holm([paired.p for _, _, paired in pairs])
-    alpha = (1 - CONFIDENCE) / max(1, len(pairs))
+    adjusted = holm([paired.p for _, _, paired in compared])
+    alpha = (1 - CONFIDENCE) / max(1, len(compared))
     return tuple(
         Line(
             init=init.name,
@@ -161,7 +170,7 @@ def compare_arms(
                 paired.mean, paired.std_error * len(paired.differences) ** 0.5, alpha=alpha
             ),
         )
-        for (init, baseline, paired), p in zip(pairs, adjusted, strict=True)
+        for (init, baseline, paired), p in zip(compared, adjusted, strict=True)
     )
 
 
@@ -177,14 +186,23 @@ def _paired(init: Arm, baseline: Arm) -> PairedComparison | None:
 
 
 def _arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    for init in sorted(set(runs["init"]), key=init_place):
-        arm = _arm(init, runs[runs["init"] == init])
+    for (sweep, init), own in _by_sweep(runs):
+        arm = _arm(init if sweep is None else f"{init} of {sweep}", own)
         if arm is not None:
             yield arm
 
 
+def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.DataFrame]]:
+    """The runs of each init, in each of several sweeps."""
+    sweeps = dict.fromkeys(runs["sweep"]) if "sweep" in runs.columns else [None]
+    for sweep in sweeps:
+        own = runs if sweep is None else runs[runs["sweep"] == sweep]
+        for init in sorted(set(own["init"]), key=init_place):
+            yield (sweep, init), own[own["init"] == init]
+
+
 def _baseline(cell: pd.DataFrame) -> list[Arm]:
-    arm = _arm(f"{FIXED}, rank {cell['rank.average'].iloc[0]}", cell)
+    arm = _arm(cell_words(cell.iloc[0].to_dict()), cell)
     return [] if arm is None else [arm]
 
 
@@ -237,8 +255,3 @@ def _init_effect(runs: pd.DataFrame) -> tuple[float | None, int]:
     if whole.shape[1] < 2:
         return None, 0
     return init_effect_p(whole.to_numpy(float)), whole.shape[1]
-
-
-def _name_of(runs: pd.DataFrame) -> str:
-    known = [runs[name].iloc[0] for name in ("data.task", "model.name") if name in runs.columns]
-    return ", ".join(str(value) for value in known if not pd.isna(value))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from tabulate import tabulate
@@ -54,7 +55,7 @@ def provenance_section(
     if len(finished) > MOST_LISTED:
         parts.append(f"The {len(finished)} finished runs are listed in runs.csv.")
     elif len(finished):
-        parts.append(_run_table(finished))
+        parts.append(_run_table(_by_cell(finished, summary)))
     return parts
 
 
@@ -102,6 +103,12 @@ def _n_in_one_table(finished: pd.DataFrame, column: str) -> int:
     return int(finished.groupby(names, dropna=False)[column].nunique(dropna=False).max())
 
 
+def _by_cell(finished: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """The runs in the order of the tables' cells."""
+    order = [folder for folders in summary["folders"] for folder in folders]
+    return finished.set_index("folder", drop=False).loc[order]
+
+
 def _run_table(finished: pd.DataFrame) -> str:
     rows = [_run_row(run) for run in finished.to_dict("records")]
     headers = ["Run", "Init", "LR", "Seed", "Best (epoch)", "Final", "Selected", "Files"]
@@ -120,7 +127,7 @@ def _run_row(run: dict[Any, Any]) -> list[str]:
         f"{_percent(run['best_metric'])} ({run['best_epoch']})",
         _percent(run["final_metric"]),
         "" if pd.isna(selected) else _percent(selected),
-        f"[config]({folder}/{CONFIG_FILE}) [log]({folder}/{LOG_FILE})",
+        f"[config]({quote(folder)}/{CONFIG_FILE}) [log]({quote(folder)}/{LOG_FILE})",
     ]
 
 

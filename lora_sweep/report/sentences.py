@@ -32,6 +32,13 @@ def comparison_section(comparisons: list[Comparison]) -> list[str]:
     return parts
 
 
+def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
+    """Returns the verdicts on one init as a list in Markdown; none without a baseline."""
+    lines = [line for comparison in comparisons for line in comparison.lines]
+    said = [f"- {verdict_sentence(line)}" for line in lines if line.init == init]
+    return ["\n".join(said)] if said else []
+
+
 def verdict_sentence(line: Line) -> str:
     """Returns the verdict on one init against one baseline."""
     d = line.paired
@@ -48,9 +55,8 @@ def verdict_sentence(line: Line) -> str:
 def _said(comparison: Comparison) -> list[str]:
     parts = []
     if comparison.lines:
-        parts += ["\n".join(f"- {verdict_sentence(line)}" for line in comparison.lines)]
         parts += [
-            _table(comparison.lines),
+            line_table(comparison.lines),
             " ".join(_READ_LINES.format(region=comparison.region).split()),
         ]
     if comparison.effect_p is not None:
@@ -67,7 +73,8 @@ def _said(comparison: Comparison) -> list[str]:
     return parts
 
 
-def _table(lines: tuple[Line, ...]) -> str:
+def line_table(lines: tuple[Line, ...]) -> str:
+    """Returns the comparisons as a table in Markdown."""
     rows = [
         [
             init_words(line.init),

@@ -1,36 +1,54 @@
-"""The report of a sweep, written to its folder and shown on the terminal."""
+"""The report of one or several sweeps, written to a folder and shown on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from lora_sweep.report.collect import collect_runs
-from lora_sweep.report.comparison import REGION, compare_inits
+from lora_sweep.report.comparison import REGION
+from lora_sweep.report.markdown import counts_line
 from lora_sweep.report.sentences import verdict_sentence
-from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.report.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.tables import init_tables
 from lora_sweep.report.terminal import print_tables
-from lora_sweep.report.write import counts_line, write_files
+from lora_sweep.report.write import PAGE_FILE, REPORT_FILE, STANDARD, Forms, write_report
 
 
-def show_report(sweep_dir: Path, *, region: float = REGION) -> None:
-    """Writes the report, prints the tables, the counts and the report's path.
+def show_report(
+    folders: Sequence[Path],
+    *,
+    out: Path | None = None,
+    region: float = REGION,
+    forms: Forms = STANDARD,
+    extra: Sequence[str] = (),
+) -> None:
+    """Writes the report; prints the tables, the verdicts, the counts and the report's path.
 
     Args:
-        sweep_dir: the folder that the run folders lie in; the sweep may still be running.
+        folders: of the sweeps, each with its run folders; they may still be running.
+        out: where the report of several sweeps goes; None for a folder beside the first.
         region: of practical equivalence, percent points.
+        forms: what is written.
+        extra: further sections of Markdown.
 
     Raises:
-        LoraSweepError: the folder holds no sweep, or can't be written to.
+        LoraSweepError: a folder holds no sweep, or the report can't be written.
     """
-    runs = collect_runs(sweep_dir)
-    summary = summarise_runs(runs)
-    comparisons = compare_inits(runs, region=region)
-    path = write_files(sweep_dir, runs, summary, comparisons)
+    sweep = _read(folders, out)
+    findings = write_report(sweep, region=region, forms=forms, extra=extra)
     console = Console()
-    print_tables(init_tables(summary), console)
-    for comparison in comparisons:
+    print_tables(init_tables(sweep.summary), console)
+    for comparison in findings.comparisons:
         for line in comparison.lines:
             console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
-    console.print(Text(f"\n{counts_line(runs, summary)}\nreport: {path}"), soft_wrap=True)
+    files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
+    counts = counts_line(sweep.runs, sweep.summary)
+    console.print(Text(f"\n{counts}\nreport: {', '.join(map(str, files))}"), soft_wrap=True)
+
+
+def _read(folders: Sequence[Path], out: Path | None) -> Sweep:
+    if len(folders) == 1 and out is None:
+        return read_sweep_folder(folders[0])
+    names = "_and_".join(folder.resolve().name for folder in folders)
+    return read_sweep_folders(folders, out or folders[0].resolve().parent / names)

@@ -4,6 +4,7 @@ Metrics are percent with two decimals, `67.84 ± 0.87`; one seed has no std, `67
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from lora_sweep.report.summarise import FIXED, cell_settings
 
 Value = str | int | float | None
 
-_COLUMNS = {
+STUDY_COLUMNS = {
+    # heading -> setting
     "Task": "data.task",
     "Rank Min": "rank.min",
     "Rank Max": "rank.max",
@@ -62,7 +64,7 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
     varying = varying_settings(summary)
     cells = summary.to_dict("records")
     notes = [cell_note(cell) for cell in cells]
-    columns = [*_COLUMNS, "Median ± Std", "Seeds", "Final Median ± Std", *varying]
+    columns = [*STUDY_COLUMNS, "Median ± Std", "Seeds", "Final Median ± Std", *varying]
     if any(notes):
         columns.append("Notes")
     rows = [_table_row(cell, varying) for cell in cells]
@@ -72,7 +74,7 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
     return [
         InitTable(
             init=init,
-            title=_title(init),
+            title=table_title(init),
             columns=tuple(columns),
             rows=tuple(row for row, own in zip(rows, inits, strict=True) if own == init),
         )
@@ -103,7 +105,7 @@ def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
     Args:
         summary: as from `summarise_runs`.
     """
-    settings = ["init", *_COLUMNS.values(), *varying_settings(summary)]
+    settings = ["init", *STUDY_COLUMNS.values(), *varying_settings(summary)]
     statistics = [
         name for name in summary.columns if name not in {*cell_settings(summary), "shares_a_run"}
     ]
@@ -117,7 +119,9 @@ def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
 def varying_settings(summary: pd.DataFrame) -> list[str]:
     """Returns the settings beyond the study's columns that vary between the cells."""
     others = [
-        name for name in cell_settings(summary) if name != "init" and name not in _COLUMNS.values()
+        name
+        for name in cell_settings(summary)
+        if name != "init" and name not in STUDY_COLUMNS.values()
     ]
     return [name for name in others if _varies(summary, name) and not _repeats(summary, name)]
 
@@ -160,24 +164,37 @@ def plain(value: object) -> Value:
 
 def escape_markdown(text: str) -> str:
     """Returns the text on one line, without a meaning in Markdown or HTML."""
-    for character in ("\\", "|", "`", "*"):
+    for character in ("\\", "|", "`", "*", "[", "]"):
         text = text.replace(character, f"\\{character}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
 def init_words(init: str) -> str:
     """Returns an init's name as people write it."""
-    return init.replace("_", " ").capitalize()
+    words = init.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
-def _title(init: str) -> str:
+def cell_words(cell: Mapping[Any, Any]) -> str:
+    """Returns what sentences call a cell: `Quadratic, LR 0.01`, or `fixed, rank 20`."""
+    if cell["init"] == FIXED:
+        words = f"fixed, rank {plain(cell.get('rank.average'))}"
+    else:
+        lr = plain(cell.get("lr"))
+        words = init_words(str(cell["init"])) + ("" if lr is None else f", LR {lr:g}")
+    sweep = plain(cell.get("sweep"))
+    return words if sweep is None else f"{words}, {sweep}"
+
+
+def table_title(init: str) -> str:
+    """Returns the heading of an init's table."""
     return "Baseline: fixed ranks" if init == FIXED else f"{init_words(init)} initialization"
 
 
 def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
     n_seeds, n_expected = cell["n_seeds"], cell["n_expected"]
     return (
-        *(plain(cell.get(name)) for name in _COLUMNS.values()),
+        *(plain(cell.get(name)) for name in STUDY_COLUMNS.values()),
         median_and_std(cell["median"], cell["std"]),
         str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",
         median_and_std(cell["final_median"], cell["final_std"]),

@@ -7,7 +7,7 @@ import pytest
 
 from lora_sweep.report.collect import collect_runs
 from lora_sweep.report.comparison import Comparison, compare_inits
-from lora_sweep.report.sentences import comparison_section
+from lora_sweep.report.sentences import comparison_section, verdict_lines
 
 
 def _one(sweep: Any, **options: float) -> Comparison:
@@ -94,8 +94,11 @@ def test_init_effect_is_over_the_blocks_that_all_have(sweep: Any, settings: Any)
 def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     better, base = [0.70, 0.71, 0.72, 0.73], [0.60, 0.605, 0.62, 0.64]
     _fill(sweep, settings, {("left_skewed", 0.1): better, ("fixed", None): base})
-    text = "\n".join(comparison_section([_one(sweep)]))
-    assert "Left skewed against fixed, rank 20: **better** (+9.88 points" in text
+    comparison = _one(sweep)
+    text = "\n".join(comparison_section([comparison]))
+    (verdict,) = verdict_lines([comparison], "left_skewed")
+    assert verdict_lines([comparison], "uniform") == []
+    assert "Left skewed against fixed, rank 20: **better** (+9.88 points" in verdict
     assert "| Left skewed | fixed, rank 20 |" in text
     assert "larger than 0.5 points" in text
 

@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.collect import collect_runs
-from lora_sweep.report.observation import (
-    movement_sentence,
-    observation_section,
-    read_start_ranks,
-)
+from lora_sweep.report.courses import read_start_ranks
+from lora_sweep.report.observation import movement_sentence, observation_section
 from lora_sweep.report.statistics.movement import Movement
+from lora_sweep.report.sweep import read_sweep_folder
 from lora_sweep.runs.record import EpochRecord
 
 MATRICES = [f"layer.{layer}.{part}" for layer in range(3) for part in ("query", "value")]
@@ -29,6 +26,11 @@ def _run(sweep: Any, settings: Any, seed: int, start: list[float], *later: list[
     sweep.write(name, "history.jsonl", json.dumps(line) + "\n")
 
 
+def _section(sweep: Any) -> list[str]:
+    read = read_sweep_folder(sweep.path)
+    return observation_section(read.runs, read.courses)
+
+
 def test_sentences_are_written_from_numbers(sweep: Any, settings: Any) -> None:
     flat = [4.0] * 6
     for seed in range(6):
@@ -36,7 +38,7 @@ def test_sentences_are_written_from_numbers(sweep: Any, settings: Any) -> None:
         second = [5.0, 5.0, 4.0, 3.0, 4.0, 3.0]
         last = [3.0, 3.0, 4.0, 4.0, 4.0, 4.0]
         _run(sweep, settings, seed, flat, flat, second, last)
-    text = "\n".join(observation_section(sweep.path, collect_runs(sweep.path)))
+    text = "\n".join(_section(sweep))
     early, final = text.split("By component")[0].split("from the start to the end")
     assert "- first third: **up** (4.0 → 5.0; up in 6, down in 0 of 6 runs)" in early
     assert "- middle third: **down** (4.0 → 3.5; up in 0, down in 6 of 6 runs)" in early
@@ -61,7 +63,7 @@ def test_most_runs_may_go_against_the_mean() -> None:
 
 def test_runs_without_a_start_are_left_out(sweep: Any, settings: Any) -> None:
     sweep.finish("a", 0.5, settings())
-    assert observation_section(sweep.path, collect_runs(sweep.path)) == []
+    assert _section(sweep) == []
     sweep.write("a", "history.jsonl", '{"kind": "epoch"}\n')
     assert read_start_ranks(sweep.path / "a") is None
 

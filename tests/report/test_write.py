@@ -17,9 +17,10 @@ from lora_sweep.report import write
 from lora_sweep.report.__main__ import main
 from lora_sweep.report.collect import collect_runs
 from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.report.sweep import read_sweep_folder
 from lora_sweep.report.tables import init_tables
 from lora_sweep.report.terminal import print_tables
-from lora_sweep.report.write import write_report
+from lora_sweep.report.write import Forms, write_report
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -35,6 +36,12 @@ def filled(sweep: Any, settings: Settings) -> Any:
     return sweep
 
 
+def reported(folder: Path) -> Path:
+    """The text of the report, without pictures and page."""
+    write_report(read_sweep_folder(folder), forms=Forms(figures=False, page=False))
+    return folder / "report.md"
+
+
 def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=is_terminal, no_color=True)
@@ -43,7 +50,7 @@ def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
 
 
 def test_report_counts_runs_and_cells(filled: Any) -> None:
-    path = write_report(filled.path)
+    path = reported(filled.path)
     assert path == filled.path / "report.md"
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# Sweep demo\n")
@@ -60,20 +67,20 @@ def test_report_counts_runs_and_cells(filled: Any) -> None:
 
 
 def test_report_lists_failed_runs_escaped(filled: Any) -> None:
-    text = write_report(filled.path).read_text(encoding="utf-8")
+    text = reported(filled.path).read_text(encoding="utf-8")
     assert r"| c | failed | ValueError: a\|b \`c\` |" in text
     assert "second line" not in text
 
 
 def test_report_names_unreadable_runs(filled: Any) -> None:
     filled.write("f", "result.json", "{")
-    text = write_report(filled.path).read_text(encoding="utf-8")
+    text = reported(filled.path).read_text(encoding="utf-8")
     assert "1 missing, 1 unreadable, 1 collapsed" in text
     assert "| f | unreadable |" in text
 
 
 def test_results_csv_has_a_row_a_cell(filled: Any) -> None:
-    write_report(filled.path)
+    reported(filled.path)
     table = pd.read_csv(filled.path / "results.csv")
     assert table["init"].tolist() == ["uniform", "randn", "fixed"]
     assert table["n_seeds"].tolist() == [2, 0, 1]
@@ -82,9 +89,9 @@ def test_results_csv_has_a_row_a_cell(filled: Any) -> None:
 
 
 def test_report_is_written_again_as_runs_finish(filled: Any, settings: Settings) -> None:
-    before = write_report(filled.path).read_text(encoding="utf-8")
+    before = reported(filled.path).read_text(encoding="utf-8")
     filled.finish("e", 0.8, settings(init="randn"))
-    after = write_report(filled.path).read_text(encoding="utf-8")
+    after = reported(filled.path).read_text(encoding="utf-8")
     assert "1 missing" in before
     assert "4 finished, 1 failed, 0 missing" in after
     files = {path.name for path in filled.path.iterdir() if path.is_file()}
@@ -94,7 +101,7 @@ def test_report_is_written_again_as_runs_finish(filled: Any, settings: Settings)
 
 def test_report_of_a_started_sweep_has_no_numbers(sweep: Any, settings: Settings) -> None:
     sweep.ask_for({"a": settings(), "b": settings(seed=1)})
-    text = write_report(sweep.path).read_text(encoding="utf-8")
+    text = reported(sweep.path).read_text(encoding="utf-8")
     assert "2 runs in 1 cell: 0 finished, 0 failed, 2 missing" in text
     assert "0 collapsed" in text and "0/2" in text
     assert "nan" not in text.lower()
@@ -102,7 +109,7 @@ def test_report_of_a_started_sweep_has_no_numbers(sweep: Any, settings: Settings
 
 def test_report_of_unreadable_runs_alone_has_no_table(sweep: Any) -> None:
     sweep.write("a", "result.json", "{")
-    text = write_report(sweep.path).read_text(encoding="utf-8")
+    text = reported(sweep.path).read_text(encoding="utf-8")
     assert "1 run in 0 cells" in text
     assert "Median ± Std |" not in text
 
@@ -124,7 +131,7 @@ def test_report_says_how_epochs_were_picked(
 ) -> None:
     for seed, metric in enumerate(selected):
         sweep.finish(f"run {seed}", 0.6, settings(seed=seed), selected_metric=metric)
-    text = write_report(sweep.path).read_text(encoding="utf-8")
+    text = reported(sweep.path).read_text(encoding="utf-8")
     assert said in text
     assert unsaid not in text
 
@@ -135,7 +142,7 @@ def test_unwritable_folder_is_a_user_error(filled: Any, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(write, "write_text", refuse)
     with pytest.raises(LoraSweepError, match=r"demo can't be written to: .*Permission denied"):
-        write_report(filled.path)
+        reported(filled.path)
 
 
 @pytest.mark.parametrize("width", [30, 80, 200])
@@ -166,7 +173,12 @@ def test_command_prints_tables_and_report(filled: Any, capsys: pytest.CaptureFix
     assert main([str(filled.path)]) == 0
     printed = capsys.readouterr().out
     assert "30.00 ± 42.43" in printed
-    assert f"report: {filled.path / 'report.md'}" in printed
+    assert f"report: {filled.path / 'report.md'}, {filled.path / 'report.html'}" in printed
+    pictures = {path.name for path in (filled.path / "figures").iterdir()}
+    assert {"uniform_runs.svg", "uniform_runs.png", "comparison.svg"} <= pictures
+    text = (filled.path / "report.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"figures/(\w+\.(?:svg|png))", text))
+    assert linked == pictures
 
 
 def test_command_says_errors_in_one_line(

@@ -9,8 +9,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lora_sweep.report.collect import FINISHED
+from lora_sweep.report.courses import Course
 from lora_sweep.report.figures.style import (
     BASELINE_COLOURS,
     DASHES,
@@ -24,8 +26,10 @@ from lora_sweep.report.figures.style import (
     whole_ticks,
 )
 from lora_sweep.report.summarise import FIXED
-from lora_sweep.report.tables import init_words
-from lora_sweep.runs.record import RunRecord
+from lora_sweep.report.tables import cell_words, init_words
+
+MOST_CURVES = 8
+"""Cells of an init whose curves can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def baseline_bands(summary: pd.DataFrame) -> list[Band]:
     """Returns the baselines that have a finished run."""
     fixed = summary[(summary["init"] == FIXED) & summary["median"].notna()]
     return [
-        Band(f"fixed, rank {cell['rank.average']}", 100 * cell["median"], 100 * cell["std"])
+        Band(cell_words(cell), 100 * cell["median"], 100 * cell["std"])
         for cell in fixed.to_dict("records")
     ]
 
@@ -149,34 +153,31 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
 
 
 def draw_curves(
-    summary: pd.DataFrame, records: Mapping[str, RunRecord], init: str, metric: str
+    summary: pd.DataFrame, courses: Mapping[str, Course], init: str, metric: str
 ) -> Figure | None:
-    """Returns the metric over the epochs: a thin line a seed, and the mean of each cell.
+    """Returns the metric over the epochs: a thin line a seed, mean and std band of each cell.
 
-    None where no run of the init has a record.
+    None where no run of the init is finished.
 
     Args:
         summary: as from `summarise_runs`.
-        records: folder name -> record.
+        courses: run folder -> how the run went.
         init: whose cells.
         metric: its name.
     """
-    cells = [
-        (cell, own)
-        for cell in summary[summary["init"] == init].to_dict("records")
-        if (own := [records[f] for f in cell["folders"] if f in records])
-    ]
-    if not cells:
+    own = summary[(summary["init"] == init) & (summary["n_seeds"] > 0)]
+    if own.empty:
         return None
+    cells = own.head(MOST_CURVES).to_dict("records")  # best first
+    colours = graded_colours(len(cells))
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot()
-    for place, (cell, own) in enumerate(cells):
-        lines = [[100 * epoch.metrics[metric] for epoch in record.epochs] for record in own]
-        label = _lr(cell.get("lr")) or f"rank {cell.get('rank.average')}"
-        colour = graded_colours(len(cells))[place]
-        _draw_cell_curves(axes, lines, label, colour=colour, place=place)
+    for place, cell in enumerate(cells):
+        lines = [100 * courses[folder].metric for folder in cell["folders"]]
+        _draw_cell_curves(axes, lines, _lr(cell.get("lr")), colour=colours[place], place=place)
+    which = f", best {MOST_CURVES} of {len(own)} cells" if len(own) > MOST_CURVES else ""
     axes.set(
-        title=f"{init_words(init)}: {metric} over the epochs, a thin line a seed",
+        title=f"{init_words(init)}: learning curves, a thin line a seed{which}",
         xlabel="epoch",
         ylabel=f"{metric} × 100",
     )
@@ -186,7 +187,7 @@ def draw_curves(
 
 
 def _draw_cell_curves(
-    axes: Axes, lines: Sequence[Sequence[float]], label: str, *, colour: Colour, place: int
+    axes: Axes, lines: Sequence[NDArray[np.float64]], label: str, *, colour: Colour, place: int
 ) -> None:
     for line in lines:
         axes.plot(range(1, len(line) + 1), line, color=colour, linewidth=0.6, alpha=0.6)

@@ -1,16 +1,24 @@
 """All pictures of a sweep, as SVG and PNG in its folder."""
 
-import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lora_sweep.errors import RecordError
 from lora_sweep.report.collect import FINISHED
+from lora_sweep.report.courses import Course, read_first_steps
+from lora_sweep.report.figures.method import (
+    draw_distribution,
+    draw_masks,
+    draw_profiles,
+    method_masks,
+)
 from lora_sweep.report.figures.ranks import (
     draw_budget,
     draw_first_steps,
@@ -25,13 +33,19 @@ from lora_sweep.report.figures.scores import (
     draw_medians,
     draw_runs,
 )
-from lora_sweep.report.summarise import FIXED, init_place
+from lora_sweep.report.groups import group_runs
+from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
+from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import init_words
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
-from lora_sweep.runs.store import HISTORY_FILE, write_whole
+from lora_sweep.runs.store import write_whole
 
 FOLDER = "figures"
+COMPARISON, RANKS, METHOD = "comparison", "ranks", "method"
 _DPI = 150
+Drawn = Iterator[tuple["Picture", Figure]]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,138 +55,150 @@ class Picture:
     Attributes:
         name: of its files, without ending.
         title: what is seen.
-        init: whose it is; None for one of the whole sweep.
+        section: of the report that it belongs to: an init, or `comparison`, `ranks`, `method`.
     """
 
     name: str
     title: str
-    init: str | None
+    section: str
 
 
-def read_records(sweep_dir: Path, runs: pd.DataFrame) -> dict[str, RunRecord]:
-    """Returns folder name -> record of the finished runs that can be read.
+@dataclass(frozen=True)
+class _Group:
+    """What is drawn: the runs of a sweep over one corpus and base."""
 
-    Args:
-        sweep_dir: the folder that the run folders lie in.
-        runs: as from `collect_runs`.
-    """
-    records = {}
-    for folder in runs.loc[runs["status"] == FINISHED, "folder"]:
-        try:
-            records[folder] = read_result(sweep_dir / folder / RESULT_FILE)
-        except (RecordError, OSError):  # the table of runs has named it
-            continue
-    return records
+    folder: Path
+    label: str
+    prefix: str
+    metric: str
+    runs: pd.DataFrame
+    summary: pd.DataFrame
+    courses: Mapping[str, Course]
+
+    def picture(self, name: str, title: str, section: str) -> Picture:
+        """A picture of this group; it is named where there are several."""
+        return Picture(f"{self.prefix}{name}", f"{title}{self.label}", section)
 
 
-def write_figures(sweep_dir: Path, runs: pd.DataFrame, summary: pd.DataFrame) -> list[Picture]:
-    """Writes `figures/NAME.svg` and `.png` and returns the pictures, in the report's order.
-
-    Args:
-        sweep_dir: the sweep's folder.
-        runs: as from `collect_runs`.
-        summary: as from `summarise_runs`.
-    """
-    records = read_records(sweep_dir, runs)
-    if not records:
-        return []
-    (sweep_dir / FOLDER).mkdir(exist_ok=True)
+def write_figures(sweep: Sweep) -> list[Picture]:
+    """Writes `figures/NAME.svg` and `.png` and returns the pictures, in the report's order."""
     pictures = []
-    for picture, figure in _draw_all(sweep_dir, runs, summary, records):
-        _save(figure, sweep_dir / FOLDER / picture.name)
-        pictures.append(picture)
+    for group in _groups(sweep):
+        (sweep.folder / FOLDER).mkdir(exist_ok=True)
+        for picture, figure in _draw_all(group):
+            _save(figure, sweep.folder / FOLDER / picture.name)
+            pictures.append(picture)
     return pictures
 
 
-def _draw_all(
-    sweep_dir: Path, runs: pd.DataFrame, summary: pd.DataFrame, records: Mapping[str, RunRecord]
-) -> Iterator[tuple[Picture, Figure]]:
-    metric = next(iter(records.values())).metric
-    learnt = summary[(summary["init"] != FIXED) & (summary["n_seeds"] > 0)]
-    for init in sorted(set(learnt["init"]), key=init_place):
-        yield from _of_init(runs, summary, records, init, metric)
-    yield from _of_sweep(sweep_dir, runs, summary, records, metric)
+def _groups(sweep: Sweep) -> Iterator[_Group]:
+    finished = sweep.runs[sweep.runs["status"] == FINISHED]
+    groups = group_runs(finished, also=("sweep",))
+    for i, (name, runs) in enumerate(groups.items(), 1):
+        yield _Group(
+            folder=sweep.folder,
+            label=f" ({name})" if len(groups) > 1 else "",
+            prefix=f"{i}_" if len(groups) > 1 else "",
+            metric=str(runs["metric"].iloc[0]),
+            runs=runs,
+            summary=summarise_runs(runs),
+            courses=sweep.courses,
+        )
 
 
-def _of_init(
-    runs: pd.DataFrame,
-    summary: pd.DataFrame,
-    records: Mapping[str, RunRecord],
-    init: str,
-    metric: str,
-) -> Iterator[tuple[Picture, Figure]]:
+def _draw_all(group: _Group) -> Drawn:
+    learnt = group.summary[group.summary["init"] != FIXED]
+    for init in dict.fromkeys(learnt["init"]):
+        yield from _of_init(group, init)
+    if learnt.empty:
+        return
+    yield from _of_comparison(group)
+    best = _best_run(group, group.runs["init"] != FIXED)
+    if best is not None:
+        yield from _of_ranks(group, *best)
+        yield from _of_method(group, best[1])
+
+
+def _of_init(group: _Group, init: str) -> Drawn:
     """The study's three pictures of an init, and its learning curves."""
     words, file = init_words(init), _file_name(init)
-    bands = baseline_bands(summary)
-    yield (
-        Picture(f"{file}_runs", f"{words}: every run", init),
-        draw_runs(runs, init, bands, metric),
-    )
-    record = records.get(_best_folder(runs[runs["init"] == init]) or "")
-    if record is not None:
+    bands = baseline_bands(group.summary)
+    picture = group.picture(f"{file}_runs", f"{words}: every run, best first", init)
+    yield picture, draw_runs(group.runs, init, bands, group.metric)
+    best = _best_run(group, group.runs["init"] == init)
+    if best is not None:
+        _, record = best
         title = f"{words}: ranks of the best run at epoch {record.reported_epoch}"
-        yield Picture(f"{file}_ranks", title, init), draw_rank_bars(record, title)
-        by_layer = f"{title}, by component"
-        yield Picture(f"{file}_layers", by_layer, init), draw_rank_lines(record, by_layer)
-    curves = draw_curves(summary, records, init, metric)
+        yield group.picture(f"{file}_ranks", title, init), draw_rank_bars(record, title)
+        title = f"{title}, by component"
+        yield group.picture(f"{file}_layers", title, init), draw_rank_lines(record, title)
+    curves = draw_curves(group.summary, group.courses, init, group.metric)
     if curves is not None:
-        yield Picture(f"{file}_curves", f"{words}: learning curves", init), curves
+        yield group.picture(f"{file}_curves", f"{words}: learning curves", init), curves
 
 
-def _of_sweep(
-    sweep_dir: Path,
-    runs: pd.DataFrame,
-    summary: pd.DataFrame,
-    records: Mapping[str, RunRecord],
-    metric: str,
-) -> Iterator[tuple[Picture, Figure]]:
-    """The comparison of the inits, and how the best learnt run's ranks came about."""
-    medians = draw_medians(summary, metric)
-    if medians is None:
-        return
-    title = "Each init's best cell over the baselines"
-    yield (
-        Picture("comparison", title, None),
-        draw_comparison(summary, baseline_bands(summary), metric),
-    )
-    yield Picture("medians", "Medians by init and learning rate", None), medians
-    best = _best_folder(runs[runs["init"] != FIXED])
-    record = records.get(best or "")
-    if best is None or record is None:
-        return
+def _of_comparison(group: _Group) -> Drawn:
+    picture = group.picture("comparison", "Each init's best cell and the baselines", COMPARISON)
+    bands = baseline_bands(group.summary)
+    yield picture, draw_comparison(group.summary, bands, group.metric)
+    medians = draw_medians(group.summary, group.metric)
+    if medians is not None:
+        title = "Medians by init and learning rate"
+        yield group.picture("medians", title, COMPARISON), medians
+
+
+def _of_ranks(group: _Group, folder: Path, record: RunRecord) -> Drawn:
+    """How the best learnt run's ranks came about."""
     whose = f"best run ({init_words(str(record.settings['init']))})"
     title = f"Ranks of the {whose} over the epochs"
-    yield Picture("rank_map", title, None), draw_rank_map(record, title)
-    steps = _first_steps(sweep_dir / best)
+    yield group.picture("rank_map", title, RANKS), draw_rank_map(record, title)
+    steps = read_first_steps(folder)
     if len(steps) > 1:
         title = f"Ranks of the {whose} over the first steps"
-        yield Picture("first_steps", title, None), draw_first_steps(steps, title)
+        yield group.picture("first_steps", title, RANKS), draw_first_steps(steps, title)
     title = f"Rank budget of the {whose}"
-    yield Picture("budget", title, None), draw_budget(record, title)
+    yield group.picture("budget", title, RANKS), draw_budget(record, title)
 
 
-def _best_folder(runs: pd.DataFrame) -> str | None:
-    finished = runs[runs["status"] == FINISHED]
-    if finished.empty:
+def _of_method(group: _Group, record: RunRecord) -> Drawn:
+    """The study's notebook: init profiles, p(k), masks."""
+    starts = _starts(group)
+    if starts:
+        title = "Ranks that each init starts with (its first run)"
+        yield group.picture("profiles", title, METHOD), draw_profiles(starts, title)
+    names = ("rank.average", "rank.min", "rank.max", "alpha.min", "alpha.max")
+    if any(record.settings.get(name) is None for name in names):
+        return
+    average, low, high, first, last = (record.settings[name] for name in names)
+    rank = float(average) + 0.3  # between two integers, as most ranks are
+    alphas = [float(f"{alpha:.3g}") for alpha in np.linspace(first, last, 4)]
+    masks, discrete = method_masks(min(rank, high), alphas, rank_min=low, rank_max=high)
+    title = f"Distribution p(k) of a matrix with rank {rank:.1f}"
+    yield group.picture("distribution", title, METHOD), draw_distribution(masks, rank, title)
+    title = f"Masks over R of a matrix with rank {rank:.1f}"
+    yield group.picture("masks", title, METHOD), draw_masks(masks, discrete, title)
+
+
+def _starts(group: _Group) -> dict[str, Sequence[float]]:
+    """Init -> ranks at the start of its first run."""
+    starts: dict[str, Sequence[float]] = {}
+    learnt = group.runs[group.runs["init"] != FIXED]
+    for init, folder in zip(learnt["init"], learnt["folder"], strict=True):
+        ranks = group.courses[folder].start_ranks
+        if ranks is not None:
+            starts.setdefault(init, ranks.tolist())
+    return {init: starts[init] for init in sorted(starts, key=init_place)}
+
+
+def _best_run(group: _Group, is_candidate: "pd.Series[bool]") -> tuple[Path, RunRecord] | None:
+    """Folder and record of the run with the highest metric; None if it has gone meanwhile."""
+    best = group.runs[is_candidate].sort_values("reported_metric", kind="stable").tail(1)
+    folder = group.folder / str(best["folder"].iloc[0])
+    try:
+        return folder, read_result(folder / RESULT_FILE)
+    except RecordError as error:
+        _log.warning("pictures of the best run are left out: %s", error)
         return None
-    place = int(finished["reported_metric"].to_numpy(float).argmax())
-    return str(finished["folder"].iloc[place])
-
-
-def _first_steps(folder: Path) -> list[tuple[int, list[float]]]:
-    """The history's records of ranks within the first epochs; lines cut off are left out."""
-    path = folder / HISTORY_FILE
-    if not path.exists():
-        return []
-    steps = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if entry.get("kind") == "ranks":
-            steps.append((int(entry["step"]), [float(rank) for rank in entry["ranks"]]))
-    return steps
 
 
 def _save(figure: Figure, path: Path) -> None:
