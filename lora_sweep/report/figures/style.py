@@ -64,6 +64,6 @@ def whole_ticks(axes: Axes) -> None:
 
 def number_ticks(axes: Axes, n: int, *, first: int = 1) -> None:
     """Numbers n places along x, as many of them as there is room for."""
-    places = range(0, n, every(n))
+    places = range(0, n, every(n, most=25 if n < 100 else 15))
     axes.set_xticks(list(places), [str(first + place) for place in places])
     axes.set_xlim(-0.6, n - 0.4)
