@@ -82,7 +82,9 @@ class Comparison:
         region: of practical equivalence.
         lines: an init and baseline each.
         effect_p: of «the init makes no difference» over the grid; None without two inits.
-        n_blocks: seeds x settings behind it.
+        farthest: the init whose mean over the grid is farthest from the mean of all, and by how
+            much; None without two inits.
+        n_blocks: seeds x settings behind both.
         premium: how far the best learnt cell stands out; None without two complete cells.
         best_of: expected best metric of 1, 2, 5, ... of the learnt runs.
         n_left_out: finished runs that no complete comparison could use.
@@ -93,6 +95,7 @@ class Comparison:
     region: float
     lines: tuple[Line, ...]
     effect_p: float | None
+    farthest: tuple[str, float] | None
     n_blocks: int
     premium: SelectionPremium | None
     best_of: tuple[tuple[int, float], ...]
@@ -114,7 +117,7 @@ def _compare(name: str, runs: pd.DataFrame, region: float) -> Comparison:
     learnt = list(_arms(runs[runs["init"] != FIXED]))
     baselines = [arm for cell in _cells(runs[runs["init"] == FIXED]) for arm in _baseline(cell)]
     pooled = _complete(_pivot(runs[runs["init"] != FIXED]))
-    effect, n_blocks = _init_effect(runs)
+    blocks = _blocks(runs[runs["init"] != FIXED])
     values = 100 * runs.loc[runs["init"] != FIXED, "reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
     return Comparison(
@@ -122,8 +125,9 @@ def _compare(name: str, runs: pd.DataFrame, region: float) -> Comparison:
         metric=str(runs["metric"].iloc[0]),
         region=region,
         lines=compare_arms(learnt, baselines, region=region),
-        effect_p=effect,
-        n_blocks=n_blocks,
+        effect_p=None if blocks.empty else init_effect_p(blocks.to_numpy(float)),
+        farthest=None if blocks.empty else _farthest(blocks),
+        n_blocks=blocks.shape[1],
         premium=selection_premium(pooled.to_numpy()) if min(pooled.shape) >= 2 else None,
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
         n_left_out=sum(arm.n_left_out for arm in learnt),
@@ -241,17 +245,20 @@ def _complete(table: pd.DataFrame) -> pd.DataFrame:
     return kept.dropna(axis=1)
 
 
-def _init_effect(runs: pd.DataFrame) -> tuple[float | None, int]:
-    """The p of the permutation test over the blocks that every init has, and their number."""
-    learnt = runs[runs["init"] != FIXED]
+def _blocks(learnt: pd.DataFrame) -> pd.DataFrame:
+    """A row an init, a column a block of setting and seed that all inits have; or empty."""
     if learnt["init"].nunique() < 2:
-        return None, 0
-    others = [name for name in setting_names(runs) if name not in ("init", "seed")]
+        return pd.DataFrame()
+    others = [name for name in setting_names(learnt) if name not in ("init", "seed")]
     setting = learnt.groupby(others, dropna=False, sort=False).ngroup()
     values = learnt.assign(setting=setting, value=100 * learnt["reported_metric"])
     first = values.drop_duplicates(["init", "setting", "seed"])
     blocks = first.pivot_table(index="init", columns=["setting", "seed"], values="value")
     whole = blocks.dropna(axis=1)
-    if whole.shape[1] < 2:
-        return None, 0
-    return init_effect_p(whole.to_numpy(float)), whole.shape[1]
+    return whole if whole.shape[1] >= 2 else pd.DataFrame()
+
+
+def _farthest(blocks: pd.DataFrame) -> tuple[str, float]:
+    distance = blocks.mean(axis=1) - blocks.to_numpy(float).mean()
+    init = str(distance.abs().idxmax())
+    return init, float(distance[init])

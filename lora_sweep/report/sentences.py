@@ -60,7 +60,7 @@ def _said(comparison: Comparison) -> list[str]:
             " ".join(_READ_LINES.format(region=comparison.region).split()),
         ]
     if comparison.effect_p is not None:
-        parts.append(_effect(comparison.effect_p, comparison.n_blocks))
+        parts.append(_effect(comparison))
     if comparison.premium is not None:
         parts.append(_premium(comparison.premium))
     if len(comparison.best_of) > 1:
@@ -104,9 +104,13 @@ def _interval(line: Line) -> str:
     return f"{line.paired.low:+.2f} to {line.paired.high:+.2f}"
 
 
-def _effect(p: float, n_blocks: int) -> str:
+def _effect(comparison: Comparison) -> str:
+    assert comparison.effect_p is not None and comparison.farthest is not None
+    p, n_blocks = comparison.effect_p, comparison.n_blocks
+    init, distance = comparison.farthest
     found = "does" if p <= 0.05 else "is not shown to"
     return (
+        f"{init_words(init)} lies farthest from the mean of all inits, by {distance:+.2f} points. "
         f"Over the whole grid, the init {found} matter: had the inits' names been dealt out at "
         f"random within each seed and setting ({n_blocks} of them), some init would lie as far "
         f"from the mean of all in {_percent(p)} of such deals (p = {p:.3g})."

@@ -44,6 +44,7 @@ class Band:
 def baseline_bands(summary: pd.DataFrame) -> list[Band]:
     """Returns the baselines that have a finished run."""
     fixed = summary[(summary["init"] == FIXED) & summary["median"].notna()]
+    fixed = fixed.sort_values("rank.average", kind="stable")
     return [
         Band(cell_words(cell), 100 * cell["median"], 100 * cell["std"])
         for cell in fixed.to_dict("records")
@@ -168,7 +169,8 @@ def draw_curves(
     own = summary[(summary["init"] == init) & (summary["n_seeds"] > 0)]
     if own.empty:
         return None
-    cells = own.head(MOST_CURVES).to_dict("records")  # best first
+    best = own.head(MOST_CURVES)  # the best stand first
+    cells = best.sort_values("lr", kind="stable").to_dict("records")
     colours = graded_colours(len(cells))
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot()
