@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report bench test test-fast lint types wheel clean
+.PHONY: help install run sweep report report-demo bench test test-fast lint types wheel clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv with all that `make run` needs
 
@@ -27,6 +27,14 @@ sweep: install ## train a preset: make sweep SWEEP=initializations
 
 report: install ## print a sweep's tables: make report SWEEP=demo
 	$(BIN)/python -m lora_sweep.report outputs/$(SWEEP)
+
+EXAMPLE := docs/example_report
+report-demo: install ## make docs/example_report from a real sweep of 70 runs, half an hour on two cores
+	$(BIN)/python -m lora_sweep --multirun sweep=example
+	$(BIN)/python -m lora_sweep.report outputs/example --latex
+	rm -rf $(EXAMPLE) && mkdir -p $(EXAMPLE)
+	cd outputs/example && cp -r report.md report.html results.csv runs.csv tables.tex figures $(CURDIR)/$(EXAMPLE)
+	cd outputs/example && cp --parents */config.yaml */run.log $(CURDIR)/$(EXAMPLE)
 
 bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(BIN)/python -m bench

@@ -147,7 +147,7 @@ def read_failure(path: Path) -> FailureRecord:
 
 
 def _to_json(fields: dict[str, Any]) -> str:
-    return json.dumps({"format_version": FORMAT_VERSION, **fields}, indent=1, allow_nan=True)
+    return json.dumps({"format_version": FORMAT_VERSION, **fields}, allow_nan=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
+_MOST_AT_ONCE = 2_000_000
+"""Relabelled values in memory."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
         permutation_type="samples",
         alternative="greater",
         vectorized=True,
+        batch=max(1, _MOST_AT_ONCE // values.size),
         n_resamples=n_resamples,
         rng=np.random.default_rng(0),
     )
@@ -120,6 +123,7 @@ def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:
         permutation_type="samples",
         alternative="greater",
         vectorized=True,
+        batch=max(1, _MOST_AT_ONCE // values.size),
         n_resamples=n_resamples,
         rng=np.random.default_rng(0),
     )
