@@ -69,7 +69,7 @@ def check_refused(
     [
         ("init=nope", "init/nope", "options in 'init': fixed, left_skewed, quadratic, randn"),
         ("experiment=nope", "experiment/nope", "cola, cola_minilm, qnli, sst2"),
-        ("-m sweep=nope", "sweep/nope", "demo, initializations"),
+        ("-m sweep=nope", "sweep/nope", "demo, example, initializations"),
         ("learning_rte=1", "learning_rte", "Key 'learning_rte' not in"),
         ("rank.mix=3", "rank.mix", "Did you mean one of: 'min', 'max'?"),
         ("+extra=3", "extra is no setting: the root has allocation, alpha", ""),
