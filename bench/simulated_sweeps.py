@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from lora_sweep.report.comparison import REGION, Arm, Line, compare_arms
+from lora_sweep.report.arms import Arm
+from lora_sweep.report.comparison import REGION, Line, compare_arms
 from lora_sweep.report.statistics.selection import init_effect_p, selection_premium
 
 INITS = ("uniform", "randn", "quadratic", "left_skewed")

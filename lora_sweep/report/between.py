@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lora_sweep.report.collect import FINISHED
-from lora_sweep.report.comparison import Arm, Line, compare_pairs
+from lora_sweep.report.arms import Arm
+from lora_sweep.report.comparison import Line, compare_pairs
 from lora_sweep.report.sentences import line_table
 from lora_sweep.report.summarise import cell_settings, summarise_runs
 from lora_sweep.report.tables import cell_words
+from lora_sweep.report.tidy import FINISHED
 
 _READ = """\
 A cell of the first sweep against the cell with the same settings in another one, each seed

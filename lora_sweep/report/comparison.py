@@ -4,16 +4,21 @@ Values are percent points of the reported metric. Runs are compared within one c
 only. An init's settings are its cells: what it was run with besides the seed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from lora_sweep.report.collect import FINISHED, setting_names
+from lora_sweep.report.arms import (
+    Arm,
+    baseline_arms,
+    block_values,
+    cell_values,
+    learnt_arms,
+)
 from lora_sweep.report.groups import group_runs
 from lora_sweep.report.statistics.paired import (
     CONFIDENCE,
-    Array,
     PairedComparison,
     compare_paired,
     holm,
@@ -26,28 +31,11 @@ from lora_sweep.report.statistics.selection import (
     init_effect_p,
     selection_premium,
 )
-from lora_sweep.report.summarise import FIXED, init_place
-from lora_sweep.report.tables import cell_words
+from lora_sweep.report.summarise import FIXED
+from lora_sweep.report.tidy import FINISHED
 
 REGION = 0.5
 """Region of practical equivalence, in percent points of the metric."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """The runs of an init, or of one baseline cell.
-
-    Attributes:
-        name: the init, or `fixed, rank 20`.
-        seeds: those that all settings have (n).
-        values: metric of every setting and seed (n_settings, n), percent.
-        n_left_out: finished runs that stand in no complete column.
-    """
-
-    name: str
-    seeds: tuple[int, ...]
-    values: Array
-    n_left_out: int
 
 
 @dataclass(frozen=True)
@@ -114,10 +102,8 @@ def compare_inits(runs: pd.DataFrame, *, region: float = REGION) -> list[Compari
 
 
 def _compare(name: str, runs: pd.DataFrame, region: float) -> Comparison:
-    learnt = list(_arms(runs[runs["init"] != FIXED]))
-    baselines = [arm for cell in _cells(runs[runs["init"] == FIXED]) for arm in _baseline(cell)]
-    pooled = _complete(_pivot(runs[runs["init"] != FIXED]))
-    blocks = _blocks(runs[runs["init"] != FIXED])
+    learnt, baselines = list(learnt_arms(runs)), list(baseline_arms(runs))
+    pooled, blocks = cell_values(runs), block_values(runs)
     values = 100 * runs.loc[runs["init"] != FIXED, "reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
     return Comparison(
@@ -187,75 +173,6 @@ def _paired(init: Arm, baseline: Arm) -> PairedComparison | None:
         init.values[:, [init.seeds.index(seed) for seed in common]],
         baseline.values[0, [baseline.seeds.index(seed) for seed in common]],
     )
-
-
-def _arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    for (sweep, init), own in _by_sweep(runs):
-        arm = _arm(init if sweep is None else f"{init} of {sweep}", own)
-        if arm is not None:
-            yield arm
-
-
-def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.DataFrame]]:
-    """The runs of each init, in each of several sweeps."""
-    sweeps = dict.fromkeys(runs["sweep"]) if "sweep" in runs.columns else [None]
-    for sweep in sweeps:
-        own = runs if sweep is None else runs[runs["sweep"] == sweep]
-        for init in sorted(set(own["init"]), key=init_place):
-            yield (sweep, init), own[own["init"] == init]
-
-
-def _baseline(cell: pd.DataFrame) -> list[Arm]:
-    arm = _arm(cell_words(cell.iloc[0].to_dict()), cell)
-    return [] if arm is None else [arm]
-
-
-def _arm(name: str, runs: pd.DataFrame) -> Arm | None:
-    table = _complete(_pivot(runs))
-    if table.empty:
-        return None
-    seeds = tuple(int(seed) for seed in table.columns)
-    return Arm(name, seeds, table.to_numpy(float), len(runs) - table.size)
-
-
-def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    if not runs.empty:
-        yield from (cell for _, cell in runs.groupby(_cell_numbers(runs)))
-
-
-def _cell_numbers(runs: pd.DataFrame) -> "pd.Series[int]":
-    names = [name for name in setting_names(runs) if name != "seed"]
-    return runs.groupby(names, dropna=False, sort=False).ngroup()
-
-
-def _pivot(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell, a column a seed; NaN where there is no finished run."""
-    if runs.empty:
-        return pd.DataFrame()
-    values = runs.assign(cell=_cell_numbers(runs), value=100 * runs["reported_metric"])
-    first = values.drop_duplicates(["cell", "seed"])
-    return first.pivot_table(index="cell", columns="seed", values="value")
-
-
-def _complete(table: pd.DataFrame) -> pd.DataFrame:
-    """The cells with at least half of the seeds, at the seeds that all of them have."""
-    if table.empty:
-        return table
-    kept = table[table.notna().mean(axis=1) >= 0.5]
-    return kept.dropna(axis=1)
-
-
-def _blocks(learnt: pd.DataFrame) -> pd.DataFrame:
-    """A row an init, a column a block of setting and seed that all inits have; or empty."""
-    if learnt["init"].nunique() < 2:
-        return pd.DataFrame()
-    others = [name for name in setting_names(learnt) if name not in ("init", "seed")]
-    setting = learnt.groupby(others, dropna=False, sort=False).ngroup()
-    values = learnt.assign(setting=setting, value=100 * learnt["reported_metric"])
-    first = values.drop_duplicates(["init", "setting", "seed"])
-    blocks = first.pivot_table(index="init", columns=["setting", "seed"], values="value")
-    whole = blocks.dropna(axis=1)
-    return whole if whole.shape[1] >= 2 else pd.DataFrame()
 
 
 def _farthest(blocks: pd.DataFrame) -> tuple[str, float]:

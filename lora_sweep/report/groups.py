@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lora_sweep.report.collect import setting_names
+from lora_sweep.report.tidy import setting_names
 
 _SAME = ("data.", "model.")
 _SAID = ("data.task", "model.name")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lora_sweep.report.between import between_section
-from lora_sweep.report.collect import FAILED, FINISHED, MISSING, UNREADABLE
 from lora_sweep.report.comparison import REGION, Comparison
 from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, Picture
 from lora_sweep.report.noise import noise_section
@@ -15,6 +14,7 @@ from lora_sweep.report.provenance import provenance_section
 from lora_sweep.report.sentences import comparison_section, verdict_lines
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import escape_markdown, init_tables, to_markdown
+from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, UNREADABLE
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lora_sweep.report.collect import FINISHED
 from lora_sweep.report.components import component_groups
 from lora_sweep.report.courses import EARLY_EPOCHS, Course
 from lora_sweep.report.statistics.movement import Movement, movements, thirds
 from lora_sweep.report.summarise import FIXED
+from lora_sweep.report.tidy import FINISHED
 
 
 def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> list[str]:

@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from lora_sweep.report.collect import MISSING
 from lora_sweep.report.figures.write import FOLDER
 from lora_sweep.report.run_pages import run_pages
 from lora_sweep.report.sweep import Sweep
+from lora_sweep.report.tidy import MISSING
 from lora_sweep.runs.store import CONFIG_FILE
 
 

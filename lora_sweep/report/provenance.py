@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pandas as pd
 from tabulate import tabulate
 
-from lora_sweep.report.collect import FINISHED
 from lora_sweep.report.summarise import FIXED
 from lora_sweep.report.tables import escape_markdown, init_words, plain
+from lora_sweep.report.tidy import FINISHED
 from lora_sweep.runs.store import CONFIG_FILE, LOG_FILE
 
 MOST_LISTED = 300

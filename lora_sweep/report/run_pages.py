@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.collect import FINISHED, MISSING, setting_names
 from lora_sweep.report.components import component_names, layer_of
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import plain
+from lora_sweep.report.tidy import FINISHED, MISSING, setting_names
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.runs.store import CONFIG_FILE
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.collect import FAILED, FINISHED, MISSING, UNREADABLE, setting_names
+from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, UNREADABLE, setting_names
 
 FIXED = "fixed"
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.report.collect import collect_runs, setting_names
+from lora_sweep.report.collect import collect_runs
+from lora_sweep.report.tidy import setting_names
 
 Settings = Callable[..., dict[str, Any]]
 

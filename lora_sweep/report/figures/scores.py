@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lora_sweep.report.collect import FINISHED
 from lora_sweep.report.courses import Course
 from lora_sweep.report.figures.style import (
     BASELINE_COLOURS,
@@ -27,6 +26,7 @@ from lora_sweep.report.figures.style import (
 )
 from lora_sweep.report.summarise import FIXED
 from lora_sweep.report.tables import cell_words, init_words
+from lora_sweep.report.tidy import FINISHED
 
 MOST_CURVES = 8
 """Cells of an init whose curves can be told apart."""

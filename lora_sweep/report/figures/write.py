@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.collect import FINISHED
 from lora_sweep.report.courses import Course, read_first_steps
 from lora_sweep.report.figures.method import (
     draw_distribution,
@@ -37,6 +36,7 @@ from lora_sweep.report.groups import group_runs
 from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import init_words
+from lora_sweep.report.tidy import FINISHED
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.runs.store import write_whole
 

@@ -1,0 +1,114 @@
+"""The columns of the tidy table: their types, what their values must be, and the table itself."""
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from lora_sweep.errors import RecordError
+
+FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unreadable"
+METRICS = ("reported_metric", "best_metric", "final_metric")
+COLUMNS = {
+    "folder": "str",
+    "status": "str",
+    "reported_metric": "float64",
+    "reported_epoch": "Int64",
+    "best_metric": "float64",
+    "best_epoch": "Int64",
+    "final_metric": "float64",
+    "selected_metric": "float64",
+    "selected_epoch": "Int64",
+    "collapsed": "boolean",
+    "metric": "str",
+    "fingerprint": "str",
+    "model_fingerprint": "str",
+    "corpus_fingerprint": "str",
+    "wall_seconds": "float64",
+    "device": "str",
+    "git_commit": "str",
+    "error": "str",
+}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "float64": (int, float),
+    "Int64": (int,),
+    "boolean": (bool,),
+}
+
+
+def checked_settings(settings: object) -> dict[str, Any]:
+    """Returns the settings if they can be those of a run: without a seed there is no cell.
+
+    Raises:
+        RecordError: they can't.
+    """
+    if not isinstance(settings, dict):
+        raise RecordError(f"settings must be a JSON object, but got {type(settings).__name__}")
+    for name, kind in (("init", str), ("seed", int)):
+        value = settings.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise RecordError(f"setting {name} must be of type {kind.__name__}, but got {value!r}")
+    reserved = sorted(set(settings) & set(COLUMNS))
+    if reserved:
+        raise RecordError(f"settings must not be named as the record's own: {reserved[0]}")
+    return settings
+
+
+def checked_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns the row if its values have their column's type; metrics are finite numbers.
+
+    Raises:
+        RecordError: a value has another type.
+    """
+    for name, dtype in COLUMNS.items():
+        value = row.get(name)
+        is_needed = name in METRICS and row["status"] == FINISHED
+        if value is None and not is_needed:
+            continue
+        is_odd_bool = isinstance(value, bool) and dtype != "boolean"
+        if not isinstance(value, _KINDS[dtype]) or is_odd_bool:
+            raise RecordError(f"{name} must be of type {dtype}, but got {value!r}")
+        if dtype == "float64" and not math.isfinite(row[name]):
+            raise RecordError(f"{name} must be finite, but got {value}")
+    return row
+
+
+def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Returns the rows as a table with typed columns: folder, status, settings, the record's."""
+    names = dict.fromkeys(["init", "seed"])
+    names |= dict.fromkeys(name for row in rows for name in row)
+    settings = [name for name in names if name not in COLUMNS]
+    own = tuple(COLUMNS)
+    columns = {}
+    for name in (*own[:2], *settings, *own[2:]):
+        values = [row.get(name) for row in rows]
+        columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
+    return pd.DataFrame(columns)
+
+
+def setting_names(table: pd.DataFrame) -> list[str]:
+    """Returns the columns of the tidy table that are settings, the seed among them."""
+    return [name for name in table.columns if name not in COLUMNS]
+
+
+def _own(name: str, values: list[Any]) -> pd.Series:
+    return pd.Series(values, name=name, dtype=COLUMNS[name])
+
+
+def _typed(name: str, values: list[Any]) -> pd.Series:
+    """A setting's column with the type of all its values; `object` for lists and mixtures."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {float, int}:
+        return pd.Series(values, name=name, dtype="Float64")
+    one = {bool: "boolean", int: "Int64", float: "Float64", str: "str"}
+    dtype = one.get(kinds.pop(), "object") if len(kinds) == 1 else "object"
+    return pd.Series([_hashable(value) for value in values], name=name, dtype=dtype)
+
+
+def _hashable(value: Any) -> Any:
+    """Cells compare settings, so lists become tuples and objects their JSON text."""
+    if isinstance(value, list):
+        return tuple(_hashable(entry) for entry in value)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
