@@ -36,6 +36,7 @@ from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.launch.products import product_of, runs_of_grids
 from lora_sweep.runs.store import add_to_sweep
 
@@ -119,7 +120,7 @@ class GridSweeper(Sweeper):
     ) -> list[tuple[list[str], list[tuple[str, Settings]]]]:
         """Each different job's overrides, with the names and settings of its runs."""
         jobs: dict[str, tuple[list[str], list[tuple[str, Settings]]]] = {}
-        for overrides, config in [(run, self._checked(run)) for run in runs]:
+        for overrides, (composed, config) in [(run, self._checked(run)) for run in runs]:
             all_settings = [
                 run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
             ]
@@ -128,13 +129,15 @@ class GridSweeper(Sweeper):
             if key not in jobs:
                 self._check_inputs(overrides, config)
                 jobs[key] = overrides, cell
+                if isinstance(self.job_launcher, PackLauncher):
+                    self.job_launcher.composed[tuple(overrides)] = composed
         if len(jobs) < len(runs):
             log.info(
                 "%d of %d runs come to a run already listed", len(runs) - len(jobs), len(runs)
             )
         return list(jobs.values())
 
-    def _checked(self, overrides: list[str]) -> RunConfig:
+    def _checked(self, overrides: list[str]) -> tuple[DictConfig, RunConfig]:
         composed = self.context.config_loader.load_sweep_config(self.master, list(overrides))
         with _naming(overrides):
             config = to_run_config(task_config(composed))
@@ -142,7 +145,7 @@ class GridSweeper(Sweeper):
             place, sweep_dir = Path(config.paths.outputs, config.paths.sweep), self.sweep_dir
             rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
             require(place == sweep_dir, "paths.sweep", rule, place)
-        return config
+        return composed, config
 
     def _check_inputs(self, overrides: list[str], config: RunConfig) -> None:
         from lora_sweep.runs.execute import check_inputs

@@ -27,7 +27,12 @@ Result = float | Exception
 
 
 class PackLauncher(Launcher):
-    """Trains the jobs of a multirun in packs, in this process."""
+    """Trains the jobs of a multirun in packs, in this process.
+
+    Attributes:
+        composed: overrides -> config of jobs that a sweeper has composed already, a tenth of a
+            second each; they are taken from here.
+    """
 
     def __init__(self, pack_size: int | str = "auto") -> None:
         """Takes what stands under `hydra.launcher`.
@@ -42,6 +47,7 @@ class PackLauncher(Launcher):
         rule = "auto, or an integer of at least 1"
         require(is_size or pack_size == "auto", "hydra.launcher.pack_size", rule, pack_size)
         self.pack_size = pack_size if isinstance(pack_size, int) else None
+        self.composed: dict[tuple[str, ...], DictConfig] = {}
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -66,7 +72,9 @@ class PackLauncher(Launcher):
         return [self._return(job, result) for job, result in zip(jobs, results, strict=True)]
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        job = self.composed.pop(tuple(overrides), None)
+        if job is None:
+            job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(number), number
         return job

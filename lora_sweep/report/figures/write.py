@@ -42,7 +42,7 @@ from lora_sweep.runs.store import write_whole
 
 FOLDER = "figures"
 COMPARISON, RANKS, METHOD = "comparison", "ranks", "method"
-_DPI = 150
+_DPI = 120
 Drawn = Iterator[tuple["Picture", Figure]]
 
 _log = logging.getLogger(__name__)
