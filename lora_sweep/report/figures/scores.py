@@ -104,6 +104,8 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
             yerr=std,
             fmt=MARKERS[place % len(MARKERS)],
             color=colours[cell["init"]],
+            markeredgecolor="0.1",
+            ecolor="0.25",  # light colours would vanish on the bands
             capsize=5,
             markersize=8,
         )
@@ -192,7 +194,13 @@ def _draw_cell_curves(
     axes: Axes, lines: Sequence[NDArray[np.float64]], label: str, *, colour: Colour, place: int
 ) -> None:
     for line in lines:
-        axes.plot(range(1, len(line) + 1), line, color=colour, linewidth=0.6, alpha=0.6)
+        axes.plot(
+            range(1, len(line) + 1),
+            line,
+            color=colour,
+            linewidth=0.6,
+            alpha=min(0.6, 4 / len(lines)),
+        )
     n = min(map(len, lines))
     values = np.array([line[:n] for line in lines])
     mean, epochs = values.mean(axis=0), range(1, n + 1)

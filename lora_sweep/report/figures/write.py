@@ -8,7 +8,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from lora_sweep.errors import RecordError
 from lora_sweep.report.courses import Course, read_first_steps
@@ -203,17 +205,18 @@ def _best_run(group: _Group, is_candidate: "pd.Series[bool]") -> tuple[Path, Run
 
 def _save(figure: Figure, path: Path) -> None:
     """Both forms, each whole or not at all; the same picture gives the same bytes."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for each form
+    figure.set_dpi(_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # laid out once, not again for the other form
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    pixels = Image.fromarray(drawn).convert("RGB")
+    write_whole(path.with_suffix(".png"), lambda file: pixels.save(file, dpi=(_DPI, _DPI)))
     with mpl.rc_context({"svg.hashsalt": "lora_sweep"}):
         write_whole(
             path.with_suffix(".svg"),
             lambda file: figure.savefig(file, format="svg", metadata={"Date": None}),
         )
-    write_whole(
-        path.with_suffix(".png"),
-        lambda file: figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None}),
-    )
 
 
 def _file_name(init: str) -> str:
