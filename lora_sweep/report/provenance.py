@@ -121,7 +121,7 @@ def _run_row(run: dict[Any, Any]) -> list[str]:
     selected = run["selected_metric"]
     return [
         escape_markdown(folder) + (" (collapsed)" if run["collapsed"] is True else ""),
-        "Fixed" if run["init"] == FIXED else init_words(str(run["init"])),
+        "Fixed" if run["init"] == FIXED else escape_markdown(init_words(str(run["init"]))),
         "" if lr is None else f"{lr}",
         str(run["seed"]),
         f"{_percent(run['best_metric'])} ({run['best_epoch']})",

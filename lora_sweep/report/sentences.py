@@ -42,8 +42,8 @@ def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
 def verdict_sentence(line: Line) -> str:
     """Returns the verdict on one init against one baseline."""
     d = line.paired
-    name = init_words(line.init)
-    against = f"{name} against {line.baseline}"
+    name = escape_markdown(init_words(line.init))
+    against = f"{name} against {escape_markdown(line.baseline)}"
     if math.isinf(d.std_error):
         return f"{against}: not resolved, for so few seeds show no spread."
     return (
@@ -77,8 +77,8 @@ def line_table(lines: tuple[Line, ...]) -> str:
     """Returns the comparisons as a table in Markdown."""
     rows = [
         [
-            init_words(line.init),
-            line.baseline,
+            escape_markdown(init_words(line.init)),
+            escape_markdown(line.baseline),
             line.n_settings,
             len(line.paired.differences),
             f"{line.paired.mean:+.2f}",
@@ -110,7 +110,8 @@ def _effect(comparison: Comparison) -> str:
     init, distance = comparison.farthest
     found = "does" if p <= 0.05 else "is not shown to"
     return (
-        f"{init_words(init)} lies farthest from the mean of all inits, by {distance:+.2f} points. "
+        f"{escape_markdown(init_words(init))} lies farthest from the mean of all inits, by "
+        f"{distance:+.2f} points. "
         f"Over the whole grid, the init {found} matter: had the inits' names been dealt out at "
         f"random within each seed and setting ({n_blocks} of them), some init would lie as far "
         f"from the mean of all in {_percent(p)} of such deals (p = {p:.3g})."

@@ -46,6 +46,21 @@ def test_nothing_from_a_run_is_markup(filled: Any) -> None:
     assert page.count("<script>") == page.count("</script>") == 1
 
 
+def test_names_of_inits_are_no_markup(sweep: Any, settings: Settings) -> None:
+    name = f"{EVIL} | $x^ a_b"
+    for seed in range(3):
+        sweep.finish(f"learnt{seed}", 0.5 + 0.01 * seed, settings(init=name, seed=seed))
+        sweep.finish(f"other{seed}", 0.4 + 0.02 * seed, settings(seed=seed))
+        sweep.finish(f"fixed{seed}", 0.5, settings(init="fixed", seed=seed))
+    page = page_of(sweep.path)
+    assert "<img src=x" not in page
+    assert "alert(2)</script>" not in page
+    assert 'href="javascript' not in page
+    for table in re.findall(r"<table>.*?</table>", page, re.DOTALL):
+        widths = {row.count("<td") for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}
+        assert len(widths - {0}) == 1
+
+
 def test_page_needs_nothing_else(filled: Any) -> None:
     page = page_of(filled.path)
     addresses = set(re.findall(r'(?:src|href)="([^"]*)"', page))

@@ -10,12 +10,12 @@ from lora_sweep.report.figures.style import (
     DASHES,
     MARKERS,
     graded_colours,
+    init_label,
     legend_beside,
     named_colours,
     new_figure,
     number_ticks,
 )
-from lora_sweep.report.tables import init_words
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def draw_profiles(starts: Mapping[str, Sequence[float]], title: str) -> Figure:
             marker=MARKERS[place % len(MARKERS)],
             markevery=max(1, len(ranks) // 12),
             markersize=5,
-            label=init_words(init),
+            label=init_label(init),
         )
     number_ticks(axes, max(map(len, starts.values())))
     axes.set(title=title, xlabel="adapted matrix, in module order", ylabel="real-valued rank")

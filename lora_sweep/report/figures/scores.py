@@ -18,6 +18,7 @@ from lora_sweep.report.figures.style import (
     MARKERS,
     Colour,
     graded_colours,
+    init_label,
     legend_beside,
     named_colours,
     new_figure,
@@ -25,7 +26,7 @@ from lora_sweep.report.figures.style import (
     whole_ticks,
 )
 from lora_sweep.report.summarise import FIXED
-from lora_sweep.report.tables import cell_words, init_words
+from lora_sweep.report.tables import cell_words
 from lora_sweep.report.tidy import FINISHED
 
 MOST_CURVES = 8
@@ -75,7 +76,7 @@ def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str)
     _crop(axes, heights, bands)
     number_ticks(axes, len(own))
     axes.set(
-        title=f"{init_words(init)}: every run, best first",
+        title=f"{init_label(init)}: every run, best first",
         xlabel="run, by its metric",
         ylabel=f"{metric} × 100",
     )
@@ -110,7 +111,7 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
             markersize=8,
         )
     _draw_bands(axes, bands)
-    labels = [f"{init_words(c['init'])}\n{_lr(c['lr'])}" for c in best.to_dict("records")]
+    labels = [f"{init_label(c['init'])}\n{_lr(c['lr'])}" for c in best.to_dict("records")]
     rotation = 30 if len(best) > 6 else 0
     axes.set_xticks(range(len(best)), labels, rotation=rotation, fontsize=8)
     axes.set_xlim(-0.6, len(best) - 0.4)
@@ -145,7 +146,7 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
         cmap="cividis",
         cbar_kws={"label": "median × 100"},
     )
-    axes.set_yticks(axes.get_yticks(), [init_words(str(init)) for init in table.index], rotation=0)
+    axes.set_yticks(axes.get_yticks(), [init_label(str(init)) for init in table.index], rotation=0)
     axes.set_xticks(axes.get_xticks(), [f"{lr:g}" for lr in table.columns], rotation=0)
     axes.set(
         title=f"{metric}, median over the seeds",
@@ -181,7 +182,7 @@ def draw_curves(
         _draw_cell_curves(axes, lines, _lr(cell.get("lr")), colour=colours[place], place=place)
     which = f", best {MOST_CURVES} of {len(own)} cells" if len(own) > MOST_CURVES else ""
     axes.set(
-        title=f"{init_words(init)}: learning curves, a thin line a seed{which}",
+        title=f"{init_label(init)}: learning curves, a thin line a seed{which}",
         xlabel="epoch",
         ylabel=f"{metric} × 100",
     )

@@ -11,6 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lora_sweep.report.tables import init_words
+
+_LONGEST = 30
 Colour = tuple[float, float, float]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -24,6 +27,12 @@ def named_colours(names: Sequence[str]) -> dict[str, Colour]:
     """Returns a colour for each name, the same for the same place in the order."""
     palette = sns.color_palette("colorblind", max(1, len(names)))
     return dict(zip(names, palette, strict=True))
+
+
+def init_label(init: str) -> str:
+    """Returns an init's name as pictures write it: cut where it would leave no room."""
+    words = init_words(init)
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
 def graded_colours(n: int) -> list[Colour]:

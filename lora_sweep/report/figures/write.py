@@ -34,10 +34,10 @@ from lora_sweep.report.figures.scores import (
     draw_medians,
     draw_runs,
 )
+from lora_sweep.report.figures.style import init_label
 from lora_sweep.report.groups import group_runs
 from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
 from lora_sweep.report.sweep import Sweep
-from lora_sweep.report.tables import init_words
 from lora_sweep.report.tidy import FINISHED
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.runs.store import write_whole
@@ -85,11 +85,12 @@ class _Group:
 def write_figures(sweep: Sweep) -> list[Picture]:
     """Writes `figures/NAME.svg` and `.png` and returns the pictures, in the report's order."""
     pictures = []
-    for group in _groups(sweep):
-        (sweep.folder / FOLDER).mkdir(exist_ok=True)
-        for picture, figure in _draw_all(group):
-            _save(figure, sweep.folder / FOLDER / picture.name)
-            pictures.append(picture)
+    with mpl.rc_context({"svg.hashsalt": "lora_sweep", "text.parse_math": False}):
+        for group in _groups(sweep):
+            (sweep.folder / FOLDER).mkdir(exist_ok=True)
+            for picture, figure in _draw_all(group):
+                _save(figure, sweep.folder / FOLDER / picture.name)
+                pictures.append(picture)
     return pictures
 
 
@@ -123,7 +124,7 @@ def _draw_all(group: _Group) -> Drawn:
 
 def _of_init(group: _Group, init: str) -> Drawn:
     """The study's three pictures of an init, and its learning curves."""
-    words, file = init_words(init), _file_name(init)
+    words, file = init_label(init), _file_name(init)
     bands = baseline_bands(group.summary)
     picture = group.picture(f"{file}_runs", f"{words}: every run, best first", init)
     yield picture, draw_runs(group.runs, init, bands, group.metric)
@@ -151,7 +152,7 @@ def _of_comparison(group: _Group) -> Drawn:
 
 def _of_ranks(group: _Group, folder: Path, record: RunRecord) -> Drawn:
     """How the best learnt run's ranks came about."""
-    whose = f"best run ({init_words(str(record.settings['init']))})"
+    whose = f"best run ({init_label(str(record.settings['init']))})"
     title = f"Ranks of the {whose} over the epochs"
     yield group.picture("rank_map", title, RANKS), draw_rank_map(record, title)
     steps = read_first_steps(folder)
@@ -212,11 +213,10 @@ def _save(figure: Figure, path: Path) -> None:
     drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     pixels = Image.fromarray(drawn).convert("RGB")
     write_whole(path.with_suffix(".png"), lambda file: pixels.save(file, dpi=(_DPI, _DPI)))
-    with mpl.rc_context({"svg.hashsalt": "lora_sweep"}):
-        write_whole(
-            path.with_suffix(".svg"),
-            lambda file: figure.savefig(file, format="svg", metadata={"Date": None}),
-        )
+    write_whole(
+        path.with_suffix(".svg"),
+        lambda file: figure.savefig(file, format="svg", metadata={"Date": None}),
+    )
 
 
 def _file_name(init: str) -> str:
