@@ -25,5 +25,9 @@ class RecordError(LoraSweepError):
     """A run folder's record can't be read, or is of another format version."""
 
 
+class DamagedRecordError(RecordError):
+    """A run folder's record is not what was written: cut off, or with other bytes."""
+
+
 class SweepFailedError(LoraSweepError):
     """Some runs of a sweep failed; the others are trained."""

@@ -97,8 +97,6 @@ def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Cours
         final = np.array(record.epochs[-1].ranks, dtype=float)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{folder} must have epochs with {record.metric} and ranks") from error
-    if record.reported_epoch not in [epoch.epoch for epoch in record.epochs]:
-        raise RecordError(f"{folder} must have its reported epoch, but got none of that number")
     return Course(
         metric=metric,
         matrices=matrices,

@@ -5,12 +5,14 @@ error); with neither, the run is missing: not started, still going on, or killed
 """
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.errors import RecordError
+from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.runs.fields import check_fields
 
 FORMAT_VERSION = 1
 RESULT_FILE = "result.json"
@@ -129,9 +131,13 @@ def read_result(path: Path) -> RunRecord:
     fields = _read(path)
     try:
         epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
-        return RunRecord(epochs=epochs, **fields)
-    except (TypeError, KeyError) as error:
-        raise RecordError(f"{path} is no record of a run: {error}") from error
+        record = RunRecord(epochs=epochs, **fields)
+        for part in (record, *epochs):
+            check_fields(part)
+        _check_whole(record)
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedRecordError(f"{path} is no record of a run: {error}") from error
+    return record
 
 
 def read_failure(path: Path) -> FailureRecord:
@@ -141,23 +147,51 @@ def read_failure(path: Path) -> FailureRecord:
         RecordError: the file can't be read, is no such record, or is of another version.
     """
     try:
-        return FailureRecord(**_read(path))
+        record = FailureRecord(**_read(path))
+        check_fields(record)
     except TypeError as error:
-        raise RecordError(f"{path} is no record of a failure: {error}") from error
+        raise DamagedRecordError(f"{path} is no record of a failure: {error}") from error
+    return record
+
+
+def _check_whole(record: RunRecord) -> None:
+    """Checks that the parts of a record belong together."""
+    n = len(record.matrices)
+    for epoch in record.epochs:
+        if record.metric not in epoch.metrics:
+            raise ValueError(f"epoch {epoch.epoch} must have {record.metric}, but got none")
+        if len(epoch.ranks) != n or len(epoch.integer_ranks) != n:
+            raise ValueError(f"epoch {epoch.epoch} must have {n} ranks, but got another number")
+    if record.reported_epoch not in [epoch.epoch for epoch in record.epochs]:
+        raise ValueError(f"epochs must hold the reported one, but got no {record.reported_epoch}")
 
 
 def _to_json(fields: dict[str, Any]) -> str:
-    return json.dumps({"format_version": FORMAT_VERSION, **fields}, allow_nan=True)
+    """The fields as JSON, with a checksum of all that stands before it at the end."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **fields}, allow_nan=True)[:-1]
+    return f'{text}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8")
+        fields = json.loads(text)
+    except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecordError(f"{path} can't be read: {error}") from error
     if not isinstance(fields, dict):
-        raise RecordError(f"{path} must hold a JSON object, but got {type(fields).__name__}")
-    version = fields.pop("format_version", None)
+        raise DamagedRecordError(
+            f"{path} must hold a JSON object, but got {type(fields).__name__}"
+        )
+    version, checksum = fields.pop("format_version", None), fields.pop("sha256", None)
     if version != FORMAT_VERSION:
         raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
+    if checksum is not None and not _is_checksum(checksum, text):
+        raise DamagedRecordError(f"{path} must be as it was written, but got other bytes")
     return fields
+
+
+def _is_checksum(checksum: object, text: str) -> bool:
+    body, _, _ = text.rpartition(', "sha256": ')
+    return checksum == hashlib.sha256(body.encode()).hexdigest()

@@ -15,6 +15,7 @@ Every file but log and history appears whole or not at all.
 """
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from lora_sweep.errors import RecordError
+from lora_sweep.errors import DamagedRecordError, RecordError
 from lora_sweep.runs.record import (
     FAILURE_FILE,
     FORMAT_VERSION,
@@ -42,6 +43,8 @@ STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
 
 Settings = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -124,17 +127,25 @@ class RunFolder:
     def finished(self, fingerprint: str) -> RunRecord | None:
         """Returns the record of the finished run, or None if there is none.
 
+        A damaged record is set aside as `result.json.damaged`: the run is then not finished.
+
         Args:
             fingerprint: of the run that is wanted.
 
         Raises:
-            RecordError: the record can't be read, or is that of another base model, corpus or
+            RecordError: the record can't be opened, or is that of another base model, corpus or
                 code version with the same settings.
         """
         path = self.path / RESULT_FILE
         if not path.exists():
             return None
-        record = read_result(path)
+        try:
+            record = read_result(path)
+        except DamagedRecordError as error:
+            aside = path.with_name(f"{path.name}.damaged")
+            os.replace(path, aside)
+            _log.warning("%s; it is set aside as %s, the run trains again", error, aside.name)
+            return None
         if record.fingerprint != fingerprint:
             raise RecordError(
                 f"{self.path} must hold a run of this base model, corpus and code, but got one "

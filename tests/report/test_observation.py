@@ -18,7 +18,11 @@ EPOCH = EpochRecord(1, 8, 0.5, {"matthews_correlation": 0.5}, 0.5, 9.0, 0.0, 9, 
 
 
 def _run(sweep: Any, settings: Any, seed: int, start: list[float], *later: list[float]) -> None:
-    epochs = [dataclasses.replace(EPOCH, epoch=i, ranks=r) for i, r in enumerate(later, 1)]
+    integers = [0] * len(MATRICES)
+    epochs = [
+        dataclasses.replace(EPOCH, epoch=i, ranks=r, integer_ranks=integers)
+        for i, r in enumerate(later, 1)
+    ]
     fields = {"matrices": MATRICES, "epochs": epochs}
     name = f"run{seed}"
     sweep.finish(name, 0.5, settings(seed=seed), **fields)

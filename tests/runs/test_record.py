@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lora_sweep.errors import RecordError
 from lora_sweep.runs.record import (
@@ -72,3 +74,53 @@ def test_reported_epoch_is_the_selected_one(record: RunRecord) -> None:
     assert (record.reported_metric, record.reported_epoch) == (0.7, 2)
     selected = replace(record, selected_metric=0.0, selected_epoch=1)
     assert (selected.reported_metric, selected.reported_epoch) == (0.0, 1)
+
+
+KEPT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@KEPT
+@given(data=st.data())
+def test_other_bytes_are_never_another_record(
+    data: st.DataObject, record: RunRecord, tmp_path: Path
+) -> None:
+    """One byte changed anywhere, or the end cut off."""
+    path = tmp_path / "result.json"
+    whole = record.to_json().encode()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255))
+    harmed = whole[:at] if data.draw(st.booleans()) else whole[:at] + bytes([other])
+    path.write_bytes(harmed if len(harmed) == at else harmed + whole[at + 1 :])
+    try:
+        read = read_result(path)
+    except RecordError:
+        return
+    assert read == record
+
+
+@KEPT
+@given(value=JSON, place=st.integers(0, 18))
+def test_other_values_are_kept_or_refused(
+    value: Any, place: int, record: RunRecord, tmp_path: Path
+) -> None:
+    path = tmp_path / "result.json"
+    fields = json.loads(record.to_json())
+    del fields["sha256"]
+    name = list(fields)[place % len(fields)]
+    path.write_text(json.dumps(fields | {name: value}), encoding="utf-8")
+    try:
+        read = read_result(path)
+    except RecordError:
+        return
+    assert name == "format_version" or getattr(read, name) == value
+
+
+def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(RecordError, match="can't be read"):
+        read_result(path)

@@ -88,6 +88,20 @@ def test_finished_run_is_found_again(tmp_path: Path, record: RunRecord) -> None:
     assert folder.finished(record.fingerprint) == record
 
 
+def test_damaged_record_is_set_aside(
+    tmp_path: Path, record: RunRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.finish(record)
+    path = tmp_path / "result.json"
+    damaged = path.read_text().replace("0.7", "0.8")
+    path.write_text(damaged)
+    assert folder.finished(record.fingerprint) is None
+    assert not path.exists()
+    assert (tmp_path / "result.json.damaged").read_text() == damaged
+    assert "set aside as result.json.damaged" in caplog.text
+
+
 def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord) -> None:
     folder = RunFolder(tmp_path)
     folder.finish(replace(record, fingerprint="0" * 64))
