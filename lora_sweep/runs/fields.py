@@ -3,8 +3,11 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+Check = Callable[[Any], bool]
 
 
 def check_fields(instance: Any) -> None:
@@ -17,38 +20,44 @@ def check_fields(instance: Any) -> None:
         TypeError: a field has another type.
     """
     cls: Any = type(instance)
-    for name, hint in _hints(cls).items():
+    for name, (said, fits) in _checks(cls).items():
         value = getattr(instance, name)
-        if not _fits(value, hint):
-            said = getattr(hint, "__name__", str(hint))
+        if not fits(value):
             raise TypeError(f"{name} must be of type {said}, but got {str(value)[:60]!r}")
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
+def _checks(cls: Any) -> dict[str, tuple[str, Check]]:
+    """Field -> its type in words and its check, made once a class: records come in thousands."""
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    names = [field.name for field in dataclasses.fields(cls)]
+    return {n: (getattr(hints[n], "__name__", str(hints[n])), _check(hints[n])) for n in names}
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    if hint is Any or dataclasses.is_dataclass(hint):
-        return True
+def _check(hint: Any) -> Check:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is list:
-        return isinstance(value, list) and _all_fit(value, arguments[0])
-    if origin is dict:
-        return isinstance(value, dict) and _all_fit(list(value.values()), arguments[1])
-    return type(value) in _accepted(hint)
-
-
-def _all_fit(values: list[Any], hint: Any) -> bool:
-    """Looks at the distinct types only: a record has thousands of ranks."""
     if hint is Any or dataclasses.is_dataclass(hint):
-        return True
-    return set(map(type, values)) <= _accepted(hint)
+        return lambda value: True
+    if origin in (typing.Union, types.UnionType):
+        checks = [_check(argument) for argument in arguments]
+        return lambda value: any(fits(value) for fits in checks)
+    if origin is list:
+        all_fit = _check_all(arguments[0])
+        return lambda value: isinstance(value, list) and all_fit(value)
+    if origin is dict:
+        all_fit = _check_all(arguments[1])
+        return lambda value: isinstance(value, dict) and all_fit(value.values())
+    accepted = _accepted(hint)
+    return lambda value: type(value) in accepted
 
 
-def _accepted(hint: Any) -> set[type]:
-    return {float, int} if hint is float else {hint}
+def _check_all(hint: Any) -> Check:
+    """Of the values in a list or dict: looks at the distinct types only."""
+    if hint is Any or dataclasses.is_dataclass(hint):
+        return lambda values: True
+    accepted = _accepted(hint)
+    return lambda values: accepted.issuperset(map(type, values))
+
+
+def _accepted(hint: Any) -> frozenset[type]:
+    return frozenset({float, int} if hint is float else {hint})
