@@ -32,6 +32,16 @@ def component_names(matrices: Sequence[str]) -> list[str]:
     return [short[tail] for tail in tails]
 
 
+def matrix_labels(matrices: Sequence[str]) -> list[str]:
+    """Returns layer and component of each matrix (N,), `3 query`.
+
+    Args:
+        matrices: dotted module names.
+    """
+    names = zip(map(layer_of, matrices), component_names(matrices), strict=True)
+    return [name if layer is None else f"{layer} {name}" for layer, name in names]
+
+
 def component_groups(matrices: Sequence[str]) -> dict[str, list[int]]:
     """Returns component -> positions of its matrices, in the order of first appearance."""
     groups: dict[str, list[int]] = {}

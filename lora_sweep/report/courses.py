@@ -5,6 +5,7 @@ memory, and what a report says of all runs needs far less.
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from lora_sweep.runs.store import HISTORY_FILE
 EARLY_EPOCHS = 2
 """The study looked at the first two epochs."""
 Floats = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,13 @@ def read_start_ranks(folder: Path) -> list[float] | None:
         raise RecordError(f"{path} can't be read: {error}") from error
 
 
-def read_first_steps(folder: Path) -> list[tuple[int, list[float]]]:
-    """Returns step and ranks within the first epochs; lines that were cut off are left out."""
+def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[float]]]:
+    """Returns step and ranks within the first epochs; damaged lines are left out.
+
+    Args:
+        folder: of the run.
+        n_matrices: ranks that a line must have.
+    """
     path = folder / HISTORY_FILE
     if not path.exists():
         return []
@@ -84,7 +92,8 @@ def read_first_steps(folder: Path) -> list[tuple[int, list[float]]]:
         try:
             entry = json.loads(line)
             if entry["kind"] == "ranks":
-                steps.append((int(entry["step"]), [float(rank) for rank in entry["ranks"]]))
+                ranks = [float(rank) for rank in entry["ranks"]]
+                steps += [(int(entry["step"]), ranks)] if len(ranks) == n_matrices else []
         except (ValueError, KeyError, TypeError):
             continue
     return steps
@@ -109,6 +118,7 @@ def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Cours
 def _start_ranks(folder: Path, n_matrices: int) -> Floats | None:
     try:
         start = read_start_ranks(folder)
-    except RecordError:
+    except RecordError as error:
+        _log.warning("start ranks are not known: %s", error)
         return None
     return None if start is None or len(start) != n_matrices else np.array(start)

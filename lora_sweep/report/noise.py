@@ -73,6 +73,8 @@ def _shown(summary: pd.DataFrame) -> pd.DataFrame:
 def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInterval | None:
     """The interval of a cell; None if its runs have no predictions, or not over one dev set."""
     epochs = runs["reported_epoch"].astype(int).to_dict()
+    if not all((folder / name / PREDICTIONS_FILE).exists() for name in names):
+        return None
     predicted, labels = [], None
     try:
         for name in names:
@@ -85,7 +87,7 @@ def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInter
         metric = str(runs.at[names[0], "metric"])
         return None if labels is None else metric_interval(np.stack(predicted), labels, metric)
     except (RecordError, IndexError, ValueError) as error:
-        _log.debug("no interval for the cell of %s: %s", names[0], error)
+        _log.warning("no interval of the metric for the cell of %s: %s", names[0], error)
         return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.components import component_names, layer_of
+from lora_sweep.report.components import matrix_labels
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import plain
 from lora_sweep.report.tidy import FINISHED, MISSING, setting_names
@@ -150,17 +150,15 @@ def _facts(run: dict[Any, Any]) -> Iterator[tuple[str, str]]:
 
 def _charts(record: RunRecord) -> list[Chart]:
     metric = [100 * epoch.metrics[record.metric] for epoch in record.epochs]
-    at = next(epoch for epoch in record.epochs if epoch.epoch == record.reported_epoch)
-    components = component_names(record.matrices)
-    layers = [layer_of(name) for name in record.matrices]
-    names = [
-        part if layer is None else f"layer {layer} {part}"
-        for layer, part in zip(layers, components, strict=True)
-    ]
+    at = record.reported_evaluation
     return [
         line_chart(f"{record.metric} × 100", metric),
         line_chart("training loss", [epoch.train_loss for epoch in record.epochs]),
-        bar_chart(f"ranks at epoch {at.epoch}", at.integer_ranks, names),
+        bar_chart(
+            f"ranks at epoch {at.epoch}, by layer and component",
+            at.integer_ranks,
+            matrix_labels(record.matrices),
+        ),
     ]
 
 

@@ -1,7 +1,8 @@
 """What one run leaves: its record as JSON, with a format version.
 
 A run folder holds either `result.json` (the run is finished) or `failure.json` (it ended with an
-error); with neither, the run is missing: not started, still going on, or killed.
+error); with neither, the run is missing: not started, still going on, or killed. A checksum at the
+end of either shows that it is as it was written.
 """
 
 import dataclasses
@@ -99,6 +100,11 @@ class RunRecord:
     def reported_epoch(self) -> int:
         """The epoch of `reported_metric`."""
         return self.best_epoch if self.selected_epoch is None else self.selected_epoch
+
+    @property
+    def reported_evaluation(self) -> EpochRecord:
+        """The evaluation at that epoch."""
+        return next(epoch for epoch in self.epochs if epoch.epoch == self.reported_epoch)
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""

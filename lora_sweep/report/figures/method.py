@@ -7,11 +7,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lora_sweep.report.figures.style import (
-    DASHES,
-    MARKERS,
     graded_colours,
     init_label,
     legend_beside,
+    line_look,
     named_colours,
     new_figure,
     number_ticks,
@@ -35,8 +34,7 @@ def draw_profiles(starts: Mapping[str, Sequence[float]], title: str) -> Figure:
             range(len(ranks)),
             ranks,
             color=colours[init],
-            linestyle=DASHES[place % len(DASHES)],
-            marker=MARKERS[place % len(MARKERS)],
+            **line_look(place),
             markevery=max(1, len(ranks) // 12),
             markersize=5,
             label=init_label(init),
@@ -63,8 +61,7 @@ def draw_distribution(masks: Mapping[float, Floats], rank: float, title: str) ->
             range(1, len(above)),
             above[:-1] - above[1:],
             color=graded_colours(len(masks))[place],
-            linestyle=DASHES[place % len(DASHES)],
-            marker=MARKERS[place % len(MARKERS)],
+            **line_look(place),
             markersize=4,
             label=f"alpha {alpha:g}",
         )

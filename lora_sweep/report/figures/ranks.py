@@ -7,25 +7,19 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lora_sweep.report.components import component_groups, component_names, layer_of
+from lora_sweep.report.components import component_groups, layer_of, matrix_labels
 from lora_sweep.report.figures.style import (
-    DASHES,
     HATCHES,
-    MARKERS,
     every,
     graded_colours,
     legend_beside,
+    line_look,
     named_colours,
     new_figure,
     whole_ticks,
 )
 from lora_sweep.report.statistics.movement import thirds
-from lora_sweep.runs.record import EpochRecord, RunRecord
-
-
-def reported_epoch(record: RunRecord) -> EpochRecord:
-    """Returns the evaluation that the record's reported metric is of."""
-    return next(epoch for epoch in record.epochs if epoch.epoch == record.reported_epoch)
+from lora_sweep.runs.record import RunRecord
 
 
 def draw_rank_bars(record: RunRecord, title: str) -> Figure:
@@ -35,7 +29,7 @@ def draw_rank_bars(record: RunRecord, title: str) -> Figure:
         record: of the run.
         title: whose ranks these are.
     """
-    ranks = reported_epoch(record).integer_ranks
+    ranks = record.reported_evaluation.integer_ranks
     groups = component_groups(record.matrices)
     colours = named_colours(list(groups))
     figure = new_figure(min(16.0, 5.0 + 0.12 * len(ranks)), 4.0)
@@ -64,7 +58,7 @@ def draw_rank_lines(record: RunRecord, title: str) -> Figure:
         record: of the run.
         title: whose ranks these are.
     """
-    ranks = reported_epoch(record).integer_ranks
+    ranks = record.reported_evaluation.integer_ranks
     groups = component_groups(record.matrices)
     colours = named_colours(list(groups))
     figure = new_figure(7.0, 4.0)
@@ -75,8 +69,7 @@ def draw_rank_lines(record: RunRecord, title: str) -> Figure:
             [i if layer is None else layer for i, layer in zip(own, layers, strict=True)],
             [ranks[i] for i in own],
             color=colours[name],
-            marker=MARKERS[place % len(MARKERS)],
-            linestyle=DASHES[place % len(DASHES)],
+            **line_look(place),
             label=name,
         )
     whole_ticks(axes)
@@ -98,7 +91,8 @@ def draw_rank_map(record: RunRecord, title: str) -> Figure:
     axes = figure.add_subplot()
     sns.heatmap(ranks, ax=axes, cmap="cividis", cbar_kws={"label": "real-valued rank"})
     rows = range(0, n_matrices, every(n_matrices, most=70))
-    labels = [_label(record.matrices, i) for i in rows]
+    names = matrix_labels(record.matrices)
+    labels = [names[i] for i in rows]
     axes.set_yticks([i + 0.5 for i in rows], labels, fontsize=7, rotation=0)
     columns = range(0, n_epochs, every(n_epochs))
     axes.set_xticks([i + 0.5 for i in columns], [str(i + 1) for i in columns], rotation=0)
@@ -148,8 +142,7 @@ def draw_budget(record: RunRecord, title: str) -> Figure:
             epochs,
             values,
             color=colours[name],
-            linestyle=DASHES[place],
-            marker=MARKERS[place],
+            **line_look(place),
             label=name,
         )
     axes.set_ylim(bottom=0)
@@ -173,9 +166,3 @@ def _mark_layers(axes: Axes, matrices: Sequence[str]) -> None:
     )
     axes.set_xlim(-0.6, len(matrices) - 0.4)
     axes.set_xlabel("layer")
-
-
-def _label(matrices: Sequence[str], i: int) -> str:
-    layer = layer_of(matrices[i])
-    name = component_names(matrices)[i]
-    return name if layer is None else f"{layer} {name}"

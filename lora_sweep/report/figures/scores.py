@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from lora_sweep.report.courses import Course
 from lora_sweep.report.figures.style import (
     BASELINE_COLOURS,
-    DASHES,
     MARKERS,
     Colour,
     graded_colours,
     init_label,
     legend_beside,
+    line_look,
     named_colours,
     new_figure,
     number_ticks,
     whole_ticks,
 )
-from lora_sweep.report.summarise import FIXED
-from lora_sweep.report.tables import cell_words
+from lora_sweep.report.summarise import FIXED, cell_settings
+from lora_sweep.report.tables import cell_words, plain
 from lora_sweep.report.tidy import FINISHED
 
 MOST_CURVES = 8
@@ -174,12 +174,14 @@ def draw_curves(
         return None
     best = own.head(MOST_CURVES)  # the best stand first
     cells = best.sort_values("lr", kind="stable").to_dict("records")
+    others = _varying(best)
     colours = graded_colours(len(cells))
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot()
     for place, cell in enumerate(cells):
         lines = [100 * courses[folder].metric for folder in cell["folders"]]
-        _draw_cell_curves(axes, lines, _lr(cell.get("lr")), colour=colours[place], place=place)
+        label = _curve_label(cell, others)
+        _draw_cell_curves(axes, lines, label, colour=colours[place], place=place)
     which = f", best {MOST_CURVES} of {len(own)} cells" if len(own) > MOST_CURVES else ""
     axes.set(
         title=f"{init_label(init)}: learning curves, a thin line a seed{which}",
@@ -213,8 +215,7 @@ def _draw_cell_curves(
         mean,
         color=colour,
         linewidth=2,
-        linestyle=DASHES[place % len(DASHES)],
-        marker=MARKERS[place % len(MARKERS)],
+        **line_look(place),
         markevery=max(1, n // 8),
         markersize=5,
         label=label,
@@ -238,6 +239,16 @@ def _crop(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequence[Ban
     highs = [*heights, *(band.median + std for band, std in zip(bands, stds, strict=True))]
     margin = 0.08 * (max(highs) - min(lows)) or 1.0
     axes.set_ylim(min(lows) - margin, max(highs) + margin)
+
+
+def _varying(cells: pd.DataFrame) -> list[str]:
+    """The first settings but init and learning rate that tell the cells apart, two at most."""
+    names = [name for name in cell_settings(cells) if name not in ("init", "lr")]
+    return [name for name in names if len({plain(value) for value in cells[name]}) > 1][:2]
+
+
+def _curve_label(cell: Mapping[Any, Any], others: Sequence[str]) -> str:
+    return ", ".join([_lr(cell["lr"]), *(f"{name} {plain(cell[name])}" for name in others)])
 
 
 def _lr(lr: Any) -> str:

@@ -5,6 +5,7 @@ style, a hatch or a position, so that it survives a grey print.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -59,6 +60,11 @@ def legend_beside(axes: Axes) -> None:
             ncols=n_columns,
             fontsize=8,
         )
+
+
+def line_look(place: int) -> dict[str, Any]:
+    """Returns line style and marker of the place in an order, which tell lines apart in grey."""
+    return {"linestyle": DASHES[place % len(DASHES)], "marker": MARKERS[place % len(MARKERS)]}
 
 
 def every(n: int, *, most: int = 25) -> int:

@@ -155,7 +155,7 @@ def _of_ranks(group: _Group, folder: Path, record: RunRecord) -> Drawn:
     whose = f"best run ({init_label(str(record.settings['init']))})"
     title = f"Ranks of the {whose} over the epochs"
     yield group.picture("rank_map", title, RANKS), draw_rank_map(record, title)
-    steps = read_first_steps(folder)
+    steps = read_first_steps(folder, len(record.matrices))
     if len(steps) > 1:
         title = f"Ranks of the {whose} over the first steps"
         yield group.picture("first_steps", title, RANKS), draw_first_steps(steps, title)
@@ -173,9 +173,9 @@ def _of_method(group: _Group, record: RunRecord) -> Drawn:
     if any(record.settings.get(name) is None for name in names):
         return
     average, low, high, first, last = (record.settings[name] for name in names)
-    rank = float(average) + 0.3  # between two integers, as most ranks are
+    rank = min(float(average) + 0.3, float(high))  # between two integers, as most ranks are
     alphas = [float(f"{alpha:.3g}") for alpha in np.linspace(first, last, 4)]
-    masks, discrete = method_masks(min(rank, high), alphas, rank_min=low, rank_max=high)
+    masks, discrete = method_masks(rank, alphas, rank_min=low, rank_max=high)
     title = f"Distribution p(k) of a matrix with rank {rank:.1f}"
     yield group.picture("distribution", title, METHOD), draw_distribution(masks, rank, title)
     title = f"Masks over R of a matrix with rank {rank:.1f}"

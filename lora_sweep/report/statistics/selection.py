@@ -1,6 +1,8 @@
 """What choosing the best of many does: honest values after a choice, and the premium of chance."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,16 +78,7 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
         medians = np.stack([np.median(cell, axis=axis) for cell in cells])
         return np.asarray(medians.max(axis=0) - medians.mean(axis=0))
 
-    result = stats.permutation_test(
-        list(values),
-        stands_out,
-        permutation_type="samples",
-        alternative="greater",
-        vectorized=True,
-        batch=max(1, _MOST_AT_ONCE // values.size),
-        n_resamples=n_resamples,
-        rng=np.random.default_rng(0),
-    )
+    result = _permute(values, stands_out, n_resamples)
     return SelectionPremium(
         n_cells=len(values),
         observed=float(result.statistic),
@@ -117,9 +110,15 @@ def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:
         means = np.stack([init.mean(axis=axis) for init in inits])
         return np.asarray(np.abs(means - means.mean(axis=0)).max(axis=0))
 
-    result = stats.permutation_test(
+    result = _permute(values, largest_contrast, n_resamples)
+    return float(result.pvalue)
+
+
+def _permute(values: Array, statistic: Callable[..., Array], n_resamples: int) -> Any:
+    """The one-sided test under permutations of the rows' labels within each column."""
+    return stats.permutation_test(
         list(values),
-        largest_contrast,
+        statistic,
         permutation_type="samples",
         alternative="greater",
         vectorized=True,
@@ -127,7 +126,6 @@ def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:
         n_resamples=n_resamples,
         rng=np.random.default_rng(0),
     )
-    return float(result.pvalue)
 
 
 def expected_best(values: Array, n_runs: int) -> float:

@@ -224,6 +224,15 @@ def test_curves_have_a_line_a_seed_and_a_mean_a_cell(n_inits: int, n_seeds: int)
     check_legible(figure)
 
 
+def test_curves_of_one_rate_say_what_differs() -> None:
+    table = pd.concat([runs(1, 2, lrs=(0.01,)).assign(**{"rank.max": r}) for r in (25, 30)])
+    table["folder"] = [f"run{i}" for i in range(len(table))]
+    figure = draw_curves(summarise_runs(table), courses(table), "uniform", METRIC)
+    assert figure is not None
+    said = {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
+    assert said == {"LR 0.01, rank.max 25", "LR 0.01, rank.max 30"}
+
+
 def test_curves_show_the_best_cells_of_many() -> None:
     table = runs(1, 2, lrs=[0.001 * i for i in range(1, 31)])
     figure = draw_curves(summarise_runs(table), courses(table, 1), "uniform", METRIC)
