@@ -1,6 +1,7 @@
 """Real sweeps through the real command line, with a tiny random base: files and numbers."""
 
 import csv
+import dataclasses
 import json
 import os
 import statistics
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from lora_sweep.runs.record import read_result
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +54,7 @@ def read(path: Path) -> Any:
 
 def numbers(run: Path) -> dict[str, Any]:
     """All of a record that does not say when, where or with what it was made."""
-    record = read(run / "result.json")
+    record = dataclasses.asdict(read_result(run / "result.json"))  # checks the checksum, too
     return {k: v for k, v in record.items() if k not in ("wall_seconds", "git_commit", "versions")}
 
 
