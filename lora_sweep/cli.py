@@ -1,22 +1,29 @@
 """The Hydra entry point: compose, check, run, return the objective; and errors in few lines."""
 
+import math
 import os
 import sys
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lora_sweep.config import store
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import grids, pack
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
 CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
+EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
+"""What a `_target_` of a config may name: our own code, and Hydra's plugins."""
 MAX_ERROR_LINES = 5
+_DEBUG = "LORA_SWEEP_DEBUG"
 _HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 
 store.register()
@@ -24,36 +31,63 @@ grids.register()
 pack.register()
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lora_sweep.*",))
+_ENDED_IN: list[LoraSweepError] = []
+"""What a single run ended in: told by `main`, or Hydra would print lines of its own over it."""
+
+
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=EXECUTABLE)
 def run(config: DictConfig) -> float:
     """Returns the objective of one job: the cell's median reported metric over its seeds."""
     from lora_sweep.config.run import to_run_config
     from lora_sweep.runs.execute import run_cell
 
-    return run_cell(to_run_config(config))
+    job = HydraConfig.get()
+    is_single = job.mode is RunMode.RUN
+    try:
+        # A sweep does not wait for a run that another process trains: it comes back to it.
+        waits = is_single or not str(job.sweeper._target_).endswith(grids.GridSweeper.__name__)
+        return run_cell(to_run_config(config), waits=waits)
+    except LoraSweepError as error:
+        if not is_single or _is_debugging():
+            raise
+        _ENDED_IN.append(error)
+        return math.nan
 
 
 def main() -> None:
     """Runs the command line; a user's error ends in a few lines and exit code 1.
 
-    With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
+    With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
+    Ctrl-C ends in exit code 130, SIGTERM in 143.
     """
-    if os.environ.get("HYDRA_FULL_ERROR"):
-        run()
-        return
+    if "--debug" in sys.argv:
+        sys.argv.remove("--debug")
+        os.environ["HYDRA_FULL_ERROR"] = os.environ[_DEBUG] = "1"
+    elif os.environ.get("HYDRA_FULL_ERROR"):
+        os.environ[_DEBUG] = "1"
     # Hydra then raises what it would print with a traceback, and the message is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    handle_termination()
     try:
         run()
+        if _ENDED_IN:
+            raise _ENDED_IN.pop()
+    except KeyboardInterrupt as stop:
+        said = str(stop) or "interrupted: the same command goes on where this one stopped"
+        print(said, file=sys.stderr)
+        sys.exit(stop.exit_code if isinstance(stop, StoppedError) else 130)
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (LoraSweepError, HydraException, OmegaConfBaseException, OSError) as error:
+        if _is_debugging():
+            raise
         print("\n".join(error_lines(error)), file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
-        sys.exit(130)
+
+
+def _is_debugging() -> bool:
+    return bool(os.environ.get(_DEBUG))
 
 
 def error_lines(error: BaseException) -> list[str]:

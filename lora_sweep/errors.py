@@ -25,8 +25,20 @@ class RecordError(LoraSweepError):
     """A run folder's record can't be read, or is of another format version."""
 
 
-class DamagedRecordError(RecordError):
-    """A run folder's record is not what was written: cut off, or with other bytes."""
+class DamagedFileError(LoraSweepError):
+    """A file of our own is not what was written: cut off, or with other bytes."""
+
+
+class DamagedRecordError(RecordError, DamagedFileError):
+    """A run folder's record is not what was written."""
+
+
+class StorageError(LoraSweepError):
+    """A file can't be written (no room, no permission): nothing can go on until it can."""
+
+
+class ClaimedElsewhereError(LoraSweepError):
+    """Another process trains the run just now."""
 
 
 class SweepFailedError(LoraSweepError):

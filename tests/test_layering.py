@@ -9,33 +9,50 @@ import pytest
 import lora_sweep
 
 PACKAGE = Path(lora_sweep.__file__).parent
-RUN_STORE = {"runs.predictions", "runs.record", "runs.store"}
+FILES_ON_DISK = {"files", "tensor_files"}
+RUN_STORE = {"files", "runs.predictions", "runs.record", "runs.store"}
 EXECUTION = {"runs.inputs", "runs.keeper", "runs.log", "runs.origin", "runs.plans"}
 # module or subpackage -> the parts of the package that it may import, besides `errors` and its own
 ALLOWED: dict[str, set[str]] = {
     "padding": set(),
-    "adapters": {"padding"},
+    "interrupt": set(),
+    "files": set(),
+    "tensor_files": {"files"},
+    "adapters": {"padding", *FILES_ON_DISK},
     "allocation": set(),
-    "data": {"padding"},
+    "data": {"padding", *FILES_ON_DISK},
     "models": set(),
     "config": set(),
     "training": {"adapters", "allocation", "data", "padding"},
     "runs.predictions": set(),
     "runs.fields": set(),
-    "runs.record": {"runs.fields"},
-    "runs.store": {"runs.record"},
-    "runs.log": {"runs.store"},
+    "runs.record": {"files", "runs.fields"},
+    "runs.store": {"files", "runs.record"},
+    "runs.log": {"files", "runs.store"},
+    "runs.checkpoint": {"training", *FILES_ON_DISK},
+    "runs.claims": {"files"},
+    "runs.sweep_packs": RUN_STORE,
+    "runs.jobs": {"training", "config", "runs.plans", *RUN_STORE},
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
-    "runs.keeper": {"training", "runs.log", *RUN_STORE},
-    "runs.origin": set(),
+    "runs.keeper": {"training", "runs.checkpoint", "runs.log", "tensor_files", *RUN_STORE},
+    "runs.origin": {"config"},
     "runs.pack_size": {"training"},
-    "runs.packs": {"training", "config", "runs.pack_size", *RUN_STORE, *EXECUTION},
-    "runs.execute": {"models", "config", "runs.packs", *RUN_STORE, *EXECUTION},
+    "runs.train": {
+        *("training", "interrupt", "runs.checkpoint", "runs.jobs", *RUN_STORE, *EXECUTION),
+    },
+    "runs.packs": {
+        *("runs.claims", "runs.jobs", "runs.pack_size", "runs.sweep_packs", "runs.train"),
+        *RUN_STORE,
+    },
+    "runs.execute": {
+        *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs"),
+        *(*RUN_STORE, *EXECUTION),
+    },
     "report": RUN_STORE,
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
     "launch": {"config", "runs.store", "runs.execute", "report.show"},
-    "cli": {"config", "launch", "runs.execute"},
+    "cli": {"config", "interrupt", "launch", "runs.execute"},
 }
 # package -> the parts that may import it
 ONLY_IN = {

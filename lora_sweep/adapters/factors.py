@@ -9,19 +9,17 @@ factorisation, kept on disk under the weight's own content, serves every run and
 """
 
 import hashlib
-import logging
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-logger = logging.getLogger(__name__)
+from lora_sweep.errors import DamagedFileError
+from lora_sweep.files import set_aside, writing
+from lora_sweep.tensor_files import read_tensors, write_tensors
 
+FORMAT_VERSION = 2
 STORED_RANK = 128
 """Ranks that a cached factorisation holds at least (as far as the matrix has them)."""
 
@@ -74,21 +72,22 @@ def cached_factors(weight: Tensor, rank: int, cache_dir: Path) -> tuple[Tensor, 
     if rank > stored_rank:
         return svd_factors(weight, rank)  # raises with the matrix's own limit
     path = cache_dir / "factors" / f"{_content_key(weight)}-{stored_rank}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         factors = _read(path)
         if factors is None:
             a, b = svd_factors(weight, stored_rank)
-            _write(path, {"A": a.cpu(), "B": b.cpu()})
+            write_tensors(path, {"A": a, "B": b}, {})
         else:
             a, b = factors["A"], factors["B"]
     return a.to(weight.device), b.to(weight.device)
 
 
 def _content_key(weight: Tensor) -> str:
-    """SHA-256 of a matrix's shape, type and bytes."""
+    """SHA-256 of the file's format, and of a matrix's shape, type and bytes."""
     content = weight.detach().cpu().contiguous()
-    digest = hashlib.sha256(f"{tuple(content.shape)} {content.dtype}".encode())
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {tuple(content.shape)} {content.dtype}".encode())
     digest.update(content.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
@@ -98,16 +97,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     if not path.exists():
         return None
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        aside = path.with_suffix(".unreadable")
-        logger.warning("factor cache %s can't be read (%s): set aside as %s", path, error, aside)
-        os.replace(path, aside)
+        return read_tensors(path)[0]
+    except DamagedFileError as error:
+        set_aside(path, error, "the factors are made anew")
         return None
-
-
-def _write(path: Path, factors: dict[str, Tensor]) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        save_file(factors, temporary)
-        os.replace(temporary, path)

@@ -8,7 +8,6 @@ this file's format. Labels are not in the cache.
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -19,9 +18,11 @@ import torch
 from torch import Tensor
 
 from lora_sweep.data.corpus import LabelledTexts
-from lora_sweep.errors import BaseModelError, CorpusError, SettingError
+from lora_sweep.errors import BaseModelError, CorpusError, DamagedFileError, SettingError
+from lora_sweep.files import set_aside, writing
+from lora_sweep.tensor_files import read_tensors, write_tensors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 log = logging.getLogger(__name__)
 
@@ -126,44 +127,29 @@ def _cached(
     """Returns the tensors of the cache file, which is written first where it is not there."""
     from filelock import FileLock
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if (tensors := _read_cache(path, len(texts))) is not None:
             return tensors
         tensors = _encode(texts, tokenizer, max_length)
-        _write_cache(path, tensors)
+        write_tensors(path, tensors, {})
     return tensors
 
 
 def _read_cache(path: Path, n_texts: int) -> dict[str, Tensor] | None:
     """Returns the tensors; None where there is no file, or one that was set aside."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.exists():
         return None
     try:
-        tensors: dict[str, Tensor] = load_file(path)
+        tensors, _ = read_tensors(path)
         offsets = tensors["offsets"]
         if len(offsets) != n_texts + 1 or offsets[-1] != len(tensors["ids"]):
-            raise ValueError("offsets and ids don't fit each other")
-    except (SafetensorError, KeyError, ValueError) as error:
-        aside = path.with_suffix(".unreadable")
-        os.replace(path, aside)
-        log.warning(
-            "tokens are made anew: unreadable cache file set aside as %s: %s", aside, error
-        )
+            raise DamagedFileError(f"{path} must hold {n_texts} texts, but got others")
+    except (DamagedFileError, KeyError) as error:
+        set_aside(path, error, "the tokens are made anew")
         return None
     return tensors
-
-
-def _write_cache(path: Path, tensors: dict[str, Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    # In the same folder, so that the move is one step; only the lock's holder writes.
-    unfinished = path.with_suffix(".unfinished")
-    save_file(tensors, unfinished)
-    os.replace(unfinished, path)
 
 
 def _encode(texts: LabelledTexts, tokenizer: Any, max_length: int) -> dict[str, Tensor]:

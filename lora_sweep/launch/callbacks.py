@@ -1,11 +1,13 @@
 """The Hydra callback that ends every sweep with its report."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from lora_sweep.errors import SweepFailedError
 from lora_sweep.runs.store import SETTINGS_FILE
 
 
@@ -21,7 +23,10 @@ class WriteReport(Callback):
         self.equivalence_points = equivalence_points
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called by Hydra after the last job, whatever became of it."""
+        """Called by Hydra after the last job, or when the sweep can't go on."""
+        stopped_by = sys.exc_info()[1]
+        if stopped_by is not None and not isinstance(stopped_by, SweepFailedError):
+            return  # stopped in the middle: the same command will end with the report
         sweep_dir = Path(str(config.hydra.sweep.dir))
         if not any(sweep_dir.glob(f"*/{SETTINGS_FILE}")):
             return  # ended before a run started: there is nothing to report

@@ -17,6 +17,7 @@ started once, and the list of runs is left in the sweep's folder.
 
 import logging
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +36,14 @@ from omegaconf import DictConfig, OmegaConf
 from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
-from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, SweepFailedError
 from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.launch.products import product_of, runs_of_grids
 from lora_sweep.runs.store import add_to_sweep
 
 log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 5.0
 
 
 class GridSweeper(Sweeper):
@@ -87,17 +90,33 @@ class GridSweeper(Sweeper):
         """
         sweep_dir = self.sweep_dir
         jobs = self._distinct(self._runs(arguments))
-        sweep_dir.mkdir(parents=True, exist_ok=True)
         runs = {name: settings for _, cell in jobs for name, settings in cell}
         add_to_sweep(sweep_dir, runs, self._command(arguments))
         log.info("%d runs in %s", sum(len(cell) for _, cell in jobs), sweep_dir)
-        results: list[JobReturn] = []
-        size = self.max_batch_size or max(len(jobs), 1)
-        for start in range(0, len(jobs), size):
-            overrides = [job for job, _ in jobs[start : start + size]]
-            results += self.job_launcher.launch(overrides, initial_job_idx=start)
+        results = self._launch([overrides for overrides, _ in jobs])
         _raise_failures(results, sweep_dir)
         return [result.return_value for result in results]
+
+    def _launch(self, jobs: Sequence[list[str]]) -> list[JobReturn]:
+        """Hydra's record of each job; those that another process trains are come back to."""
+        done: dict[int, JobReturn] = {}
+        while len(done) < len(jobs):
+            left = [number for number in range(len(jobs)) if number not in done]
+            size = self.max_batch_size or len(left)
+            for start in range(0, len(left), size):
+                batch = left[start : start + size]
+                launched = self.job_launcher.launch(
+                    [jobs[number] for number in batch], initial_job_idx=batch[0]
+                )
+                done |= {
+                    number: job
+                    for number, job in zip(batch, launched, strict=True)
+                    if not isinstance(job._return_value, ClaimedElsewhereError)
+                }
+            if len(done) < len(jobs):
+                log.info("%d jobs are trained by other processes", len(jobs) - len(done))
+                time.sleep(WAIT_SECONDS)
+        return [done[number] for number in range(len(jobs))]
 
     def _command(self, arguments: list[str]) -> str:
         """The command line that starts this sweep."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.files import write_text, write_whole
 from lora_sweep.report.comparison import REGION, compare_inits
 from lora_sweep.report.figures.write import write_figures
 from lora_sweep.report.latex import to_latex
@@ -19,7 +20,6 @@ from lora_sweep.report.markdown import Findings, report_text
 from lora_sweep.report.page import page_text
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import init_tables, plain, to_csv_table
-from lora_sweep.runs.store import write_text, write_whole
 
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"

@@ -6,17 +6,19 @@ are trained in packs over one encoder that stays in memory.
 
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.runs.inputs import base_folder, check_fit, load_corpus
-from lora_sweep.runs.origin import run_fingerprint
-from lora_sweep.runs.packs import Job, train_jobs
+from lora_sweep.runs.jobs import Job, Outcome
+from lora_sweep.runs.origin import run_fingerprint, sweep_origins
+from lora_sweep.runs.packs import train_jobs
 from lora_sweep.runs.plans import find_device
 from lora_sweep.runs.record import RunRecord
 from lora_sweep.runs.store import RunFolder
+from lora_sweep.runs.sweep_packs import SweepPacks
 
 log = logging.getLogger(__name__)
 
@@ -32,69 +34,80 @@ def check_inputs(config: RunConfig) -> None:
     load_corpus(config.data)
 
 
-def run_cell(config: RunConfig) -> float:
+def run_cell(config: RunConfig, *, waits: bool = True) -> float:
     """Trains the cell's runs that are not finished, and returns the median reported metric.
 
+    Args:
+        config: of the cell.
+        waits: for runs that another process trains just now.
+
     Raises:
+        ClaimedElsewhereError: another process trains one, and this one does not wait.
         TrainingFailedError: a run's loss was not finite; its folder says so, the cell's other
             runs are trained.
         LoraSweepError: an input is missing or wrong.
     """
-    (result,) = run_cells([config], pack_size=None)
+    (result,) = run_cells([config], pack_size=None, waits=waits)
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def run_cells(configs: Sequence[RunConfig], *, pack_size: int | None) -> list[float | Exception]:
+def run_cells(
+    configs: Sequence[RunConfig], *, pack_size: int | None, waits: bool = True
+) -> list[float | Exception]:
     """Trains the cells' runs that are not finished; compatible ones together.
 
     Args:
-        configs: one a cell.
+        configs: one a cell, all of one sweep.
         pack_size: most runs that train at once; None for as many as pay off.
+        waits: for runs that another process trains just now.
 
     Returns:
         Of each cell the median reported metric over its seeds, or the error that it ended in.
+
+    Raises:
+        RecordError: base model, corpus or code have changed since the sweep was started; then
+            nothing is trained.
+        StorageError: something can't be written.
+        StoppedError: a signal came; all that trained is saved.
     """
-    results: list[float | Exception | list[Path]] = [_job_paths(config) for config in configs]
-    outcomes: dict[Path, RunRecord | Exception] = {}
-    waiting: dict[Path, Job] = {}
-    for i, config in enumerate(configs):
+    results: list[float | Exception | list[Path]] = []
+    jobs: dict[Path, Job] = {}
+    for config in configs:
         try:
             check_inputs(config)
-            for job in _jobs(config):
-                record = _finished(job)
-                if record is None:
-                    waiting.setdefault(job.folder.path, job)
-                else:
-                    outcomes[job.folder.path] = record
+            cell = {job.folder.path: job for job in _jobs(config)}
         except Exception as error:
-            results[i] = error
-    trained = train_jobs(list(waiting.values()), pack_size=pack_size)
-    outcomes |= dict(zip(waiting, trained, strict=True))
+            results.append(error)
+            continue
+        results.append(list(cell))
+        jobs |= {path: job for path, job in cell.items() if path not in jobs}
+    _check_origins(jobs.values())
+    outcomes: dict[Path, Outcome] = {
+        path: record for path, job in jobs.items() if (record := _finished(job)) is not None
+    }
+    waiting = [job for path, job in jobs.items() if path not in outcomes]
+    trained = train_jobs(waiting, pack_size=pack_size, waits=waits)
+    outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
     return [
         _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result
         for result in results
     ]
 
 
-def _job_paths(config: RunConfig) -> list[Path]:
-    sweep_dir = Path(config.paths.outputs, config.paths.sweep)
-    seeds = range(config.seed, config.seed + config.n_seeds)
-    return [sweep_dir / run_name(run_settings(config, seed)) for seed in seeds]
-
-
 def _jobs(config: RunConfig) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
+    sweep_dir = Path(config.paths.outputs, config.paths.sweep)
     jobs = []
-    for offset, path in enumerate(_job_paths(config)):
-        settings = run_settings(config, config.seed + offset)
+    for seed in range(config.seed, config.seed + config.n_seeds):
+        settings = run_settings(config, seed)
         jobs.append(
             Job(
                 config=config,
-                seed=config.seed + offset,
-                folder=RunFolder(path),
+                seed=seed,
+                folder=RunFolder(sweep_dir / run_name(settings)),
                 settings=settings,
                 fingerprint=run_fingerprint(settings, model, corpus),
                 model_fingerprint=model,
@@ -102,6 +115,18 @@ def _jobs(config: RunConfig) -> list[Job]:
             )
         )
     return jobs
+
+
+def _check_origins(jobs: Iterable[Job]) -> None:
+    """Checks that each sweep is still of the same base model, corpus and code."""
+    by_sweep: dict[Path, dict[str, str]] = {}
+    replace = False
+    for job in jobs:
+        origins = sweep_origins(job.config, job.model_fingerprint, job.corpus_fingerprint)
+        by_sweep.setdefault(job.folder.path.parent, {}).update(origins)
+        replace = replace or job.config.finished == "overwrite"
+    for sweep_dir, origins in by_sweep.items():
+        SweepPacks(sweep_dir).check_origins(origins, replace=replace)
 
 
 def _finished(job: Job) -> RunRecord | None:
@@ -113,7 +138,7 @@ def _finished(job: Job) -> RunRecord | None:
     return record
 
 
-def _cell_result(outcomes: Sequence[RunRecord | Exception]) -> float | Exception:
+def _cell_result(outcomes: Sequence[Outcome]) -> float | Exception:
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if errors:
         return errors[0]

@@ -4,21 +4,26 @@ import dataclasses
 import logging
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
+from lora_sweep.errors import ClaimedElsewhereError
+from lora_sweep.runs.checkpoint import Checkpoint, write_checkpoint
 from lora_sweep.runs.log import lines_of
 from lora_sweep.runs.predictions import DevLabels, save_predictions
 from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
 from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
+from lora_sweep.tensor_files import write_tensors
 from lora_sweep.training.evaluation import SELECTION, Evaluation
 from lora_sweep.training.parameters import Parameters
+from lora_sweep.training.snapshot import RunSnapshot
 
 log = logging.getLogger(__name__)
+
+_EPOCH_FIELDS = tuple(field.name for field in dataclasses.fields(EpochRecord))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,21 +45,41 @@ class RunOrigin:
 class RunKeeper:
     """Writes one run's folder as the training goes."""
 
-    def __init__(self, folder: RunFolder, origin: RunOrigin, dev: DevLabels) -> None:
-        """Starts with nothing kept; the folder is ready for a training from the beginning."""
+    def __init__(
+        self,
+        folder: RunFolder,
+        origin: RunOrigin,
+        dev: DevLabels,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        """Starts with nothing kept, or with what a checkpoint kept; the folder is ready for it."""
         self.folder, self.origin, self.dev = folder, origin, dev
+        self.history: list[dict[str, Any]] = []
         self.epochs: list[EpochRecord] = []
         self.predictions: list[dict[str, Any]] = []
         self.state: Parameters = {}
         self.error: str | None = None
         self.record: RunRecord | None = None
         self.started = time.perf_counter()
+        if checkpoint is not None:
+            self._take(checkpoint)
+
+    def _take(self, checkpoint: Checkpoint) -> None:
+        self.history = checkpoint.history
+        self.epochs = [
+            EpochRecord(**{name: entry[name] for name in _EPOCH_FIELDS})
+            for entry in self.history
+            if entry["kind"] == "epoch"
+        ]
+        self.predictions, self.state = checkpoint.predictions, checkpoint.state
+        self.started -= checkpoint.wall_seconds
+        self.folder.rewrite_history(self.history)
 
     def on_ranks(
         self, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Writes a line of ranks."""
-        self.folder.add_history(
+        self._add_history(
             {
                 "kind": "ranks",
                 "step": step,
@@ -66,13 +91,10 @@ class RunKeeper:
 
     def on_evaluation(self, evaluation: Evaluation, state: Parameters) -> None:
         """Writes a line of the history, and keeps the state if its epoch is the best so far."""
-        fields = {
-            field.name: getattr(evaluation, field.name)
-            for field in dataclasses.fields(EpochRecord)
-        }
+        fields = {name: getattr(evaluation, name) for name in _EPOCH_FIELDS}
         self.epochs.append(EpochRecord(**fields))
         self.predictions.append(evaluation.predictions)
-        self.folder.add_history({"kind": "epoch", **fields})
+        self._add_history({"kind": "epoch", **fields})
         if self._chosen_epoch() == evaluation.epoch:
             self.state = state
         value, metric = evaluation.metrics[self.origin.metric], self.origin.metric
@@ -85,17 +107,34 @@ class RunKeeper:
             value,
         )
 
+    def on_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Writes a checkpoint."""
+        checkpoint = Checkpoint(
+            snapshot=snapshot,
+            history=self.history,
+            predictions=self.predictions,
+            state=self.state,
+            wall_seconds=time.perf_counter() - self.started,
+        )
+        write_checkpoint(self.folder.checkpoints, checkpoint, self.origin.fingerprint)
+
     def on_failure(self, error: str) -> None:
         """Writes why the run can't go on."""
         self.error = error
         log.error("%s failed: %s", self.name, error)
+        self.folder.clear_checkpoints()  # tried again, it starts from the beginning
         self.folder.fail(FailureRecord(self.origin.settings, error))
 
+    def is_lost(self) -> bool:
+        """Returns whether somebody has deleted the folder; the run has then failed."""
+        if self.error is None and not self.folder.path.is_dir():
+            self.error = "its folder was deleted while it trained: the same command trains it anew"
+            log.error("%s failed: %s", self.name, self.error)
+        return self.error is not None
+
     def finish(self) -> None:
-        """Writes state, predictions and, last, the record; a failed run has written its end."""
-        if self.error is not None:
-            return
-        self.folder.write(STATE_FILE, lambda path: save_file(self.state, path, self._about()))
+        """Writes state, predictions and, last, the record."""
+        write_tensors(self.folder.path / STATE_FILE, self.state, self._about())
         self.folder.write(
             PREDICTIONS_FILE, lambda path: save_predictions(path, self.predictions, self.dev)
         )
@@ -116,6 +155,10 @@ class RunKeeper:
     def name(self) -> str:
         """What the log calls the run: its folder's name without the hash."""
         return self.folder.path.name.rpartition("-")[0]
+
+    def _add_history(self, entry: dict[str, Any]) -> None:
+        self.history.append(entry)
+        self.folder.add_history(entry)
 
     def _record(self) -> RunRecord:
         best = self._best_epoch(self.origin.metric)
@@ -153,14 +196,31 @@ class RunKeeper:
 class PackKeeper:
     """A pack's observer: tells every run's keeper what is its own, and shows the progress."""
 
-    def __init__(self, keepers: Sequence[RunKeeper], bar: "tqdm[Any]") -> None:
-        """Takes the keepers in the order of the pack's plans."""
+    def __init__(
+        self,
+        keepers: Sequence[RunKeeper],
+        bar: "tqdm[Any]",
+        *,
+        wants_stop: Callable[[], bool] = lambda: False,
+        holds_claim: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Takes the keepers in the order of the pack's plans.
+
+        Args:
+            keepers: one a run.
+            bar: shows the progress.
+            wants_stop: whether the training is to end after the step under way.
+            holds_claim: whether the runs are still this process's to write.
+        """
         self.keepers, self.bar = keepers, bar
+        self.wants_stop, self._holds_claim = wants_stop, holds_claim
+        self.step = bar.n
         self.metrics: dict[int, float] = {}
         self.shown: dict[str, str] = {}
 
     def on_step(self, step: int) -> None:
         """Moves the progress bar."""
+        self.step = step
         self.bar.update(step - self.bar.n)
 
     def on_losses(self, losses: dict[int, float]) -> None:
@@ -172,28 +232,55 @@ class PackKeeper:
         self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Hands on a record of ranks."""
+        if self.keepers[run].is_lost():
+            return
         self.keepers[run].on_ranks(step, alpha, budget_params, ranks)
         self._show_ranks(alpha, ranks)
 
     def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
         """Hands on an evaluation; shows the metric, the best of the pack."""
         keeper = self.keepers[run]
+        if keeper.is_lost():
+            return
         with lines_of(keeper.folder.path):
             keeper.on_evaluation(evaluation, state)
         self.metrics[run] = evaluation.metrics[keeper.origin.metric]
         self._show(metric=f"{max(self.metrics.values()):.3f}")
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 
+    def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
+        """Hands on where a run stands.
+
+        Raises:
+            ClaimedElsewhereError: another process has taken the runs over.
+        """
+        self._check_claim()
+        if not self.keepers[run].is_lost():
+            self.keepers[run].on_snapshot(snapshot)
+
     def on_failure(self, run: int, error: str) -> None:
         """Hands on why a run left the pack."""
+        if self.keepers[run].is_lost():
+            return
         with lines_of(self.keepers[run].folder.path):
             self.keepers[run].on_failure(error)
 
     def finish(self) -> None:
-        """Writes the records of all runs that did not fail."""
-        for keeper in self.keepers:
+        """Writes the records of all runs that did not fail, then removes their checkpoints."""
+        self._check_claim()
+        finished = [keeper for keeper in self.keepers if not keeper.is_lost()]
+        for keeper in finished:
             with lines_of(keeper.folder.path):
                 keeper.finish()
+        for keeper in finished:
+            keeper.folder.clear_checkpoints()
+
+    def _check_claim(self) -> None:
+        if not self._holds_claim():
+            raise ClaimedElsewhereError(
+                f"{len(self.keepers)} runs were taken over by another process while this one "
+                "did not answer: they are left to it"
+            )
 
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:
         if len(self.keepers) == 1:

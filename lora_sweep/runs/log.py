@@ -1,11 +1,13 @@
 """A log file for each run, whichever job, pack or process trains it."""
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from lora_sweep.files import writing
 from lora_sweep.runs.store import LOG_FILE
 
 _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
@@ -23,7 +25,8 @@ def log_to(folder: Path) -> Iterator[None]:
     An exception leaves its traceback there too.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8")
+    with writing(folder / LOG_FILE):
+        handler = _RunLog(folder / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.addFilter(lambda record: _SPEAKING.get() in (None, folder))
     root = logging.getLogger()
@@ -35,7 +38,8 @@ def log_to(folder: Path) -> Iterator[None]:
         raise
     finally:
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk has been told of by the line that did not fit
+            handler.close()
 
 
 @contextmanager
@@ -46,6 +50,19 @@ def lines_of(folder: Path) -> Iterator[None]:
         yield
     finally:
         _SPEAKING.reset(token)
+
+
+class _RunLog(logging.FileHandler):
+    """A log file whose failing writes end the training, like those of any other file."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called by logging while it handles an error."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        with writing(Path(self.baseFilename)):
+            raise error
 
 
 def _as_record(error: Exception) -> logging.LogRecord:

@@ -1,5 +1,6 @@
 """Where a run's numbers come from: its fingerprint, and code, packages and device behind it."""
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 import lora_sweep
+from lora_sweep.config.run import RunConfig
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
@@ -27,6 +29,24 @@ def run_fingerprint(settings: dict[str, Any], model: str, corpus: str) -> str:
     """
     content = json.dumps([settings, model, corpus, RESULTS_VERSION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def sweep_origins(config: RunConfig, model: str, corpus: str) -> dict[str, str]:
+    """Returns what a sweep with this run is of, in words -> fingerprint of its content.
+
+    Args:
+        config: of the run.
+        model: fingerprint of the base.
+        corpus: fingerprint of the corpus.
+    """
+    base = config.model.name if config.model.path is None else config.model.path
+    data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
+    key = hashlib.sha256(data.encode()).hexdigest()[:8]
+    return {
+        "version of the code": str(RESULTS_VERSION),
+        f"base model {base}": model,
+        f"corpus {config.data.name} ({key})": corpus,
+    }
 
 
 def device_name(device: torch.device) -> str:

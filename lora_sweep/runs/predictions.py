@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lora_sweep.errors import RecordError
 
@@ -68,7 +68,7 @@ def save_predictions(path: Path, predicted: Sequence[Mapping[str, Array]], dev: 
     arrays = {f"labels/{name}": np.ascontiguousarray(own) for name, own in dev.parts.items()}
     for name in dev.parts:
         arrays[f"predicted/{name}"] = np.stack([parts[name] for parts in predicted])
-    save_file(arrays, path, {"headline_parts": json.dumps(dev.headline_parts)})
+    path.write_bytes(save(arrays, {"headline_parts": json.dumps(dev.headline_parts)}))
 
 
 def read_predictions(path: Path) -> DevPredictions:

@@ -6,13 +6,12 @@ end of either shows that it is as it was written.
 """
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.files import read_checked_json, to_checked_json
 from lora_sweep.runs.fields import check_fields
 
 FORMAT_VERSION = 1
@@ -174,32 +173,27 @@ def _check_whole(record: RunRecord) -> None:
 
 
 def _to_json(fields: dict[str, Any]) -> str:
-    """The fields as JSON, with a checksum of all that stands before it at the end."""
-    text = json.dumps({"format_version": FORMAT_VERSION, **fields}, allow_nan=True)[:-1]
-    return f'{text}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
+    return to_checked_json({"format_version": FORMAT_VERSION, **fields})
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bool]:
     """The fields, and whether a checksum shows that they are as they were written."""
     try:
-        text = path.read_text(encoding="utf-8")
-        fields = json.loads(text)
+        fields, is_as_written = read_checked_json(path)
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise DamagedRecordError(f"{path} can't be read: {error}") from error
-    if not isinstance(fields, dict):
-        raise DamagedRecordError(
-            f"{path} must hold a JSON object, but got {type(fields).__name__}"
-        )
-    version, checksum = fields.pop("format_version", None), fields.pop("sha256", None)
+    except DamagedFileError as error:
+        raise DamagedRecordError(str(error)) from error
+    check_version(path, fields)
+    return fields, is_as_written
+
+
+def check_version(path: Path, fields: dict[str, Any]) -> None:
+    """Takes the format version out of a file's fields and checks it.
+
+    Raises:
+        RecordError: it is another version's, or none's.
+    """
+    version = fields.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
-    if checksum is not None and not _is_checksum(checksum, text):
-        raise DamagedRecordError(f"{path} must be as it was written, but got other bytes")
-    return fields, checksum is not None
-
-
-def _is_checksum(checksum: object, text: str) -> bool:
-    body, _, _ = text.rpartition(', "sha256": ')
-    return checksum == hashlib.sha256(body.encode()).hexdigest()

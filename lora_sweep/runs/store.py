@@ -11,26 +11,39 @@
     outputs/<sweep>/<run>/result.json      written last: the run is finished
     outputs/<sweep>/<run>/failure.json     instead of it: the run failed
 
+    outputs/<sweep>/<run>/checkpoints/     where the training stands; gone once it is finished
+    outputs/<sweep>/.packs/                which runs train together, and who trains them now
+
 Every file but log and history appears whole or not at all.
 """
 
 import json
 import logging
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.files import (
+    UNFINISHED,
+    read_checked_json,
+    set_aside,
+    to_checked_json,
+    write_text,
+    write_whole,
+    writing,
+)
 from lora_sweep.runs.record import (
     FAILURE_FILE,
     FORMAT_VERSION,
     RESULT_FILE,
     FailureRecord,
     RunRecord,
+    check_version,
+    read_failure,
     read_result,
 )
 
@@ -41,28 +54,13 @@ LOG_FILE = "run.log"
 HISTORY_FILE = "history.jsonl"
 STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
+CHECKPOINTS = "checkpoints"
+OVERWRITTEN_FILE = "result.json.overwritten"
+PACKS = ".packs"
 
 Settings = dict[str, Any]
 
 _log = logging.getLogger(__name__)
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file so that it appears whole or not at all.
-
-    Args:
-        path: where it appears; an older file there is replaced.
-        write: is given a temporary path in the same folder, and writes the content there.
-    """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        os.replace(temporary, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, UTF-8, so that it appears whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
@@ -84,15 +82,29 @@ def read_commands(sweep_dir: Path) -> list[str]:
 
 
 def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings], command: str) -> None:
-    """Adds runs, and the command that asked for them, to the sweep's list; what is there stays."""
+    """Adds runs, and the command that asked for them, to the sweep's list; what is there stays.
+
+    A damaged list is set aside as `sweep.json.damaged`, and starts anew.
+
+    Raises:
+        RecordError: the list is of another version.
+        StorageError: it can't be written.
+    """
+    path = sweep_dir / SWEEP_FILE
+    with writing(path):
+        sweep_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(sweep_dir / f".{SWEEP_FILE}.lock"):
-        listed, commands = _read_list(sweep_dir)
+        try:
+            listed, commands = _read_list(sweep_dir)
+        except DamagedRecordError as error:
+            set_aside(path, error, "the list of runs starts anew")
+            listed, commands = {}, []
         content = {
             "format_version": FORMAT_VERSION,
             "commands": list(dict.fromkeys([*commands, command])),
             "runs": listed | dict(runs),
         }
-        write_text(sweep_dir / SWEEP_FILE, json.dumps(content, indent=1))
+        write_text(path, to_checked_json(content, indent=1))
 
 
 def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
@@ -101,14 +113,13 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
     if not path.exists():
         return {}, []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version, runs = content["format_version"], dict(content["runs"])
-        commands = [str(command) for command in content.get("commands", [])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content, _ = read_checked_json(path)
+        check_version(path, content)
+        return dict(content["runs"]), [str(command) for command in content.get("commands", [])]
+    except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
-    if version != FORMAT_VERSION:
-        raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")
-    return runs, commands
+    except (DamagedFileError, ValueError, KeyError, TypeError) as error:
+        raise DamagedRecordError(f"{path} can't be read: {error}") from error
 
 
 def count_runs(sweep_dir: Path) -> tuple[int, int]:
@@ -117,12 +128,22 @@ def count_runs(sweep_dir: Path) -> tuple[int, int]:
     return sum((sweep_dir / name / RESULT_FILE).exists() for name in names), len(names)
 
 
+def is_done(folder: Path) -> bool:
+    """Returns whether a run has finished or failed."""
+    return (folder / RESULT_FILE).exists() or (folder / FAILURE_FILE).exists()
+
+
 class RunFolder:
     """The folder of one run, from its start to its record."""
 
     def __init__(self, path: Path) -> None:
         """Names the folder; it need not be there yet."""
         self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the run's checkpoints; there while the run is not finished."""
+        return self.path / CHECKPOINTS
 
     def finished(self, fingerprint: str) -> RunRecord | None:
         """Returns the record of the finished run, or None if there is none.
@@ -142,9 +163,7 @@ class RunFolder:
         try:
             record = read_result(path)
         except DamagedRecordError as error:
-            aside = path.with_name(f"{path.name}.damaged")
-            os.replace(path, aside)
-            _log.warning("%s; it is set aside as %s, the run trains again", error, aside.name)
+            set_aside(path, error, "the run trains again")
             return None
         if record.fingerprint != fingerprint:
             raise RecordError(
@@ -152,7 +171,44 @@ class RunFolder:
                 "of another with the same settings: choose another paths.sweep=NAME, or "
                 "finished=overwrite"
             )
+        self.clear_checkpoints()  # a process killed between record and clearing leaves them
         return record
+
+    def failure(self) -> FailureRecord | None:
+        """Returns why the run failed, or None if it did not; a damaged record is set aside."""
+        path = self.path / FAILURE_FILE
+        if not path.exists():
+            return None
+        try:
+            return read_failure(path)
+        except DamagedRecordError as error:
+            set_aside(path, error, "the run trains again")
+            return None
+
+    def ready(self) -> None:
+        """Makes the folder, and clears away what a killed process was writing.
+
+        Raises:
+            RecordError: it is a link, which could lead anywhere.
+            StorageError: it can't be made.
+        """
+        if self.path.is_symlink():
+            raise RecordError(f"{self.path} must be a folder of its own, but got a link")
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / LOG_FILE).is_symlink():
+            (self.path / LOG_FILE).unlink()
+        for left in [*self.path.glob(f"{UNFINISHED}*"), *self.checkpoints.glob(f"{UNFINISHED}*")]:
+            shutil.rmtree(left)
+
+    def reopen(self) -> None:
+        """Clears away what says that the run is done; a result is kept until the next one."""
+        result = self.path / RESULT_FILE
+        if result.exists():
+            self.clear_checkpoints()
+            with writing(result):
+                result.replace(self.path / OVERWRITTEN_FILE)
+        (self.path / FAILURE_FILE).unlink(missing_ok=True)
 
     def start(self, settings: Settings, config_yaml: str) -> None:
         """Makes the folder ready for a training from the beginning.
@@ -161,16 +217,22 @@ class RunFolder:
             settings: what can change the result.
             config_yaml: the whole resolved config, as YAML.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.ready()
         for name in (RESULT_FILE, FAILURE_FILE, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
             (self.path / name).unlink(missing_ok=True)
+        self.clear_checkpoints()
         write_text(self.path / CONFIG_FILE, config_yaml)
         write_text(self.path / SETTINGS_FILE, json.dumps(settings, indent=1))
 
     def add_history(self, entry: Mapping[str, Any]) -> None:
         """Adds a line to the history."""
-        with (self.path / HISTORY_FILE).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
+        path = self.path / HISTORY_FILE
+        with writing(path), path.open("a", encoding="utf-8") as stream:
+            stream.write(_line(entry))
+
+    def rewrite_history(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Makes these the lines of the history: what was written behind them is void."""
+        write_text(self.path / HISTORY_FILE, "".join(map(_line, entries)))
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
         """Writes one more file of the run; see `write_whole`."""
@@ -179,7 +241,17 @@ class RunFolder:
     def finish(self, record: RunRecord) -> None:
         """Writes the record, last of all: from now on the run is finished."""
         write_text(self.path / RESULT_FILE, record.to_json())
+        (self.path / OVERWRITTEN_FILE).unlink(missing_ok=True)
+
+    def clear_checkpoints(self) -> None:
+        """Removes the checkpoints: the run is finished, or starts from the beginning."""
+        if self.checkpoints.exists():
+            shutil.rmtree(self.checkpoints)
 
     def fail(self, record: FailureRecord) -> None:
         """Writes why the run failed; the next start of the run clears it away."""
         write_text(self.path / FAILURE_FILE, record.to_json())
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry) + "\n"

@@ -31,6 +31,7 @@ class PackAllocator:
         plans: Sequence[RunPlan],
         n_matrices: int,
         *,
+        r: int,
         steps_per_epoch: int,
         n_epochs: int,
         device: torch.device,
@@ -40,6 +41,7 @@ class PackAllocator:
         Args:
             plans: one a run.
             n_matrices: N.
+            r: size of the masks, at least every plan's rank_max.
             steps_per_epoch: optimiser steps in an epoch.
             n_epochs: epochs of the whole training.
             device: where logits and masks are.
@@ -48,7 +50,7 @@ class PackAllocator:
         self.steps_per_epoch = steps_per_epoch
         self.n_epochs = n_epochs
         self.device = device
-        self.r = max(plan.rank_max for plan in plans)
+        self.r = r
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
         self._take(plans)
@@ -62,6 +64,15 @@ class PackAllocator:
         self._hard = None
         self._alphas, self._budgets = self._alphas[:, rows], self._budgets[:, rows]
         self._take([self.plans[row] for row in rows])
+
+    def noise_states(self) -> list[Tensor]:
+        """Returns the state of every run's generator of Gumbel noise."""
+        return [generator.get_state() for generator in self._noise]
+
+    def set_noise_states(self, states: Sequence[Tensor]) -> None:
+        """Takes states that `noise_states` gave, one a run."""
+        for generator, state in zip(self._noise, states, strict=True):
+            generator.set_state(state)
 
     def budget_params(self, step: int) -> list[float]:
         """Returns the rank budget M_p of every run after `step` steps, in entries of R."""

@@ -4,8 +4,7 @@ Nothing here knows of configs or files. What happens is told to an `Observer`, w
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -13,14 +12,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from lora_sweep.adapters.layer import cores_by_matrix
-from lora_sweep.data.batches import Batch, ahead, epoch_order
+from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
+from lora_sweep.training.epoch import EpochProgress
 from lora_sweep.training.evaluation import Evaluation, evaluate
 from lora_sweep.training.optim import clip_gradients
 from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.parameters import Parameters, run_state
 from lora_sweep.training.plan import PackPlan, RunPlan
-from lora_sweep.training.seeds import stream_generator, stream_seed
+from lora_sweep.training.snapshot import RunSnapshot, restore, take_snapshots
 
 
 class Observer(Protocol):
@@ -40,8 +40,14 @@ class Observer(Protocol):
     def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
         """A run was evaluated at an epoch's end; `state` is its trained state."""
 
+    def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
+        """Where a run stands, after an evaluation or a stop: it can go on from there."""
+
     def on_failure(self, run: int, error: str) -> None:
         """A run can't go on and has left the pack."""
+
+    def wants_stop(self) -> bool:
+        """Whether the training is to end now; asked after every step, so it must be quick."""
 
 
 def train_pack(
@@ -50,8 +56,10 @@ def train_pack(
     plans: Sequence[RunPlan],
     shared: PackPlan,
     observer: Observer,
-) -> None:
-    """Trains a pack of runs to its end, or until every run has failed.
+    *,
+    start: Sequence[RunSnapshot] = (),
+) -> bool:
+    """Trains a pack of runs to its end, or until every run has failed, or the observer stops it.
 
     A run's numbers do not depend on the runs beside it, up to the rounding of float32: what is
     drawn for it comes from its own seed.
@@ -62,56 +70,65 @@ def train_pack(
         plans: one a run.
         shared: what the runs share.
         observer: is told what happens.
+        start: where every run stands, all after the same step; empty for the beginning.
+
+    Returns:
+        Whether the pack came to its end; if not, its runs' snapshots were told.
     """
-    pack = Pack(encoder, texts, plans, shared)
-    for epoch in range(shared.n_epochs):
-        losses = train_epoch(pack, epoch, observer)
+    r = max((shot.r for shot in start), default=None)
+    pack = Pack(encoder, texts, plans, shared, r=r)
+    progress = restore(pack, start) if start else EpochProgress(pack, 0)
+    while progress.epoch < shared.n_epochs:
+        losses = train_epoch(pack, progress, observer)
+        if losses is None:
+            _tell_snapshots(pack, progress.epoch, progress, observer)
+            return False
         if not pack.runs:
-            return
-        for row, evaluation in enumerate(evaluate(pack, epoch=epoch + 1, train_losses=losses)):
+            break
+        n_epochs = progress.epoch + 1
+        for row, evaluation in enumerate(evaluate(pack, epoch=n_epochs, train_losses=losses)):
             state = run_state(pack.parameters, row, pack.plans[row])
             observer.on_evaluation(pack.runs[row], evaluation, state)
+        _tell_snapshots(pack, n_epochs, None, observer)
+        if n_epochs < shared.n_epochs and observer.wants_stop():
+            return False
+        progress = EpochProgress(pack, n_epochs)
+    return True
 
 
-def train_epoch(pack: Pack, epoch: int, observer: Observer) -> list[float]:
-    """Trains one epoch and returns the mean loss of every run that is left.
+def train_epoch(pack: Pack, progress: EpochProgress, observer: Observer) -> list[float] | None:
+    """Trains an epoch to its end and returns the mean loss of every run that is left.
 
     Args:
         pack: changed in place; runs whose loss is not finite leave it.
-        epoch: 0 for the first.
+        progress: where the pack stands in the epoch; changed in place.
         observer: is told what happens.
+
+    Returns:
+        The losses, or None if the observer wanted to stop.
     """
-    shared, seeds = (
-        pack.shared,
-        {run: plan.seed for run, plan in zip(pack.runs, pack.plans, strict=True)},
-    )
-    orders = {
-        run: epoch_order(len(pack.texts.train), stream_generator(seed, f"order/{epoch}"))
-        for run, seed in seeds.items()
-    }
-    drops = {
-        run: stream_generator(seed, f"dropout/{epoch}", shared.device)
-        for run, seed in seeds.items()
-    }
-    totals, unread = dict.fromkeys(pack.runs, 0.0), []
+    shared = pack.shared
     pack.encoder.encoder.train()
-    with _own_dropout(pack, epoch):
-        batches = _batches(pack, orders, 0)
-        for step in range(1, pack.steps_per_epoch + 1):
-            if epoch < shared.log_ranks_epochs and pack.step % shared.log_every == 0:
+    with progress.own_dropout(pack):
+        batches = progress.batches(pack)
+        while progress.n_done < pack.steps_per_epoch:
+            if progress.epoch < shared.log_ranks_epochs and pack.step % shared.log_every == 0:
                 _tell_ranks(pack, observer)
-            generators = [drops[run] for run in pack.runs]
-            unread.append(train_step(pack, next(batches), epoch, generators))
+            generators = [progress.drops[run] for run in pack.runs]
+            progress.unread.append(train_step(pack, next(batches), progress.epoch, generators))
+            progress.n_done += 1
             observer.on_step(pack.step)
-            if len(unread) == shared.log_every or step == pack.steps_per_epoch:
+            is_last = progress.n_done == pack.steps_per_epoch
+            if is_last or len(progress.unread) == shared.log_every:
                 n_runs = len(pack.runs)
-                _read_losses(pack, unread, totals, observer)
-                unread = []
+                _read_losses(pack, progress, observer)
                 if not pack.runs:
                     break
                 if len(pack.runs) < n_runs:
-                    batches = _batches(pack, orders, step)
-    return [totals[run] / pack.steps_per_epoch for run in pack.runs]
+                    batches = progress.batches(pack)
+            if observer.wants_stop():
+                return None
+    return [progress.totals[run] / pack.steps_per_epoch for run in pack.runs]
 
 
 def train_step(
@@ -152,33 +169,17 @@ def run_losses(outputs: Tensor, labels: Tensor) -> Tensor:
     return each.view(labels.shape).mean(dim=1)
 
 
-def _batches(pack: Pack, orders: dict[int, Tensor], n_done: int) -> Iterator[Batch]:
-    """The epoch's batches for the runs that are left, after the first `n_done` ones."""
-    size, texts = pack.shared.batch_size, pack.texts.train
-    by_run = torch.stack([orders[run] for run in pack.runs])  # (K, n)
-    indices = torch.split(by_run, size, dim=1)[n_done:]
-    if pack.shared.device.type != "cuda":
-        return (pack.encoder.batch(texts, index) for index in indices)
-    return ahead(lambda index: pack.encoder.batch(texts, index).pinned(), indices)
-
-
-@contextmanager
-def _own_dropout(pack: Pack, epoch: int) -> Iterator[None]:
-    """An encoder that drops by torch's global generator does so from its one run's seed."""
-    if pack.encoder.dropout is not None:
-        yield
-        return
-    device = pack.shared.device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(stream_seed(pack.plans[0].seed, f"dropout/{epoch}"))
-        yield
-
-
-def _read_losses(
-    pack: Pack, unread: list[Tensor], totals: dict[int, float], observer: Observer
+def _tell_snapshots(
+    pack: Pack, n_epochs: int, progress: EpochProgress | None, observer: Observer
 ) -> None:
+    for run, shot in zip(pack.runs, take_snapshots(pack, n_epochs, progress), strict=True):
+        observer.on_snapshot(run, shot)
+
+
+def _read_losses(pack: Pack, progress: EpochProgress, observer: Observer) -> None:
     """Adds the steps' losses to the totals; a run with one that is not finite leaves the pack."""
-    losses = torch.stack(unread).cpu()  # (steps, K)
+    losses = torch.stack(progress.unread).cpu()  # (steps, K)
+    progress.unread = []
     failed = []
     for row, run in enumerate(pack.runs):
         values = losses[:, row].tolist()
@@ -187,7 +188,7 @@ def _read_losses(
             failed.append(row)
             step = pack.step - len(values) + bad[0] + 1
             observer.on_failure(run, _failure(pack.plans[row], values[bad[0]], step, pack.n_steps))
-        totals[run] += sum(values)
+        progress.totals[run] += sum(values)
     if failed:
         pack.drop(failed)
     observer.on_losses(_latest(pack, losses, failed))

@@ -59,9 +59,22 @@ class Pack:
     """
 
     def __init__(
-        self, encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
+        self,
+        encoder: AdaptedEncoder,
+        texts: PackTexts,
+        plans: Sequence[RunPlan],
+        shared: PackPlan,
+        *,
+        r: int | None = None,
     ) -> None:
         """Draws every run's starting values from its own seed.
+
+        Args:
+            encoder: the frozen base.
+            texts: the corpus.
+            plans: one a run.
+            shared: what the runs share.
+            r: size of R; None for the largest rank_max.
 
         Raises:
             ValueError: several runs over an encoder whose dropout is not each run's own.
@@ -78,9 +91,11 @@ class Pack:
         self.steps_per_epoch = -(-len(texts.train) // shared.batch_size)
         self.n_steps = self.steps_per_epoch * shared.n_epochs
         n_matrices = len(encoder.layers)
+        r = r or max(plan.rank_max for plan in plans)
         self.allocator = PackAllocator(
             plans,
             n_matrices,
+            r=r,
             steps_per_epoch=self.steps_per_epoch,
             n_epochs=shared.n_epochs,
             device=shared.device,
@@ -88,6 +103,7 @@ class Pack:
         start = start_parameters(
             plans,
             n_matrices=n_matrices,
+            r=r,
             d=encoder.d,
             n_labels=texts.n_labels,
             device=shared.device,

@@ -38,7 +38,7 @@ class ParameterBank:
     def __init__(self, start: Parameters) -> None:
         """Copies starting values, name -> (K, ...)."""
         self._shapes = {name: part.shape[1:] for name, part in start.items()}
-        self._take(torch.cat([part.flatten(1) for part in start.values()], dim=1))
+        self.load(torch.cat([part.flatten(1) for part in start.values()], dim=1))
 
     def columns(self) -> dict[str, slice]:
         """Returns name -> its columns of `values`, in order."""
@@ -48,6 +48,13 @@ class ParameterBank:
             columns[name] = slice(start, stop)
         return columns
 
+    def split(self, values: Tensor) -> Parameters:
+        """Returns name -> view (K, ...) of a tensor (K, P) that is laid out as the values are."""
+        return {
+            name: values[:, columns].view(len(values), *self._shapes[name])
+            for name, columns in self.columns().items()
+        }
+
     def gradient(self, loss: Tensor) -> Tensor:
         """Returns the gradient (K, P) of a loss (); zero in what it does not depend on."""
         parts = torch.autograd.grad(loss, list(self.named.values()), materialize_grads=True)
@@ -55,31 +62,37 @@ class ParameterBank:
 
     def keep(self, rows: Tensor) -> None:
         """Drops all runs but those rows."""
-        self._take(self.values[rows])
+        self.load(self.values[rows])
 
-    def _take(self, values: Tensor) -> None:
+    def load(self, values: Tensor) -> None:
+        """Takes other values (K, P)."""
         self.values = values
-        self.named: Parameters = {}
-        for name, columns in self.columns().items():
-            shape = (len(values), *self._shapes[name])
-            self.named[name] = values[:, columns].view(shape).detach().requires_grad_()
+        self.named: Parameters = {
+            name: part.detach().requires_grad_() for name, part in self.split(values).items()
+        }
 
 
 def start_parameters(
-    plans: Sequence[RunPlan], *, n_matrices: int, d: int, n_labels: int, device: torch.device
+    plans: Sequence[RunPlan],
+    *,
+    n_matrices: int,
+    r: int,
+    d: int,
+    n_labels: int,
+    device: torch.device,
 ) -> Parameters:
     """Returns the starting values of a pack's parameters, name -> (K, ...).
 
     Args:
         plans: one a run (K).
         n_matrices: N.
+        r: size of R, at least every plan's rank_max.
         d: hidden size of the encoder.
         n_labels: outputs of the head.
         device: where the pack trains.
 
     Source: LoRA-XS (R), transformers' RoBERTa classification head (head).
     """
-    r = max(plan.rank_max for plan in plans)
     rows = [
         {
             LATENT: _latent(plan, n_matrices, r),

@@ -71,7 +71,7 @@ def test_unreadable_cache_is_set_aside(tmp_path: Path, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         again, _ = cached_factors(_weight(), 2, tmp_path)
     assert torch.equal(A, again) and "set aside" in caplog.text
-    assert path.with_suffix(".unreadable").read_bytes() == b"no tensors"
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == b"no tensors"
 
 
 def test_two_processes_share_one_file(tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def test_broken_cache_is_set_aside(
     path.write_bytes(path.read_bytes()[:keep])
     again = run(SENTENCES, build_tokenizer(), cache_dir=tmp_path)
     assert torch.equal(again.ids, first.ids)
-    assert "unreadable cache file set aside" in caplog.text
-    assert len(cache_files(tmp_path, ".unreadable")) == len(cache_files(tmp_path)) == 1
+    assert "it is set aside as" in caplog.text
+    assert len(cache_files(tmp_path, ".damaged")) == len(cache_files(tmp_path)) == 1
 
 
 def test_two_at_once_get_the_same_tokens(tmp_path: Path) -> None:

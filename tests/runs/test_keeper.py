@@ -1,6 +1,7 @@
 """What is kept of a training: the reported epoch, its state, predictions and the record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file as load_tensors
+from tqdm.auto import tqdm
 
-from lora_sweep.runs.keeper import RunKeeper, RunOrigin
+from lora_sweep.errors import ClaimedElsewhereError
+from lora_sweep.runs.checkpoint import read_checkpoint
+from lora_sweep.runs.keeper import PackKeeper, RunKeeper, RunOrigin
 from lora_sweep.runs.predictions import DevLabels, read_predictions
 from lora_sweep.runs.record import RunRecord, read_failure, read_result
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.training.evaluation import Evaluation
+from lora_sweep.training.snapshot import RunSnapshot
 
 ORIGIN = RunOrigin(
     settings={"seed": 0},
@@ -59,7 +64,9 @@ def kept(
     last: tuple[int, ...] = (0, 1, 1),
 ) -> RunRecord:
     """The record of a training with these headline metrics, an epoch each."""
-    keeper = RunKeeper(RunFolder(path), ORIGIN, DEV)
+    folder = RunFolder(path)
+    folder.ready()
+    keeper = RunKeeper(folder, ORIGIN, DEV)
     for epoch, metric in enumerate(dev, 1):
         chosen = None if selection is None else selection[epoch - 1]
         predicted = list(last) if epoch == len(dev) else [0, 1, 0]
@@ -120,11 +127,61 @@ def test_history_has_a_line_an_evaluation(tmp_path: Path) -> None:
     assert [entry["metrics"] for entry in entries] == [e.metrics for e in record.epochs]
 
 
+def test_run_whose_folder_is_deleted_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    keepers = [RunKeeper(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
+    for keeper in keepers:
+        keeper.folder.ready()
+    pack = PackKeeper(keepers, tqdm(disable=True))
+    (tmp_path / "a-0").rmdir()
+    for run in (0, 1):
+        pack.on_ranks(run, 0, None, 8.0, [2.0, 2.0])
+        pack.on_evaluation(run, evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
+        pack.on_snapshot(run, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
+    pack.finish()
+    assert keepers[0].record is None
+    assert "its folder was deleted while it trained" in str(keepers[0].error)
+    assert keepers[1].record is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["b-0"]
+
+
+def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> None:
+    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
+    pack = PackKeeper([keeper], tqdm(disable=True), holds_claim=lambda: False)
+    with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
+        pack.on_snapshot(0, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
+    with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
+        pack.finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keeper_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    straight = kept(tmp_path / "straight", [0.3, 0.9, 0.2])
+    folder = RunFolder(tmp_path / "stopped")
+    folder.ready()
+    first = RunKeeper(folder, ORIGIN, DEV)
+    for epoch, metric in ((1, 0.3), (2, 0.9)):
+        state = {"R": torch.full((2,), float(epoch))}
+        first.on_evaluation(evaluation(epoch, metric, None, [0, 1, 0]), state)
+        first.on_snapshot(RunSnapshot(step=epoch, n_epochs=epoch, r=2, tensors={}))
+    first.folder.add_history({"kind": "ranks", "step": 2})  # behind the last checkpoint
+    read = read_checkpoint(folder.checkpoints, (2, 2), ORIGIN.fingerprint)
+    second = RunKeeper(folder, ORIGIN, DEV, read)
+    last = evaluation(3, 0.2, None, [0, 1, 1])
+    second.on_evaluation(last, {"R": torch.full((2,), 3.0)})
+    second.finish()
+    assert second.record is not None
+    assert replace(second.record, wall_seconds=0) == replace(straight, wall_seconds=0)
+    for name in ("history.jsonl", "state.safetensors", "predictions.safetensors"):
+        ours, expected = ((tmp_path / run / name).read_bytes() for run in ("stopped", "straight"))
+        assert ours == expected, name
+
+
 def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
     keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
     keeper.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
-    keeper.on_failure("loss became nan at step 3")
-    keeper.finish()
+    pack = PackKeeper([keeper], tqdm(disable=True))
+    pack.on_failure(0, "loss became nan at step 3")
+    pack.finish()
     assert keeper.record is None
     assert read_failure(tmp_path / "failure.json").error == "loss became nan at step 3"
     assert {file.name for file in tmp_path.iterdir()} == {"failure.json", "history.jsonl"}

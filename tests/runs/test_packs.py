@@ -9,7 +9,7 @@ import pytest
 from lora_sweep.config.run import RunConfig, run_settings
 from lora_sweep.errors import CorpusError
 from lora_sweep.runs import packs
-from lora_sweep.runs.packs import Job, compatibility
+from lora_sweep.runs.jobs import Job, compatibility
 from lora_sweep.runs.record import read_failure
 from lora_sweep.runs.store import RunFolder
 
@@ -62,7 +62,7 @@ class FakeTraining:
         self.error, self.broken, self.fits = error, broken, fits
         self.tried: list[list[int]] = []
 
-    def __call__(self, jobs: Sequence[Job], shared: Any) -> list[Any]:
+    def __call__(self, jobs: Sequence[Job], shared: Any, holds_claim: Any) -> list[Any]:
         seeds = [job.seed for job in jobs]
         self.tried.append(seeds)
         if len(jobs) > self.fits or set(self.broken) & set(seeds):
@@ -88,8 +88,8 @@ def _train(
             class device:
                 type = "cpu"
 
-    monkeypatch.setattr(packs, "_load", lambda jobs: Shared)
-    monkeypatch.setattr(packs, "_train_once", training)
+    monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
+    monkeypatch.setattr(packs, "train_together", training)
     return packs.train_jobs(jobs, pack_size=size)
 
 
@@ -117,7 +117,7 @@ def test_run_that_breaks_every_pack_fails_alone(
     outcomes = _train(training, _jobs(changed({}), tmp_path, 4), 4, monkeypatch)
     assert outcomes == [0, error, 2, 3]
     assert read_failure(tmp_path / "1" / "failure.json").error == "MemoryError: no room"
-    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".packs", "1"]
 
 
 def test_wrong_input_is_not_tried_in_halves(

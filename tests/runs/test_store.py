@@ -7,40 +7,21 @@ from pathlib import Path
 import pytest
 
 from lora_sweep.errors import RecordError
-from lora_sweep.runs import store
-from lora_sweep.runs.record import FORMAT_VERSION, FailureRecord, RunRecord, read_failure
+from lora_sweep.runs.record import (
+    FORMAT_VERSION,
+    FailureRecord,
+    RunRecord,
+    read_failure,
+    read_result,
+)
 from lora_sweep.runs.store import (
     RunFolder,
     add_to_sweep,
     count_runs,
+    is_done,
     read_commands,
     read_sweep,
-    write_whole,
 )
-
-
-@pytest.mark.parametrize("before", [None, "old"], ids=["new", "replaced"])
-def test_write_that_fails_leaves_nothing_partial(before: str | None, tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    if before is not None:
-        path.write_text(before)
-
-    def write(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise RuntimeError("the disk is full")
-
-    with pytest.raises(RuntimeError, match="the disk is full"):
-        write_whole(path, write)
-    assert [file.name for file in tmp_path.iterdir()] == ([] if before is None else ["file.txt"])
-    assert before is None or path.read_text() == before
-
-
-def test_write_replaces_the_older_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    for text in ("first", "second ä"):
-        store.write_text(path, text)
-    assert path.read_text(encoding="utf-8") == "second ä"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
@@ -57,7 +38,7 @@ def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
     [
         ("{", "can't be read"),
         ("[]", "can't be read"),
-        ('{"runs": {}}', "can't be read"),
+        ('{"runs": {}}', f"version {FORMAT_VERSION}, but got None"),
         ('{"format_version": 1, "runs": 3}', "can't be read"),
         ('{"format_version": 99, "runs": {}}', f"version {FORMAT_VERSION}, but got 99"),
     ],
@@ -67,6 +48,19 @@ def test_broken_sweep_list_is_refused(content: str, message: str, tmp_path: Path
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises(RecordError, match=message):
         read_sweep(tmp_path)
+
+
+def test_damaged_sweep_list_is_set_aside_and_starts_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_to_sweep(tmp_path, {"a": {"seed": 0}}, "first")
+    path = tmp_path / "sweep.json"
+    path.write_text(path.read_text().replace('"a"', '"x"'))
+    with pytest.raises(RecordError, match="must be as it was written"):
+        read_sweep(tmp_path)
+    add_to_sweep(tmp_path, {"b": {"seed": 1}}, "second")
+    assert read_sweep(tmp_path) == {"b": {"seed": 1}}
+    assert "set aside as sweep.json.damaged" in caplog.text
 
 
 def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
@@ -122,6 +116,50 @@ def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) 
     assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}
     assert json.loads((folder.path / "settings.json").read_text()) == {"seed": 1}
     assert (folder.path / "config.yaml").read_text() == "seed: 1\n"
+
+
+def test_reopened_run_keeps_its_result_until_the_next(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"seed": 0}, "")
+    folder.finish(record)
+    folder.reopen()
+    assert not is_done(folder.path)
+    assert read_result(folder.path / "result.json.overwritten") == record
+    folder.finish(record)
+    assert is_done(folder.path)
+    assert not (folder.path / "result.json.overwritten").exists()
+
+
+def test_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "run").symlink_to(elsewhere)
+    with pytest.raises(RecordError, match="must be a folder of its own, but got a link"):
+        RunFolder(tmp_path / "run").start({"seed": 0}, "")
+    assert not list(elsewhere.iterdir())
+
+
+def test_files_that_are_links_are_not_followed(tmp_path: Path, record: RunRecord) -> None:
+    folder, precious = RunFolder(tmp_path / "run"), tmp_path / "precious"
+    folder.path.mkdir()
+    precious.write_text("mine")
+    for name in ("history.jsonl", "run.log", "result.json", "state.safetensors", "config.yaml"):
+        (folder.path / name).symlink_to(precious)
+    folder.start({"seed": 0}, "seed: 0")
+    folder.add_history({"epoch": 1})
+    folder.finish(record)
+    assert precious.read_text() == "mine"
+    assert not any(path.is_symlink() for path in folder.path.iterdir())
+
+
+def test_history_is_rewritten_as_a_whole(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.add_history({"step": step})
+    folder.rewrite_history([{"step": 1}])
+    folder.add_history({"step": 2})
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"step": 1}, {"step": 2}]
 
 
 def test_history_grows_by_lines(tmp_path: Path) -> None:

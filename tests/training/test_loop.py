@@ -26,7 +26,9 @@ PACK = (
 def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     """One fixed-rank run, padded, a text at a time, with torch's own optimiser."""
     encoder, texts = make_encoder(ragged=False), make_texts()
-    start = start_parameters([plan], n_matrices=8, d=encoder.d, n_labels=2, device=SHARED.device)
+    start = start_parameters(
+        [plan], n_matrices=8, r=plan.rank_max, d=encoder.d, n_labels=2, device=SHARED.device
+    )
     own = {name: nn.Parameter(bank.detach()[0]) for name, bank in start.items()}
     own.pop("logits")
     groups = [{"params": [own.pop("R")], "lr": plan.lr_adapter}]
@@ -167,7 +169,7 @@ def test_logits_rest_in_the_discrete_epochs() -> None:
 def test_training_moves_r_head_and_logits_only() -> None:
     encoder_before = make_encoder().encoder.state_dict()
     state = train(RUN).states[0]
-    start = start_parameters([RUN], n_matrices=8, d=32, n_labels=2, device=SHARED.device)
+    start = start_parameters([RUN], n_matrices=8, r=5, d=32, n_labels=2, device=SHARED.device)
     assert set(state) == set(start)
     assert all(not torch.equal(state[name], start[name][0]) for name in state)
     assert all(

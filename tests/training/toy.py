@@ -1,6 +1,7 @@
 """A tiny frozen encoder with adapted layers, a toy corpus, and plans of runs."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+from lora_sweep.training.snapshot import RunSnapshot
 
 D, STORED = 32, 8
 DEBERTA = ("query_proj", "value_proj", "attention.output.dense", "output.dense")
@@ -128,9 +130,11 @@ FIXED = dataclasses.replace(RUN, allocation=None)
 
 
 class Listener:
-    """An observer that keeps everything it is told, by run."""
+    """An observer that keeps everything it is told, by run, and stops after a step of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.snapshots: dict[int, list[RunSnapshot]] = {}
         self.steps: list[int] = []
         self.ranks: dict[int, list[int]] = {}
         self.evaluations: dict[int, list[Evaluation]] = {}
@@ -152,19 +156,27 @@ class Listener:
         self.evaluations.setdefault(run, []).append(evaluation)
         self.states[run] = state
 
+    def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
+        self.snapshots.setdefault(run, []).append(snapshot)
+
     def on_failure(self, run: int, error: str) -> None:
         self.failures[run] = error
+
+    def wants_stop(self) -> bool:
+        return self.stop_after is not None and self.steps[-1] >= self.stop_after
 
 
 def train(
     *plans: RunPlan,
     regression: bool = False,
     encoder: AdaptedEncoder | None = None,
+    start: Sequence[RunSnapshot] = (),
+    stop_after: int | None = None,
     **shared: Any,
 ) -> Listener:
     """Trains plans as a pack over the toy encoder and corpus; returns what was told."""
-    listener = Listener()
+    listener = Listener(stop_after)
     plan = dataclasses.replace(SHARED, **shared)
     texts = make_texts(regression=regression)
-    train_pack(encoder or make_encoder(), texts, plans, plan, listener)
+    train_pack(encoder or make_encoder(), texts, plans, plan, listener, start=start)
     return listener

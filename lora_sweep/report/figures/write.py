@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lora_sweep.errors import RecordError
+from lora_sweep.files import write_whole
 from lora_sweep.report.courses import Course, read_first_steps
 from lora_sweep.report.figures.method import (
     draw_distribution,
@@ -40,7 +41,6 @@ from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tidy import FINISHED
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
-from lora_sweep.runs.store import write_whole
 
 FOLDER = "figures"
 COMPARISON, RANKS, METHOD = "comparison", "ranks", "method"

@@ -1,0 +1,106 @@
+"""Files that appear whole or not at all, and JSON and damage that are found out."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lora_sweep.errors import DamagedFileError, StorageError
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = ".writing-"
+"""How the folder of a file that is being written starts; a killed process leaves one behind."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says of a write that fails into what a user can do.
+
+    Raises:
+        StorageError: the file can't be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} can't be written: {error.strerror or error}; what was written before is "
+            "whole, and the same command goes on once there is room and permission"
+        ) from error
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file so that it appears whole or not at all, also if the machine goes down.
+
+    Args:
+        path: where it appears; an older file there is replaced, a link is not followed.
+        write: is given a temporary path in the same folder, and writes the content there.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    with (
+        writing(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED) as folder,
+    ):
+        temporary = Path(folder) / path.name
+        write(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, UTF-8, as `write_whole` does."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def to_checked_json(fields: dict[str, Any], indent: int | None = None) -> str:
+    """Returns the fields as JSON text, with a checksum of all that stands before it at the end."""
+    text = json.dumps(fields, indent=indent, allow_nan=True)[:-1].rstrip()
+    return f'{text}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
+
+
+def read_checked_json(path: Path) -> tuple[dict[str, Any], bool]:
+    """Returns the fields, and whether a checksum shows that they are as they were written.
+
+    Raises:
+        OSError: the file can't be opened.
+        DamagedFileError: it is no JSON object, or not what its checksum is of.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} can't be read: {error}") from error
+    if not isinstance(fields, dict):
+        raise DamagedFileError(f"{path} must hold a JSON object, but got {type(fields).__name__}")
+    checksum = fields.pop("sha256", None)
+    if checksum is not None and not _is_checksum(checksum, text):
+        raise DamagedFileError(f"{path} must be as it was written, but got other bytes")
+    return fields, checksum is not None
+
+
+def set_aside(path: Path, reason: object, consequence: str) -> None:
+    """Renames a damaged file to `NAME.damaged`, and warns.
+
+    Args:
+        path: of the file.
+        reason: what is wrong with it, as a sentence that names it.
+        consequence: what follows from that, as a clause.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    with writing(aside):
+        os.replace(path, aside)
+    log.warning("%s; it is set aside as %s, %s", reason, aside.name, consequence)
+
+
+def _is_checksum(checksum: object, text: str) -> bool:
+    body, _, _ = text.rpartition(', "sha256": ')
+    return checksum == hashlib.sha256(body.encode()).hexdigest()

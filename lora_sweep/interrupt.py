@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM: a training ends after the step under way, and is saved."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAID = b"\nstopping: the step is finished and saved first; Ctrl-C again stops at once\n"
+
+
+class StoppedError(KeyboardInterrupt):
+    """Somebody asked the process to stop.
+
+    It is no `Exception`: nothing between the training and the command line may take it for a
+    run's own failure.
+    """
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        """Says which signal it was, and what became of the work."""
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal_number
+
+
+class StopRequest:
+    """Whether a signal has come.
+
+    Attributes:
+        signal_number: of the first one; None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        """Starts without one."""
+        self.signal_number: int | None = None
+
+    def receive(self, signal_number: int, frame: FrameType | None) -> None:
+        """Notes the first signal; a second one stops at once, with what was saved before."""
+        if self.signal_number is not None:
+            raise_stopped(signal_number, frame)
+        self.signal_number = signal_number
+        os.write(2, _SAID)  # not logged: a handler may run in the middle of any write
+
+
+def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
+    """Signal handler for when nothing trains: stops at once."""
+    raise StoppedError(signal_number, "stopped: the same command goes on from what was saved last")
+
+
+def handle_termination() -> None:
+    """Makes SIGTERM end the process as Ctrl-C does: claims are given back."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, raise_stopped)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Collects the signals that ask for an end, instead of ending at once.
+
+    Handlers that others have installed stay: a cluster's launcher has its own plans for them.
+    """
+    request = StopRequest()
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        ours = (signal.SIG_DFL, signal.default_int_handler, raise_stopped)
+        for number in SIGNALS:
+            if signal.getsignal(number) in ours:
+                before[number] = signal.signal(number, request.receive)
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

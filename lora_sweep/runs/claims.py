@@ -1,0 +1,87 @@
+"""Claims: who trains a pack just now, so that no two processes train the same runs.
+
+A claim is a lease of the library filelock: a file that names process and host and is touched by a
+heartbeat. Another process takes it over at once if its owner is known to be dead (same host), else
+once it has seen no heartbeat for `LEASE_SECONDS` of its own steady clock; hosts' clocks are never
+compared. All processes must see the same files, and creating a file must be exclusive, as on local
+disks and NFS from version 3 on.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from lora_sweep.files import writing
+
+LEASE_SECONDS = 120.0
+HEARTBEAT_SECONDS = 20.0
+
+log = logging.getLogger(__name__)
+
+
+class Claims:
+    """The claims of one process in one folder."""
+
+    def __init__(self, folder: Path, lease_seconds: float = LEASE_SECONDS) -> None:
+        """Claims nothing yet.
+
+        Args:
+            folder: where the claims' files lie; made if it is not there.
+            lease_seconds: how long no heartbeat is seen until a claim counts as given up.
+        """
+        self.folder, self.lease_seconds = folder, lease_seconds
+        # Kept, because a lease times the heartbeats that it sees from one look to the next.
+        self._leases: dict[str, SoftFileLease] = {}
+
+    @contextmanager
+    def claimed(self, name: str) -> Iterator[SoftFileLease | None]:
+        """Holds the claim of that name, or None if another process holds it; never waits.
+
+        Raises:
+            StorageError: the claim's file can't be written.
+        """
+        lease = self._lease(name)
+        if not self._acquired(lease):
+            yield None
+            return
+        try:
+            yield lease
+        finally:
+            lease.release()
+            del self._leases[name]
+
+    def owner(self, name: str) -> str:
+        """Returns who holds a claim, as people would say it."""
+        owner = self._lease(name).owner
+        return "nobody" if owner is None else f"process {owner.pid} on {owner.hostname}"
+
+    def _acquired(self, lease: SoftFileLease) -> bool:
+        with writing(Path(lease.lock_file)):
+            try:
+                lease.acquire(timeout=0)
+            except Timeout:
+                return False
+        return True
+
+    def _lease(self, name: str) -> SoftFileLease:
+        if name not in self._leases:
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._leases[name] = SoftFileLease(
+                self.folder / f"{name}.claim",
+                lease_duration=self.lease_seconds,
+                heartbeat_interval=self.lease_seconds * HEARTBEAT_SECONDS / LEASE_SECONDS,
+            )
+        return self._leases[name]
+
+
+def still_holds(lease: SoftFileLease) -> bool:
+    """Returns whether a claim is still this process's.
+
+    A process that slept (a closed laptop, SIGSTOP) may have lost it to another meanwhile.
+    """
+    owner = lease.owner
+    return lease.compromise is None and owner is not None and owner.token == lease.token

@@ -1,0 +1,177 @@
+"""Which of a sweep's runs train together: agreed once, and kept until they are done.
+
+A run's last bits depend on the runs beside it. So the packs stand in the sweep's folder, where
+every process that works on the sweep, now or after a crash, finds the same ones:
+
+    outputs/<sweep>/.packs/packs.json    pack -> names of its runs; and what the sweep is of
+    outputs/<sweep>/.packs/<pack>.claim  who trains it just now (see `claims`)
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
+from lora_sweep.runs.record import FORMAT_VERSION, check_version
+from lora_sweep.runs.store import PACKS
+
+PACKS_FILE = "packs.json"
+
+Packs = dict[str, list[str]]
+IsDone = Callable[[str], bool]
+
+
+@dataclass
+class _Book:
+    """What stands in the file.
+
+    Attributes:
+        n_made: packs made so far; the next one's number.
+        packs: pack -> names of its runs, for packs with a run that is not done.
+        origins: what the sweep is of (code, base models, corpora) -> fingerprint.
+    """
+
+    n_made: int = 0
+    packs: Packs = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def add(self, names: Sequence[str], size: int) -> None:
+        """Adds packs of like size, none of them larger than that."""
+        n_packs = -(-len(names) // size)
+        even = -(-len(names) // n_packs)  # none is left with a single run
+        for start in range(0, len(names), even):
+            self.packs[f"pack-{self.n_made:06d}"] = list(names[start : start + even])
+            self.n_made += 1
+
+    def drop_done(self, is_done: IsDone, of: Collection[str]) -> None:
+        """Drops the packs that hold one of those runs and have nothing left to do."""
+        for pack, members in list(self.packs.items()):
+            if not set(of).isdisjoint(members) and all(map(is_done, members)):
+                del self.packs[pack]
+
+    @property
+    def listed(self) -> set[str]:
+        """Names of the runs that stand in a pack."""
+        return {name for members in self.packs.values() for name in members}
+
+
+class SweepPacks:
+    """The packs of one sweep; every change is one process's at a time."""
+
+    def __init__(self, sweep_dir: Path) -> None:
+        """Names the sweep; nothing need be there yet."""
+        self.folder = sweep_dir / PACKS
+        self._path = self.folder / PACKS_FILE
+
+    def check_origins(self, origins: Mapping[str, str], *, replace: bool) -> None:
+        """Checks that the sweep is of the same things as when it was started, and notes new ones.
+
+        Args:
+            origins: what (`code`, `model ...`) -> fingerprint of its content.
+            replace: note changed ones instead.
+
+        Raises:
+            RecordError: one has changed.
+        """
+        with self._changed() as book:
+            for what, fingerprint in origins.items():
+                known = book.origins.get(what, fingerprint)
+                if known != fingerprint and not replace:
+                    raise RecordError(
+                        f"{self.folder.parent} must hold runs of one {what}, but got one whose "
+                        f"content has changed ({known[:8]} -> {fingerprint[:8]}): choose another "
+                        "paths.sweep=NAME, or finished=overwrite"
+                    )
+            book.origins |= origins
+
+    def reopen(
+        self, names: Sequence[str], is_done: IsDone, clear: Callable[[str], object]
+    ) -> None:
+        """Calls `clear` for the runs that an interrupted pack does not hold.
+
+        Within a pack that is not done, a run that failed or finished stays so.
+
+        Args:
+            names: of runs.
+            is_done: whether a run has finished or failed.
+            clear: makes a run one that is to be trained.
+        """
+        with self._changed() as book:
+            book.drop_done(is_done, names)
+            listed = book.listed
+            for name in names:
+                if name not in listed:
+                    clear(name)
+
+    def agree(
+        self, names: Sequence[str], is_done: IsDone, size: Callable[[Sequence[str]], int]
+    ) -> Packs:
+        """Returns the packs that hold these runs, with all their members.
+
+        Runs that stand in none are put into new ones, while other processes wait.
+
+        Args:
+            names: of compatible runs.
+            is_done: whether a run has finished or failed.
+            size: tells, of the runs that stand in no pack, how many are to train at once.
+        """
+        with self._changed() as book:
+            book.drop_done(is_done, names)
+            new = [name for name in names if name not in book.listed and not is_done(name)]
+            if new:
+                book.add(new, size(new))
+            return {p: m for p, m in book.packs.items() if not set(names).isdisjoint(m)}
+
+    def split(self, pack: str, is_done: IsDone) -> None:
+        """Replaces a pack by its halves; runs that are done are left out."""
+        with self._changed() as book:
+            left = [name for name in book.packs.pop(pack, []) if not is_done(name)]
+            if left:
+                book.add(left, -(-len(left) // 2))
+
+    def drop_done(self, names: Sequence[str], is_done: IsDone) -> None:
+        """Forgets the packs that hold one of those runs and have nothing left to do."""
+        with self._changed() as book:
+            book.drop_done(is_done, names)
+
+    def holds(self, pack: str) -> bool:
+        """Returns whether the pack is still to be trained: not done, nor split."""
+        return pack in self._read().packs
+
+    @contextmanager
+    def _changed(self) -> Iterator[_Book]:
+        """The book, written again if its block changes it."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / f".{PACKS_FILE}.lock")
+            lock.acquire()
+        try:
+            book = self._read()
+            before = _to_text(book)
+            yield book
+            text = _to_text(book)
+            if text != before:
+                write_text(self._path, text)
+        finally:
+            lock.release()
+
+    def _read(self) -> _Book:
+        if not self._path.exists():
+            return _Book()
+        try:
+            fields, _ = read_checked_json(self._path)
+            check_version(self._path, fields)
+            return _Book(**fields)
+        except (DamagedFileError, TypeError) as error:
+            set_aside(self._path, error, "the packs are agreed anew")
+            return _Book()
+
+
+def _to_text(book: _Book) -> str:
+    fields: dict[str, Any] = {"format_version": FORMAT_VERSION, **vars(book)}
+    return to_checked_json(fields, indent=1)

@@ -1,0 +1,181 @@
+"""One pack: runs that train together, from the beginning or from where they stood."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tqdm.auto import tqdm
+
+from lora_sweep.errors import TrainingFailedError
+from lora_sweep.interrupt import StoppedError, stop_on_signals
+from lora_sweep.runs.checkpoint import Checkpoint, common_place, places, read_checkpoint
+from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.runs.jobs import Job, Outcome
+from lora_sweep.runs.keeper import PackKeeper, RunKeeper, RunOrigin
+from lora_sweep.runs.log import log_to
+from lora_sweep.runs.origin import device_name, git_commit, versions
+from lora_sweep.runs.plans import pack_plan
+from lora_sweep.runs.predictions import DevLabels
+from lora_sweep.runs.store import count_runs
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.loop import train_pack
+from lora_sweep.training.pack import PackTexts
+from lora_sweep.training.parameters import count_trained
+from lora_sweep.training.plan import PackPlan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the runs of a pack train over."""
+
+    encoder: AdaptedEncoder
+    texts: PackTexts
+    plan: PackPlan
+
+
+def load_shared(jobs: Sequence[Job]) -> Shared:
+    """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
+    config = max((job.config for job in jobs), key=lambda config: config.rank.max)
+    base, plan = base_folder(config), pack_plan(config)
+    return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
+
+
+def train_together(
+    jobs: Sequence[Job], shared: Shared, holds_claim: Callable[[], bool]
+) -> list[Outcome]:
+    """Trains compatible runs to their end, and returns what became of each, in order.
+
+    Runs that have checkpoints go on from the last place that all of them have. Without one in
+    common, those that stand at the same place go on together.
+
+    Args:
+        jobs: the runs; none is finished.
+        shared: what they train over.
+        holds_claim: whether they are still this process's to train.
+
+    Raises:
+        StoppedError: a signal came; all that trained is saved.
+        ClaimedElsewhereError: another process has taken the runs over.
+        StorageError: something can't be written.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for group in _resumable_groups(jobs):
+        trained = _train([job for job, _ in group], [at for _, at in group], shared, holds_claim)
+        outcomes |= {job.name: one for (job, _), one in zip(group, trained, strict=True)}
+    return [outcomes[job.name] for job in jobs]
+
+
+def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | None]]]:
+    """Runs with the checkpoints from which they can go on together; None is the beginning."""
+    while True:
+        of_runs = [places(job.folder.checkpoints) for job in jobs]
+        common = common_place(of_runs)
+        targets = [common or max(own, default=None) for own in of_runs]
+        read = [
+            None if at is None else read_checkpoint(job.folder.checkpoints, at, job.fingerprint)
+            for job, at in zip(jobs, targets, strict=True)
+        ]
+        if all((at is None) == (one is None) for at, one in zip(targets, read, strict=True)):
+            break  # else a damaged one was set aside: look again
+    groups: dict[object, list[tuple[Job, Checkpoint | None]]] = {}
+    for job, at, checkpoint in zip(jobs, targets, read, strict=True):
+        groups.setdefault(at, []).append((job, checkpoint))
+    return list(groups.values())
+
+
+def _train(
+    jobs: Sequence[Job],
+    start: Sequence[Checkpoint | None],
+    shared: Shared,
+    holds_claim: Callable[[], bool],
+) -> list[Outcome]:
+    from_places = [checkpoint for checkpoint in start if checkpoint is not None]
+    with ExitStack() as stack:
+        for job, checkpoint in zip(jobs, start, strict=True):
+            job.folder.ready()
+            stack.enter_context(log_to(job.folder.path))
+            if checkpoint is None:
+                job.folder.start(job.settings, job.config_yaml())
+        n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
+        n_done = from_places[0].snapshot.step if from_places else 0
+        if n_done:
+            log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
+        bar = stack.enter_context(
+            tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=None)
+        )
+        stop = stack.enter_context(stop_on_signals())
+        keeper = PackKeeper(
+            [
+                RunKeeper(job.folder, _origin(job, shared), _dev_labels(shared.texts), checkpoint)
+                for job, checkpoint in zip(jobs, start, strict=True)
+            ],
+            bar,
+            wants_stop=lambda: stop.signal_number is not None,
+            holds_claim=holds_claim,
+        )
+        is_done = train_pack(
+            shared.encoder,
+            shared.texts,
+            [job.plan for job in jobs],
+            shared.plan,
+            keeper,
+            start=[checkpoint.snapshot for checkpoint in from_places],
+        )
+        if not is_done:
+            assert stop.signal_number is not None
+            raise StoppedError(stop.signal_number, _stopped(int(keeper.step), n_steps, len(jobs)))
+        keeper.finish()
+    return [one.record or _failure(one) for one in keeper.keepers]
+
+
+def _stopped(step: int, n_steps: int, n_runs: int) -> str:
+    runs = "the run is" if n_runs == 1 else f"its {n_runs} runs are"
+    return (
+        f"stopped after step {step} of {n_steps}, {runs} saved: the same command goes on from "
+        "there"
+    )
+
+
+def _failure(keeper: RunKeeper) -> TrainingFailedError:
+    return TrainingFailedError(f"{keeper.folder.path.name}: {keeper.error}")
+
+
+def _origin(job: Job, shared: Shared) -> RunOrigin:
+    n_trained = count_trained(
+        job.plan,
+        n_matrices=len(shared.encoder.layers),
+        d=shared.encoder.d,
+        n_labels=shared.texts.n_labels,
+    )
+    return RunOrigin(
+        settings=job.settings,
+        fingerprint=job.fingerprint,
+        model_fingerprint=job.model_fingerprint,
+        corpus_fingerprint=job.corpus_fingerprint,
+        metric=shared.texts.metrics[0],
+        matrices=list(shared.encoder.layers),
+        n_trained_params=n_trained,
+        device=device_name(shared.plan.device),
+        versions=versions(),
+        git_commit=git_commit(),
+    )
+
+
+def _dev_labels(texts: PackTexts) -> DevLabels:
+    parts = {name: part.labels.numpy() for name, part in texts.dev.items()}
+    return DevLabels(parts, texts.headline_parts)
+
+
+def _title(jobs: Sequence[Job]) -> str:
+    """What the progress bar is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
+    path = jobs[0].folder.path
+    n_finished, n_runs = count_runs(path.parent)
+    name = path.name.rpartition("-")[0] if len(jobs) == 1 else ""
+    if not n_runs:
+        return name or f"{len(jobs)} runs"
+    first = n_finished + 1
+    place = f"run {first}" if len(jobs) == 1 else f"runs {first}-{n_finished + len(jobs)}"
+    return f"{place} of {n_runs}{f': {name}' if name else ''}"

@@ -1,0 +1,148 @@
+"""What a run needs to go on from a step with the very same bits, taken from a pack and put back.
+
+Data order, dropout masks and schedules come from seed and step, so little is to be kept besides
+parameters and moments. A run goes on to the bit in a pack of the same runs, at the same size r.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lora_sweep.training.epoch import EpochProgress
+from lora_sweep.training.pack import Pack
+from lora_sweep.training.parameters import LATENT, Parameters
+
+_BANKS = ("values", "first", "second")
+_GUMBEL, _DROPOUT, _TORCH = "generator/gumbel", "generator/dropout", "generator/torch"
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """Where one run stands after a step.
+
+    Attributes:
+        step: optimiser steps taken.
+        n_epochs: epochs evaluated.
+        r: size of R in the pack.
+        tensors: `values/NAME`, `first/NAME` and `second/NAME` (parameter and its moments, R's
+            leading rank_max block), and states of generators; on the CPU.
+        total_loss: sum of the losses read in the epoch under way.
+        unread_losses: those of the steps since.
+    """
+
+    step: int
+    n_epochs: int
+    r: int
+    tensors: dict[str, Tensor]
+    total_loss: float = 0.0
+    unread_losses: tuple[float, ...] = ()
+
+    @property
+    def is_within_epoch(self) -> bool:
+        """Whether steps were taken since the last evaluation."""
+        return _DROPOUT in self.tensors
+
+
+def take_snapshots(pack: Pack, n_epochs: int, progress: EpochProgress | None) -> list[RunSnapshot]:
+    """Returns where every run that is left stands.
+
+    Args:
+        pack: the runs.
+        n_epochs: epochs evaluated.
+        progress: the epoch under way; None between two.
+    """
+    noise = pack.allocator.noise_states()
+    return [
+        RunSnapshot(
+            step=pack.step,
+            n_epochs=n_epochs,
+            r=pack.allocator.r,
+            tensors=_bank_row(pack, row) | {_GUMBEL: noise[row]} | _generators(progress, run),
+            total_loss=0.0 if progress is None else progress.totals[run],
+            unread_losses=() if progress is None else _unread(progress, row),
+        )
+        for row, run in enumerate(pack.runs)
+    ]
+
+
+def restore(pack: Pack, snapshots: Sequence[RunSnapshot]) -> EpochProgress:
+    """Puts a new pack where its runs stood, and returns the epoch to go on with.
+
+    Args:
+        pack: at its start; changed in place.
+        snapshots: of its runs, in order, all after the same step.
+
+    Raises:
+        ValueError: the snapshots are not of the same step, or don't fit the runs.
+    """
+    places = {(shot.step, shot.n_epochs, shot.is_within_epoch) for shot in snapshots}
+    if len(places) != 1 or len(snapshots) != len(pack.runs):
+        raise ValueError(
+            f"snapshots must be of {len(pack.runs)} runs after the same step, but got "
+            f"{len(snapshots)} after {sorted(place[0] for place in places)}"
+        )
+    first, bank = snapshots[0], pack.optimiser.bank
+    pack.step = pack.optimiser.n_steps = first.step
+    values, moments = _bank(pack, snapshots, "values"), pack.optimiser
+    bank.load(values)
+    moments.first, moments.second = (_bank(pack, snapshots, name) for name in _BANKS[1:])
+    pack.allocator.set_noise_states([shot.tensors[_GUMBEL] for shot in snapshots])
+    progress = EpochProgress(pack, first.n_epochs)
+    if first.is_within_epoch:
+        progress.n_done = first.step - first.n_epochs * pack.steps_per_epoch
+        _restore_progress(pack, progress, snapshots)
+    return progress
+
+
+def _bank_row(pack: Pack, row: int) -> Parameters:
+    """Parameters and moments of one run, without R's padding."""
+    rank_max, optimiser = pack.plans[row].rank_max, pack.optimiser
+    banks = zip(_BANKS, (optimiser.bank.values, optimiser.first, optimiser.second), strict=True)
+    tensors = {}
+    for bank_name, values in banks:
+        for name, part in optimiser.bank.split(values).items():
+            own = part[row, :, :rank_max, :rank_max] if name == LATENT else part[row]
+            tensors[f"{bank_name}/{name}"] = own.detach().cpu().clone()
+    return tensors
+
+
+def _bank(pack: Pack, snapshots: Sequence[RunSnapshot], bank_name: str) -> Tensor:
+    """One bank (K, P) of all runs; R is padded with zeros, which no step ever changes."""
+    empty = torch.zeros_like(pack.optimiser.bank.values)
+    for name, part in pack.optimiser.bank.split(empty).items():
+        for row, (shot, plan) in enumerate(zip(snapshots, pack.plans, strict=True)):
+            own = shot.tensors[f"{bank_name}/{name}"]
+            r = plan.rank_max
+            place = part[row, :, :r, :r] if name == LATENT else part[row]
+            if place.shape != own.shape:
+                raise ValueError(
+                    f"{bank_name}/{name} must have the shape {tuple(place.shape)}, but got "
+                    f"{tuple(own.shape)}"
+                )
+            place.copy_(own)
+    return empty
+
+
+def _generators(progress: EpochProgress | None, run: int) -> dict[str, Tensor]:
+    if progress is None:
+        return {}
+    states = {f"{_TORCH}/{i}": state for i, state in enumerate(progress.torch_states)}
+    return {_DROPOUT: progress.drops[run].get_state(), **states}
+
+
+def _unread(progress: EpochProgress, row: int) -> tuple[float, ...]:
+    return tuple(float(losses[row]) for losses in progress.unread)
+
+
+def _restore_progress(
+    pack: Pack, progress: EpochProgress, snapshots: Sequence[RunSnapshot]
+) -> None:
+    for run, shot in zip(pack.runs, snapshots, strict=True):
+        progress.drops[run].set_state(shot.tensors[_DROPOUT])
+        progress.totals[run] = shot.total_loss
+    by_step = zip(*(shot.unread_losses for shot in snapshots), strict=True)
+    progress.unread = [torch.tensor(row, device=pack.shared.device) for row in by_step]
+    names = sorted(name for name in snapshots[0].tensors if name.startswith(_TORCH))
+    progress.torch_states = [snapshots[0].tensors[name] for name in names]

@@ -1,0 +1,140 @@
+"""A small sweep as a process of its own: started, watched, killed, and what it left."""
+
+import dataclasses
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lora_sweep.runs.record import read_result
+
+TORTURE = bool(os.environ.get("LORA_SWEEP_TORTURE"))
+"""Whether the long versions run: `make torture`."""
+SECONDS = 300.0
+REPORT = ("results.csv", "report.md")
+NUMBERS = (
+    "failure.json",
+    "state.safetensors",
+    "predictions.safetensors",
+    "history.jsonl",
+    "settings.json",
+)
+
+
+class Command:
+    """`python -m lora_sweep ARGUMENTS` in a folder of its own, with outputs/tiny for its sweep."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.arguments = [*arguments, "paths.sweep=tiny"]
+        self.sweep_dir = folder / "outputs" / "tiny"
+
+    def start(self, *more: str, module: str = "lora_sweep") -> "subprocess.Popen[str]":
+        """Starts the process; both its outputs come together."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *self.arguments, *more],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *more: str) -> tuple[int, str]:
+        """Runs it to its end; exit code and output."""
+        return end(self.start(*more))
+
+    def run_until(self, is_time: Callable[[], bool], number: signal.Signals) -> tuple[int, str]:
+        """Sends a signal as soon as it is time, and waits for the end."""
+        process = self.start()
+        wait_for(lambda: is_time() or process.poll() is not None)
+        if process.poll() is None:
+            process.send_signal(number)
+        return end(process)
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.sweep_dir.glob("*/settings.json"))
+
+    def checkpoints(self) -> list[Path]:
+        return sorted(self.sweep_dir.glob("*/checkpoints/*.safetensors"))
+
+    def numbers(self) -> dict[str, str]:
+        """Hashes of all that a run's numbers stand in, and the report's tables."""
+        files = [f for run in self.runs for name in NUMBERS if (f := run / name).exists()]
+        found = {str(f.relative_to(self.sweep_dir)): _digest(f.read_bytes()) for f in files}
+        for path in self.sweep_dir.glob("*/result.json"):
+            record = dataclasses.replace(read_result(path), wall_seconds=0.0)
+            found[str(path.relative_to(self.sweep_dir))] = _digest(record.to_json().encode())
+        for name in REPORT:
+            text = (self.sweep_dir / name).read_text(encoding="utf-8")
+            found[name] = _digest(text.encode())
+        return found
+
+
+def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Waits for a process; exit code and output."""
+    output, _ = process.communicate(timeout=SECONDS)
+    return process.returncode, output
+
+
+def wait_for(is_time: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Returns as soon as it is time.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    until = time.monotonic() + seconds
+    while not is_time():
+        if time.monotonic() > until:
+            raise TimeoutError(f"nothing happened within {seconds} s")
+        time.sleep(0.005)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file's hash, by its path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _digest(path.read_bytes()) for path in files}
+
+
+@contextmanager
+def mounted_tmpfs(folder: Path, options: str) -> Iterator[Path]:
+    """A file system in memory, mounted with these options."""
+    folder.mkdir(exist_ok=True)
+    _mount("-t", "tmpfs", "-o", options, "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    """Changes what may be done in a mounted file system."""
+    _mount("-o", f"remount,{options}", str(folder))
+
+
+def can_mount(folder: Path) -> bool:
+    """Whether this user may mount a file system."""
+    try:
+        with mounted_tmpfs(folder, "size=64k"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def lines_with(output: str, words: str) -> Sequence[str]:
+    return [line for line in output.splitlines() if words in line]

@@ -1,0 +1,123 @@
+"""Whatever ends a sweep in the middle, the same command ends it with the undisturbed numbers."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from sweeps import TORTURE, Command, end, lines_with, wait_for
+
+pytestmark = pytest.mark.slow
+N_KILLS = 50 if TORTURE else 4
+Disturbed = Callable[..., Command]
+
+
+def test_undisturbed_sweep_is_the_same_twice(undisturbed: Command, disturbed: Disturbed) -> None:
+    again = disturbed()
+    again.run()
+    assert again.numbers() == undisturbed.numbers()
+
+
+def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturbed) -> None:
+    command, moments = disturbed(), random.Random(0)
+    seconds = _seconds_to_train(undisturbed)
+    n_killed = n_begun = 0
+    while n_killed < N_KILLS:
+        n_begun += 1
+        process = command.start()
+        time.sleep(moments.uniform(0.3, 1.0) * seconds)
+        process.kill()
+        n_killed += end(process)[0] == -signal.SIGKILL
+        assert n_begun < 3 * N_KILLS, "most processes came to their end"
+    code, output = command.run()
+    assert code == 1 and "2 of 6 jobs failed" in output
+    assert command.numbers() == undisturbed.numbers()
+    assert not list(command.sweep_dir.rglob(".writing-*"))
+    assert not command.checkpoints()
+
+
+def _seconds_to_train(undisturbed: Command) -> float:
+    """From a process's start to its end, where only the runs that fail are trained again."""
+    started = time.monotonic()
+    undisturbed.run()
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("n_checkpoints", range(1, 30 if TORTURE else 4, 1 if TORTURE else 2))
+def test_sweep_killed_between_two_checkpoints(
+    n_checkpoints: int, undisturbed: Command, disturbed: Disturbed
+) -> None:
+    command = disturbed()
+    seen: set[str] = set()
+
+    def is_time() -> bool:
+        seen.update(map(str, command.checkpoints()))
+        return len(seen) >= n_checkpoints
+
+    command.run_until(is_time, signal.SIGKILL)
+    code, _ = command.run()
+    assert code == 1
+    assert command.numbers() == undisturbed.numbers()
+
+
+@pytest.mark.parametrize("launcher", ["pack", "basic"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_signal_saves_and_says_how_to_go_on(
+    number: signal.Signals, code: int, launcher: str, disturbed: Disturbed
+) -> None:
+    command = disturbed("training.epochs=200", launcher=launcher)
+    stopped, output = command.run_until(lambda: bool(command.checkpoints()), number)
+    assert stopped == code, output
+    (said,) = lines_with(output, "stopped after step")
+    assert "saved: the same command goes on from there" in said
+    assert "Traceback" not in output and "report:" not in output
+    step = int(said.split("step ")[1].split()[0])
+    newest = {path.parent: path for path in command.checkpoints()}
+    assert {int(path.stem.split("-")[1]) for path in newest.values()} == {step}
+    assert not list(command.sweep_dir.glob(".packs/*.claim"))
+    after, output = command.run_until(lambda: _is_beyond(command, step), signal.SIGINT)
+    assert after == 130
+    assert f"go on after step {step} of 600" in output
+
+
+def _is_beyond(command: Command, step: int) -> bool:
+    return any(int(path.stem.split("-")[1]) > step for path in command.checkpoints())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_sweep_stopped_within_epochs_ends_undisturbed(
+    number: signal.Signals, undisturbed: Command, disturbed: Disturbed
+) -> None:
+    command = disturbed()
+    for n_runs in (1, 4):  # in the first pack, then in the second
+        command.run_until(lambda n=n_runs: len(command.runs) >= n, number)
+    command.run()
+    assert command.numbers() == undisturbed.numbers()
+
+
+def test_single_runs_stopped_by_signals_end_undisturbed(disturbed: Disturbed) -> None:
+    straight = disturbed(name="straight", launcher="basic")
+    stopped = disturbed(name="stopped", launcher="basic")
+    straight.run()
+    for n_runs in (1, 2, 3):
+        stopped.run_until(lambda n=n_runs: len(stopped.runs) >= n, signal.SIGTERM)
+    code, output = stopped.run()
+    assert code == 1, output
+    assert stopped.numbers() == straight.numbers()
+
+
+def test_second_ctrl_c_stops_at_once(disturbed: Disturbed) -> None:
+    command = disturbed("training.epochs=200", "training.batch_size=1")
+    process = command.start()
+    wait_for(lambda: bool(command.checkpoints()))
+    process.send_signal(signal.SIGSTOP)  # so that both are there before the step ends
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    code, output = end(process)
+    assert code in (130, 143)
+    assert "stopped: the same command goes on from what was saved last" in output
+    assert "Traceback" not in output

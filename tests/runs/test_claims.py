@@ -1,0 +1,110 @@
+"""Claims: one owner at a time, dead ones are taken over, slept ones find out."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lora_sweep.runs.claims import Claims, still_holds
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from lora_sweep.runs.claims import Claims
+with Claims(Path(sys.argv[1]), float(sys.argv[2])).claimed("p") as lease:
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def held_by_another(folder: Path, seconds: float) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the claim `p`."""
+    arguments = [sys.executable, "-c", HOLDER, str(folder), str(seconds)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "holds\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def seconds_until_free(claims: Claims) -> float:
+    started = time.monotonic()
+    while time.monotonic() - started < 30:
+        with claims.claimed("p") as lease:
+            if lease is not None:
+                return time.monotonic() - started
+        time.sleep(0.05)
+    raise TimeoutError("the claim was never free")
+
+
+def test_claim_is_given_back(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "new")
+    for _ in range(2):
+        with claims.claimed("p") as lease:
+            assert lease is not None and still_holds(lease)
+            assert claims.owner("p") == f"process {os.getpid()} on {os.uname().nodename}"
+        assert list((tmp_path / "new").iterdir()) == []
+    assert claims.owner("p") == "nobody"
+
+
+def test_live_owner_keeps_its_claim(tmp_path: Path) -> None:
+    with held_by_another(tmp_path, 1.0) as process:
+        claims = Claims(tmp_path, 1.0)
+        for _ in range(5):  # its heartbeat goes on beyond the lease
+            with claims.claimed("p") as lease:
+                assert lease is None
+            time.sleep(0.4)
+        assert str(process.pid) in claims.owner("p")
+        with claims.claimed("other") as lease:
+            assert lease is not None
+
+
+def test_dead_owner_is_taken_over_at_once(tmp_path: Path) -> None:
+    with held_by_another(tmp_path, 60.0) as process:
+        process.kill()
+        process.wait()
+        assert seconds_until_free(Claims(tmp_path, 60.0)) < 5
+
+
+@pytest.mark.slow
+def test_owner_that_sleeps_is_taken_over_and_finds_out(tmp_path: Path) -> None:
+    with held_by_another(tmp_path, 1.0) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert 0.9 < seconds_until_free(Claims(tmp_path, 1.0)) < 10
+    with Claims(tmp_path, 1.0).claimed("p") as lease:
+        assert lease is not None
+        path = Path(lease.lock_file)
+        content = path.read_text().replace(str(lease.token), "0" * 32)
+        path.unlink()
+        path.write_text(content)
+        assert not still_holds(lease)
+
+
+def test_owner_on_another_host_is_taken_over_when_its_heart_stops(tmp_path: Path) -> None:
+    claims = Claims(tmp_path, 0.6)
+    with claims.claimed("p") as lease:
+        assert lease is not None
+        foreign = Path(lease.lock_file).read_text().replace("host=", "host=far-away-")
+    (tmp_path / "p.claim").write_text(foreign)
+    os.utime(tmp_path / "p.claim", (10**10, 10**10))  # a clock that is centuries ahead
+    assert "far-away" in claims.owner("p")
+    assert 0.5 < seconds_until_free(Claims(tmp_path, 0.6)) < 10
+
+
+def test_clock_that_goes_backwards_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_by_another(tmp_path, 1.0):
+        claims, now = Claims(tmp_path, 1.0), time.time()
+        for hours in (0, -24, 24):
+            monkeypatch.setattr(time, "time", lambda hours=hours: now + 3600 * hours)
+            with claims.claimed("p") as lease:
+                assert lease is None

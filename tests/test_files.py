@@ -1,0 +1,125 @@
+"""Files that appear whole or not at all, and damage that is found out."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_sweep.errors import DamagedFileError, StorageError
+from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, write_whole
+from lora_sweep.tensor_files import read_tensors, write_tensors
+
+TENSORS = {
+    "a": torch.arange(6.0).view(2, 3),
+    "b": torch.tensor([True, False]),
+    "c": torch.zeros(0, dtype=torch.bfloat16),
+    "d": torch.tensor(3, dtype=torch.int64),
+}
+
+
+@pytest.mark.parametrize("before", [None, "old"], ids=["new", "replaced"])
+def test_write_that_fails_leaves_nothing_partial(before: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    if before is not None:
+        path.write_text(before)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        write_whole(path, write)
+    assert [file.name for file in tmp_path.iterdir()] == ([] if before is None else ["file.txt"])
+    assert before is None or path.read_text() == before
+
+
+def test_write_replaces_the_older_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    for text in ("first", "second ä"):
+        write_text(path, text)
+    assert path.read_text(encoding="utf-8") == "second ä"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_is_told_in_words(tmp_path: Path) -> None:
+    def write(temporary: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match=r"file.txt can't be written: No space left on device"):
+        write_whole(tmp_path / "file.txt", write)
+    with pytest.raises(StorageError, match="No such file or directory"):
+        write_text(tmp_path / "missing" / "file.txt", "")
+
+
+def test_new_files_have_the_users_permissions(tmp_path: Path) -> None:
+    write_text(tmp_path / "ours", "")
+    (tmp_path / "plain").write_text("")
+    modes = {name: (tmp_path / name).stat().st_mode for name in ("ours", "plain")}
+    assert modes["ours"] == modes["plain"]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_comes_back(indent: int | None, tmp_path: Path) -> None:
+    fields = {"a": [1, 2.5, None], "b": {"ä": "x"}}
+    path = tmp_path / "x.json"
+    path.write_text(to_checked_json(fields, indent))
+    assert read_checked_json(path) == (fields, True)
+    path.write_text(json.dumps(fields))
+    assert read_checked_json(path) == (fields, False)
+
+
+def test_tensors_come_back(tmp_path: Path) -> None:
+    path, again = tmp_path / "x.safetensors", tmp_path / "again.safetensors"
+    for file in (path, again):
+        write_tensors(file, TENSORS, {"epoch": "3", "b": "ä"})
+    tensors, about = read_tensors(path)
+    assert about == {"epoch": "3", "b": "ä"}
+    assert tensors.keys() == TENSORS.keys()
+    for name, part in TENSORS.items():
+        assert tensors[name].dtype == part.dtype and torch.equal(tensors[name], part)
+    assert path.read_bytes() == again.read_bytes()
+
+
+@given(data=st.data())
+def test_any_damage_to_a_file_is_found(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    path = folder / "x"
+    is_json = data.draw(st.booleans(), "is_json")
+    if is_json:
+        path.write_text(to_checked_json({"a": 1, "b": ["x", 2.0]}))
+    else:
+        write_tensors(path, TENSORS, {"epoch": "3"})
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1), "place")
+    if data.draw(st.booleans(), "is_cut"):
+        del content[place:]
+    else:
+        content[place] ^= 1 << data.draw(st.integers(0, 7), "bit")
+    path.write_bytes(content)
+    before = ({"a": 1, "b": ["x", 2.0]}, True) if is_json else None
+    try:
+        after = read_checked_json(path) if is_json else read_tensors(path)
+    except DamagedFileError as error:
+        assert str(path) in str(error)
+        return
+    if is_json:  # the key of the checksum itself can be hit: then it is no checked file any more
+        assert after == before or not after[1]
+        assert after[0]["a"] == 1 and after[0]["b"] == ["x", 2.0]
+    else:  # padding of the header says nothing
+        assert after[1] == {"epoch": "3"}
+        assert all(torch.equal(after[0][name], part) for name, part in TENSORS.items())
+
+
+def test_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("half")
+    set_aside(path, f"{path} is cut", "it is made anew")
+    assert not path.exists()
+    assert (tmp_path / "x.json.damaged").read_text() == "half"
+    assert "is cut; it is set aside as x.json.damaged, it is made anew" in caplog.text
