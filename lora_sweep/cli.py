@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lora_sweep.config import store
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
-from lora_sweep.launch import grids, pack
+from lora_sweep.launch import callbacks, grids, pack
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
@@ -70,8 +70,8 @@ def main() -> None:
     handle_termination()
     try:
         run()
-        if _ENDED_IN:
-            raise _ENDED_IN.pop()
+        for error in (*_ENDED_IN, *callbacks.FAILED):
+            raise error
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         print(said, file=sys.stderr)

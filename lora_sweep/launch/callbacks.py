@@ -1,5 +1,6 @@
 """The Hydra callback that ends every sweep with its report."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,13 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lora_sweep.errors import SweepFailedError
+from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.runs.store import SETTINGS_FILE
+
+log = logging.getLogger(__name__)
+
+FAILED: list[LoraSweepError] = []
+"""Why a report could not be made: Hydra would make a mere warning of what a callback raises."""
 
 
 class WriteReport(Callback):
@@ -32,4 +38,8 @@ class WriteReport(Callback):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
 
-        show_report([sweep_dir], region=self.equivalence_points)
+        try:
+            show_report([sweep_dir], region=self.equivalence_points)
+        except LoraSweepError as error:
+            log.error("the runs are kept, but there is no report: %s", error)
+            FAILED.append(error)

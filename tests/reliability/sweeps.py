@@ -73,8 +73,9 @@ class Command:
             record = dataclasses.replace(read_result(path), wall_seconds=0.0)
             found[str(path.relative_to(self.sweep_dir))] = _digest(record.to_json().encode())
         for name in REPORT:
-            text = (self.sweep_dir / name).read_text(encoding="utf-8")
-            found[name] = _digest(text.encode())
+            lines = (self.sweep_dir / name).read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if "python -m lora_sweep" not in line]  # the command
+            found[name] = _digest("\n".join(kept).encode())
         return found
 
 

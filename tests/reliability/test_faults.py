@@ -1,0 +1,155 @@
+"""Faults of disk, memory, files and clock, made to happen."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sweeps import Command, can_mount, end, lines_with, mounted_tmpfs, remount, tree, wait_for
+
+pytestmark = pytest.mark.slow
+Disturbed = Callable[..., Command]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """Where a file system can be mounted."""
+    if not can_mount(tmp_path / "probe"):
+        pytest.skip("this user may not mount a file system, so no disk can be filled")
+    return tmp_path / "disk"
+
+
+def _clear_error(output: str) -> str:
+    """The one error of an output, which has no traceback."""
+    assert "Traceback" not in output, output
+    assert "Logging error" not in output, output
+    (line,) = lines_with(output, "error: ")
+    return line
+
+
+@pytest.mark.parametrize("kilobytes", [40, 120, 200, 320])
+def test_disk_that_is_full_at_some_point(
+    kilobytes: int, disk: Path, undisturbed: Command, sweep_arguments: list[str]
+) -> None:
+    with mounted_tmpfs(disk, f"size={kilobytes}k"):
+        command = Command(disk / "x", *sweep_arguments, "hydra.launcher.pack_size=3")
+        code, output = command.run()
+        assert code == 1
+        assert "No space left on device" in output
+        assert "the same command goes on once there is room" in output
+        _clear_error(output)
+        remount(disk, "size=64m")
+        command.run()
+        assert command.numbers() == undisturbed.numbers()
+
+
+def test_read_only_folder(disk: Path, undisturbed: Command, sweep_arguments: list[str]) -> None:
+    with mounted_tmpfs(disk, "size=64m"):
+        command = Command(disk / "x", *sweep_arguments, "hydra.launcher.pack_size=3")
+        remount(disk, "ro")
+        code, output = command.run()
+        assert code == 1
+        assert "Read-only file system" in _clear_error(output)
+        remount(disk, "rw")
+        command.run()
+        assert command.numbers() == undisturbed.numbers()
+        before = tree(command.sweep_dir)
+        remount(disk, "ro")
+        code, output = command.run("finished=overwrite")
+        assert code == 1 and "Read-only file system" in _clear_error(output)
+        assert tree(command.sweep_dir) == before
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "factors", "tokens", "result"])
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_damaged_file_is_set_aside_and_made_again(
+    what: str, damage: str, undisturbed: Command, disturbed: Disturbed, tmp_path: Path
+) -> None:
+    command = disturbed(f"paths.cache={tmp_path / 'own'}")
+    if what == "checkpoint":
+        command.run_until(lambda: len(command.checkpoints()) >= 5, signal.SIGTERM)
+        found = command.checkpoints()[-1:]
+    else:
+        command.run()
+        patterns = {"factors": "own/factors/*.safetensors", "tokens": "own/tokens/*.safetensors"}
+        found = list(tmp_path.glob(patterns.get(what, "*/outputs/tiny/*/result.json")))
+    _damage(found[0], damage)
+    if what in ("factors", "tokens"):
+        shutil.rmtree(command.sweep_dir)  # so that the caches are needed
+    code, output = command.run()
+    assert code == 1 and "2 of 6 jobs failed" in output, output
+    (said,) = lines_with(output, "set aside as")
+    assert found[0].name in said
+    assert found[0].with_name(f"{found[0].name}.damaged").exists() or what == "checkpoint"
+    if what == "result":  # its run trains again beside nobody: the last bits may differ
+        assert len(list(command.sweep_dir.glob("*/result.json"))) == 4
+    else:
+        assert command.numbers() == undisturbed.numbers()
+
+
+def _damage(path: Path, damage: str) -> None:
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) * 3 // 4] ^= 1
+    path.write_bytes(content)
+
+
+def test_base_model_that_changed_is_found_by_its_content(
+    tmp_path: Path, tiny_base: Path, sweep_arguments: list[str]
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    own = [f"model.path={base}" if a.startswith("model.path=") else a for a in sweep_arguments]
+    command = Command(tmp_path / "x", *own)
+    command.run_until(lambda: len(command.checkpoints()) >= 3, signal.SIGTERM)
+    before = tree(command.sweep_dir)
+    weights, times = base / "model.safetensors", os.stat(base / "model.safetensors")
+    _damage(weights, "flipped")
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))  # nothing but the content tells
+    for more in ((), ("init=randn",)):
+        code, output = command.run(*more)
+        assert code == 1
+        assert f"must hold runs of one base model {base}" in _clear_error(output)
+    after = tree(command.sweep_dir)
+    assert {k: v for k, v in after.items() if k in before and "sweep.json" not in k} == {
+        k: v for k, v in before.items() if "sweep.json" not in k
+    }
+
+
+def test_two_versions_of_the_code_are_not_mixed(disturbed: Disturbed) -> None:
+    command = disturbed()
+    command.run()
+    packs = command.sweep_dir / ".packs" / "packs.json"
+    fields = json.loads(packs.read_text())
+    fields["origins"]["version of the code"] = "1"
+    del fields["sha256"]
+    packs.write_text(json.dumps(fields))
+    code, output = command.run("init=randn")
+    assert code == 1
+    assert "must hold runs of one version of the code" in _clear_error(output)
+    assert len(command.runs) == 6
+
+
+def test_run_folder_deleted_in_the_middle(undisturbed: Command, disturbed: Disturbed) -> None:
+    command = disturbed()
+    process = command.start()
+    wait_for(lambda: bool(command.checkpoints()))
+    process.send_signal(signal.SIGSTOP)
+    lost = command.checkpoints()[0].parent.parent
+    shutil.rmtree(lost)
+    process.send_signal(signal.SIGCONT)
+    code, output = end(process)
+    assert code == 1
+    assert "its folder was deleted while it trained" in output
+    assert "3 of 6 jobs failed, the others are trained" in output
+    code, output = command.run()
+    assert code == 1 and "2 of 6 jobs failed" in output
+    assert {run.name for run in command.runs} == {run.name for run in undisturbed.runs}
+    ours, expected = command.numbers(), undisturbed.numbers()
+    untouched = [name for name in expected if not name.startswith((lost.name, "re"))]
+    assert {n: ours[n] for n in untouched} == {n: expected[n] for n in untouched}
