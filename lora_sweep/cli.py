@@ -23,6 +23,8 @@ CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
 """What a `_target_` of a config may name: our own code, and Hydra's plugins."""
 MAX_ERROR_LINES = 5
+EXPECTED = (LoraSweepError, HydraException, OmegaConfBaseException, OSError)
+"""What tells a user enough without the place in the code."""
 _DEBUG = "LORA_SWEEP_DEBUG"
 _HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 
@@ -68,6 +70,8 @@ def main() -> None:
     # Hydra then raises what it would print with a traceback, and the message is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     handle_termination()
+    _ENDED_IN.clear()
+    callbacks.FAILED.clear()
     try:
         run()
         for error in (*_ENDED_IN, *callbacks.FAILED):
@@ -79,10 +83,13 @@ def main() -> None:
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (LoraSweepError, HydraException, OmegaConfBaseException, OSError) as error:
+    except Exception as error:
         if _is_debugging():
             raise
-        print("\n".join(error_lines(error)), file=sys.stderr)
+        first, *others = error_lines(error)
+        if not isinstance(error, EXPECTED):
+            first += f" ({type(error).__name__}; --debug shows where)"
+        print("\n".join([first, *others]), file=sys.stderr)
         sys.exit(1)
 
 

@@ -96,13 +96,24 @@ def to_run_config(config: DictConfig) -> RunConfig:
     Raises:
         SettingError: a setting that nobody knows, a missing value, or a broken rule.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = sorted([*OmegaConf.missing_keys(config), *_deleted(config)])
     if missing:
         raise SettingError(f"{missing[0]} must be given, but got nothing: add {missing[0]}=VALUE")
     run_config = OmegaConf.to_object(config)
     assert isinstance(run_config, RunConfig)
     _refuse_unknown(config, run_config, "")
     return run_config
+
+
+def _deleted(config: DictConfig) -> list[str]:
+    """Names of the settings that `~name` took out of the config."""
+    fields = dataclasses.fields(OmegaConf.get_type(config))  # type: ignore[arg-type]
+    deleted = [field.name for field in fields if field.name not in config]
+    for name in map(str, config):
+        group = None if OmegaConf.is_missing(config, name) else config[name]
+        if isinstance(group, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(group)):
+            deleted += [f"{name}.{inner}" for inner in _deleted(group)]
+    return deleted
 
 
 def run_settings(config: RunConfig, seed: int) -> Settings:

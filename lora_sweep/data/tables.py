@@ -174,7 +174,7 @@ def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
 def _json_object(where: str, line: str) -> dict[str, object]:
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: not JSON lines, one object a line: {error}") from error
     if not isinstance(entry, dict):
         raise CorpusError(f"{where}: must be an object, but got {type(entry).__name__}")

@@ -62,6 +62,10 @@ class GridSweeper(Sweeper):
             params: axes of every grid, as in Hydra's own sweeper.
             grids: products of axes, option name -> comma-separated values.
         """
+        is_size = isinstance(max_batch_size, int) and max_batch_size >= 1
+        rule = "null, or an integer of at least 1"
+        is_known = max_batch_size is None or is_size
+        require(is_known, "hydra.sweeper.max_batch_size", rule, max_batch_size)
         self.max_batch_size = max_batch_size
         self.params = dict(params or {})
         self.grids = [dict(grid) for grid in grids or []]

