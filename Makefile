@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report report-demo bench test test-fast lint types wheel clean
+.PHONY: help install run sweep report report-demo bench test test-fast torture lint types wheel clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is n
 
 test-fast: $(VENV)/test-ready ## run the tests that take seconds
 	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+torture: $(VENV)/test-ready ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
+	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability
 
 lint: $(VENV)/test-ready ## check style
 	$(BIN)/ruff check .

@@ -36,10 +36,19 @@ ALLOWED: dict[str, set[str]] = {
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
     "runs.keeper": {"training", "runs.checkpoint", "runs.log", "tensor_files", *RUN_STORE},
+    "runs.pack_keeper": {"training", "runs.keeper", "runs.log"},
     "runs.origin": {"config"},
     "runs.pack_size": {"training"},
     "runs.train": {
-        *("training", "interrupt", "runs.checkpoint", "runs.jobs", *RUN_STORE, *EXECUTION),
+        *(
+            "training",
+            "interrupt",
+            "runs.checkpoint",
+            "runs.jobs",
+            "runs.pack_keeper",
+            *RUN_STORE,
+            *EXECUTION,
+        ),
     },
     "runs.packs": {
         *("runs.claims", "runs.jobs", "runs.pack_size", "runs.sweep_packs", "runs.train"),

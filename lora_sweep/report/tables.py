@@ -26,6 +26,7 @@ STUDY_COLUMNS = {
     "Rank Avg": "rank.average",
 }
 # Fixed ranks have none of these, which is no difference that a table has to show.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 # Where these are the same in every cell, one column says both.
 _REPEATS = {
@@ -114,6 +115,19 @@ def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
         for cell in summary.to_dict("records")
     ]
     return pd.DataFrame(rows, columns=[*settings, *statistics, "notes"], dtype=object)
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the table with a quote before text that a spreadsheet would take for a formula.
+
+    Source: OWASP, CSV injection.
+    """
+
+    def safe(value: object) -> object:
+        is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS)
+        return f"'{value}" if is_formula else value
+
+    return table.map(safe)
 
 
 def varying_settings(summary: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from lora_sweep.report.latex import to_latex
 from lora_sweep.report.markdown import Findings, report_text
 from lora_sweep.report.page import page_text
 from lora_sweep.report.sweep import Sweep
-from lora_sweep.report.tables import init_tables, plain, to_csv_table
+from lora_sweep.report.tables import init_tables, plain, to_csv_table, without_formulas
 
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"
@@ -63,9 +63,11 @@ def write_report(
     folder = sweep.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / CSV_FILE, to_csv_table(sweep.summary).to_csv(index=False))
+        write_text(
+            folder / CSV_FILE, without_formulas(to_csv_table(sweep.summary)).to_csv(index=False)
+        )
         table = sweep.runs.map(plain)
-        write_text(folder / RUNS_FILE, table.to_csv(index=False))
+        write_text(folder / RUNS_FILE, without_formulas(table).to_csv(index=False))
         if forms.parquet:
             write_whole(folder / PARQUET_FILE, lambda path: table.to_parquet(path, index=False))
         if forms.latex:

@@ -12,9 +12,10 @@ from lora_sweep.interrupt import StoppedError, stop_on_signals
 from lora_sweep.runs.checkpoint import Checkpoint, common_place, places, read_checkpoint
 from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.runs.jobs import Job, Outcome
-from lora_sweep.runs.keeper import PackKeeper, RunKeeper, RunOrigin
+from lora_sweep.runs.keeper import RunKeeper, RunOrigin
 from lora_sweep.runs.log import log_to
 from lora_sweep.runs.origin import device_name, git_commit, versions
+from lora_sweep.runs.pack_keeper import PackKeeper
 from lora_sweep.runs.plans import pack_plan
 from lora_sweep.runs.predictions import DevLabels
 from lora_sweep.runs.store import count_runs

@@ -33,7 +33,7 @@ OUT_OF_RANGE: list[Case] = [
     ("alpha.max=nan", "alpha.max must be"), ("alpha.max=inf", "alpha.max must be"),
     ("budget.start_average=0", "budget.start_average must be above 0"),
     ("budget.end_average=inf", "budget.end_average must be"),
-    ("budget.start_average=3", "budget.end_average must be equal to"),
+    ("budget.end_average=3", "budget.end_average must be equal to"),
     ("budget.hold_epochs=-1", "budget.hold_epochs must be at least 0"),
     ("budget.move_epochs=nan", "budget.move_epochs must be"),
     ("budget=shrink budget.start_average=9", "budget.start_average must be within"),

@@ -241,7 +241,7 @@ def test_sweep_folder_that_is_a_file(refused: Refused, tmp_path: Path) -> None:
 
 def test_run_folder_that_is_a_link(refused: Refused, finished: list[str], tmp_path: Path) -> None:
     sweep = Path(finished[-1].partition("=")[2]) / "tiny"
-    (run,) = (path.parent for path in sweep.glob("*/result.json"))
+    run = next(path.parent for path in sweep.glob("*/result.json"))
     (tmp_path / "outputs" / "tiny").mkdir(parents=True)
     (tmp_path / "outputs" / "tiny" / run.name).symlink_to(tmp_path)
     said = refused(f"paths.outputs={tmp_path / 'outputs'}")

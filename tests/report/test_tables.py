@@ -17,6 +17,7 @@ from lora_sweep.report.tables import (
     to_csv_table,
     to_markdown,
     varying_settings,
+    without_formulas,
 )
 
 Settings = Callable[..., dict[str, Any]]
@@ -244,3 +245,10 @@ def test_csv_holds_raw_numbers(sweep: Any, settings: Settings) -> None:
     assert (first["seeds"], first["folders"]) == ("0; 1", "b; a")
     assert (second["n_expected"], second["notes"]) == (1, "1 missing")
     assert pd.isna(second["median"]) and pd.isna(second["lr"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_is_no_formula_in_a_spreadsheet(text: str) -> None:
+    table = pd.DataFrame([{"task": text, "lr": -0.5, "note": "a=b", "none": None}])
+    (row,) = without_formulas(table).to_dict("records")
+    assert row == {"task": f"'{text}", "lr": -0.5, "note": "a=b", "none": None}

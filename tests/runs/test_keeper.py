@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from lora_sweep.errors import ClaimedElsewhereError
 from lora_sweep.runs.checkpoint import read_checkpoint
-from lora_sweep.runs.keeper import PackKeeper, RunKeeper, RunOrigin
+from lora_sweep.runs.keeper import RunKeeper, RunOrigin
+from lora_sweep.runs.pack_keeper import PackKeeper
 from lora_sweep.runs.predictions import DevLabels, read_predictions
 from lora_sweep.runs.record import RunRecord, read_failure, read_result
 from lora_sweep.runs.store import RunFolder

@@ -1,0 +1,40 @@
+"""A process that trains run after run stays as large and as fast as it was."""
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sweeps import TORTURE
+
+pytestmark = pytest.mark.slow
+N_RUNS = 500 if TORTURE else 80
+EARLY = 50
+
+
+def test_memory_files_and_speed_stay(
+    tiny_settings: list[str], reliability_cache: str, tmp_path: Path
+) -> None:
+    places = (reliability_cache, f"paths.outputs={tmp_path}", "paths.sweep=soak")
+    script = Path(__file__).with_name("soak.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(N_RUNS), *tiny_settings, *places],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    rows = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]
+    assert len(rows) == N_RUNS
+    seconds, memory, files = (
+        [float(value) for value in column] for column in zip(*rows, strict=True)
+    )
+    print(f"memory {memory[-1] / memory[EARLY - 1]:.3f}, files {files[-1] - files[EARLY - 1]:.0f}")
+    assert memory[-1] <= 1.1 * memory[EARLY - 1]
+    assert files[-1] == files[EARLY - 1]
+    if TORTURE:  # a timing counts only where nothing else runs
+        early, late = (statistics.median(seconds[a:b]) for a, b in ((25, 75), (-50, None)))
+        print(f"seconds of a run: {early:.3f} early, {late:.3f} late")
+        assert late <= 1.1 * early
