@@ -73,7 +73,7 @@ def read_start_ranks(folder: Path) -> list[float] | None:
         if entry["kind"] != "ranks" or entry["step"] != 0:
             return None
         return [float(rank) for rank in entry["ranks"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
 
 
@@ -94,7 +94,7 @@ def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[floa
             if entry["kind"] == "ranks":
                 ranks = [float(rank) for rank in entry["ranks"]]
                 steps += [(int(entry["step"]), ranks)] if len(ranks) == n_matrices else []
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return steps
 
