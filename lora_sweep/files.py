@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +60,18 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, UTF-8, as `write_whole` does."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def clear_unfinished(folder: Path, *, older_than: float = 0.0) -> None:
+    """Removes what killed processes were writing in a folder.
+
+    Args:
+        folder: need not be there.
+        older_than: seconds; what is younger may still be written by another process.
+    """
+    for left in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - left.stat().st_mtime >= older_than:
+            shutil.rmtree(left)
 
 
 def to_checked_json(fields: dict[str, Any], indent: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_sweep.errors import DamagedFileError, StorageError
-from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, write_whole
+from lora_sweep.files import (
+    clear_unfinished,
+    read_checked_json,
+    set_aside,
+    to_checked_json,
+    write_text,
+    write_whole,
+)
 from lora_sweep.tensor_files import read_tensors, write_tensors
 
 TENSORS = {
@@ -114,6 +122,17 @@ def test_any_damage_to_a_file_is_found(
     else:  # padding of the header says nothing
         assert after[1] == {"epoch": "3"}
         assert all(torch.equal(after[0][name], part) for name, part in TENSORS.items())
+
+
+def test_only_old_leftovers_are_cleared(tmp_path: Path) -> None:
+    for name in (".writing-old", ".writing-new", "kept"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / ".writing-old", (0, 0))
+    clear_unfinished(tmp_path, older_than=3600)
+    assert {path.name for path in tmp_path.iterdir()} == {".writing-new", "kept"}
+    clear_unfinished(tmp_path)
+    clear_unfinished(tmp_path / "missing")
+    assert {path.name for path in tmp_path.iterdir()} == {"kept"}
 
 
 def test_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

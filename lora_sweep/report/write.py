@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.files import write_text, write_whole
+from lora_sweep.files import clear_unfinished, write_text, write_whole
 from lora_sweep.report.comparison import REGION, compare_inits
-from lora_sweep.report.figures.write import write_figures
+from lora_sweep.report.figures.write import FOLDER, write_figures
 from lora_sweep.report.latex import to_latex
 from lora_sweep.report.markdown import Findings, report_text
 from lora_sweep.report.page import page_text
@@ -27,6 +27,9 @@ CSV_FILE = "results.csv"
 RUNS_FILE = "runs.csv"
 PARQUET_FILE = "runs.parquet"
 LATEX_FILE = "tables.tex"
+
+
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def write_report(
     folder = sweep.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for place in (folder, folder / FOLDER):
+            clear_unfinished(place, older_than=_HOUR)
         write_text(
             folder / CSV_FILE, without_formulas(to_csv_table(sweep.summary)).to_csv(index=False)
         )

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import (
-    UNFINISHED,
+    clear_unfinished,
     read_checked_json,
     set_aside,
     to_checked_json,
@@ -198,8 +198,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         if (self.path / LOG_FILE).is_symlink():
             (self.path / LOG_FILE).unlink()
-        for left in [*self.path.glob(f"{UNFINISHED}*"), *self.checkpoints.glob(f"{UNFINISHED}*")]:
-            shutil.rmtree(left)
+        for folder in (self.path, self.checkpoints):
+            clear_unfinished(folder)
 
     def reopen(self) -> None:
         """Clears away what says that the run is done; a result is kept until the next one."""

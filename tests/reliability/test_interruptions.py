@@ -33,7 +33,8 @@ def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturb
     code, output = command.run()
     assert code == 1 and "2 of 6 jobs failed" in output
     assert command.numbers() == undisturbed.numbers()
-    assert not list(command.sweep_dir.rglob(".writing-*"))
+    for run in command.runs:
+        assert not list(run.rglob(".writing-*"))
     assert not command.checkpoints()
 
 
