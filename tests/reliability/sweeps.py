@@ -70,7 +70,7 @@ class Command:
         files = [f for run in self.runs for name in NUMBERS if (f := run / name).exists()]
         found = {str(f.relative_to(self.sweep_dir)): _digest(f.read_bytes()) for f in files}
         for path in self.sweep_dir.glob("*/result.json"):
-            record = dataclasses.replace(read_result(path), wall_seconds=0.0)
+            record = dataclasses.replace(read_result(path), wall_seconds=0.0, git_commit=None)
             found[str(path.relative_to(self.sweep_dir))] = _digest(record.to_json().encode())
         for name in REPORT:
             lines = (self.sweep_dir / name).read_text(encoding="utf-8").splitlines()
