@@ -8,7 +8,11 @@ from sweeps import Command
 
 AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=6")
 
-LAUNCHERS = {"pack": ["hydra.launcher.pack_size=3"], "basic": ["hydra/launcher=basic"]}
+LAUNCHERS = {
+    "pack": ["hydra.launcher.pack_size=3"],
+    "basic": ["hydra/launcher=basic"],
+    "submitit": ["hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=1"],
+}
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Whatever ends a sweep in the middle, the same command ends it with the undisturbed numbers."""
 
+import os
 import random
 import signal
 import time
@@ -108,6 +109,34 @@ def test_single_runs_stopped_by_signals_end_undisturbed(disturbed: Disturbed) ->
     code, output = stopped.run()
     assert code == 1, output
     assert stopped.numbers() == straight.numbers()
+
+
+def test_job_that_submitit_puts_back_in_the_queue_ends_undisturbed(disturbed: Disturbed) -> None:
+    one = ("seed=0", "learning_rate.head=0.01", "training.epochs=100")
+    straight = disturbed(*one, name="straight", launcher="basic")
+    assert straight.run()[0] == 0
+    command = disturbed(*one, name="stopped", launcher="submitit")
+    process = command.start()
+    for _ in range(2):  # as Slurm does before a time limit and at a preemption
+        before = len(command.checkpoints())
+        wait_for(lambda n=before: len(command.checkpoints()) > n)
+        (claim,) = command.sweep_dir.glob(".packs/*.claim")
+        (line,) = lines_with(claim.read_text(), "pid=")
+        os.kill(int(line.removeprefix("pid=")), signal.SIGUSR2)
+        wait_for(lambda owner=line: _owner(command) != owner)
+    code, output = end(process)
+    assert code == 0, output
+    assert command.numbers() == straight.numbers()
+    logs = "".join(path.read_text() for path in command.sweep_dir.rglob("*_log.*"))
+    assert logs.count("go on after step") == 2
+
+
+def _owner(command: Command) -> str:
+    """The line of the claim that says which process trains; empty while nobody does."""
+    for claim in command.sweep_dir.glob(".packs/*.claim"):
+        for line in lines_with(claim.read_text(), "pid="):
+            return line
+    return ""
 
 
 def test_second_ctrl_c_stops_at_once(disturbed: Disturbed) -> None:
