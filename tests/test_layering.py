@@ -10,7 +10,7 @@ import lora_sweep
 
 PACKAGE = Path(lora_sweep.__file__).parent
 FILES_ON_DISK = {"files", "tensor_files"}
-RUN_STORE = {"files", "runs.predictions", "runs.record", "runs.store"}
+RUN_STORE = {"files", "runs.predictions", "runs.record", "runs.store", "runs.sweep_list"}
 EXECUTION = {"runs.inputs", "runs.keeper", "runs.log", "runs.origin", "runs.plans"}
 # module or subpackage -> the parts of the package that it may import, besides `errors` and its own
 ALLOWED: dict[str, set[str]] = {
@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs.log": {"files", "runs.store"},
     "runs.checkpoint": {"training", *FILES_ON_DISK},
     "runs.claims": {"files"},
+    "runs.sweep_list": {"files", "runs.record", "runs.store"},
     "runs.sweep_packs": RUN_STORE,
     "runs.jobs": {"training", "config", "runs.plans", *RUN_STORE},
     "runs.plans": {"training", "config"},
@@ -60,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": RUN_STORE,
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
-    "launch": {"config", "runs.store", "runs.execute", "report.show"},
+    "launch": {"config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"},
     "cli": {"config", "interrupt", "launch", "runs.execute"},
 }
 # package -> the parts that may import it

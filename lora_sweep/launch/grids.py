@@ -39,7 +39,7 @@ from lora_sweep.config.store import task_config
 from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, SweepFailedError
 from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.launch.products import product_of, runs_of_grids
-from lora_sweep.runs.store import add_to_sweep
+from lora_sweep.runs.sweep_list import add_to_sweep
 
 log = logging.getLogger(__name__)
 

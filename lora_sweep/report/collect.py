@@ -37,7 +37,8 @@ from lora_sweep.runs.record import (
     read_failure,
     read_result,
 )
-from lora_sweep.runs.store import SETTINGS_FILE, SWEEP_FILE, read_sweep
+from lora_sweep.runs.store import SETTINGS_FILE
+from lora_sweep.runs.sweep_list import SWEEP_FILE, read_sweep
 
 _FROM_RECORD = tuple(COLUMNS)[2:-1]
 OnRecord = Callable[[Path, RunRecord], object]

@@ -11,7 +11,7 @@ from lora_sweep.errors import LoraSweepError
 from lora_sweep.report.collect import collect_runs, collect_sweeps
 from lora_sweep.report.courses import Course, Courses
 from lora_sweep.report.summarise import summarise_runs
-from lora_sweep.runs.store import read_commands
+from lora_sweep.runs.sweep_list import read_commands
 
 
 @dataclass(frozen=True)

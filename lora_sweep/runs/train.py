@@ -18,7 +18,7 @@ from lora_sweep.runs.origin import device_name, git_commit, versions
 from lora_sweep.runs.pack_keeper import PackKeeper
 from lora_sweep.runs.plans import pack_plan
 from lora_sweep.runs.predictions import DevLabels
-from lora_sweep.runs.store import count_runs
+from lora_sweep.runs.sweep_list import count_runs
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts

@@ -15,7 +15,7 @@ from lora_sweep.cli import CONF
 from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.launch.grids import GridSweeper
 from lora_sweep.runs import execute
-from lora_sweep.runs.store import read_sweep
+from lora_sweep.runs.sweep_list import read_sweep
 
 Sweep = Callable[..., "FakeLauncher"]
 
