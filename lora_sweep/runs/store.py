@@ -169,7 +169,8 @@ class RunFolder:
     def finish(self, record: RunRecord) -> None:
         """Writes the record, last of all: from now on the run is finished."""
         write_text(self.path / RESULT_FILE, record.to_json())
-        (self.path / OVERWRITTEN_FILE).unlink(missing_ok=True)
+        for name in (OVERWRITTEN_FILE, FAILURE_FILE):
+            (self.path / name).unlink(missing_ok=True)
 
     def clear_checkpoints(self) -> None:
         """Removes the checkpoints: the run is finished, or starts from the beginning."""

@@ -1,8 +1,8 @@
 """One pack: runs that train together, from the beginning or from where they stood."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from tqdm.auto import tqdm
@@ -93,43 +93,44 @@ def _train(
     shared: Shared,
     holds_claim: Callable[[], bool],
 ) -> list[Outcome]:
-    from_places = [checkpoint for checkpoint in start if checkpoint is not None]
+    """Trains runs that stand at the same place."""
+    snapshots = [checkpoint.snapshot for checkpoint in start if checkpoint is not None]
+    n_done = snapshots[0].step if snapshots else 0
+    n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
     with ExitStack() as stack:
-        for job, checkpoint in zip(jobs, start, strict=True):
-            job.folder.ready()
-            stack.enter_context(log_to(job.folder.path))
-            if checkpoint is None:
-                job.folder.start(job.settings, job.config_yaml())
-        n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
-        n_done = from_places[0].snapshot.step if from_places else 0
+        keepers = [
+            stack.enter_context(_kept(job, checkpoint, shared))
+            for job, checkpoint in zip(jobs, start, strict=True)
+        ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
-        bar = stack.enter_context(
-            tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=None)
-        )
+        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=None)
         stop = stack.enter_context(stop_on_signals())
         keeper = PackKeeper(
-            [
-                RunKeeper(job.folder, _origin(job, shared), _dev_labels(shared.texts), checkpoint)
-                for job, checkpoint in zip(jobs, start, strict=True)
-            ],
-            bar,
+            keepers,
+            stack.enter_context(bar),
             wants_stop=lambda: stop.signal_number is not None,
             holds_claim=holds_claim,
         )
+        plans = [job.plan for job in jobs]
         is_done = train_pack(
-            shared.encoder,
-            shared.texts,
-            [job.plan for job in jobs],
-            shared.plan,
-            keeper,
-            start=[checkpoint.snapshot for checkpoint in from_places],
+            shared.encoder, shared.texts, plans, shared.plan, keeper, start=snapshots
         )
         if not is_done:
             assert stop.signal_number is not None
             raise StoppedError(stop.signal_number, _stopped(int(keeper.step), n_steps, len(jobs)))
         keeper.finish()
-    return [one.record or _failure(one) for one in keeper.keepers]
+    return [one.record or _failure(one) for one in keepers]
+
+
+@contextmanager
+def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[RunKeeper]:
+    """The keeper of a run, whose folder is made ready and whose log is written meanwhile."""
+    job.folder.ready()
+    with log_to(job.folder.path):
+        if checkpoint is None:
+            job.folder.start(job.settings, job.config_yaml())
+        yield RunKeeper(job.folder, _origin(job, shared), _dev_labels(shared.texts), checkpoint)
 
 
 def _stopped(step: int, n_steps: int, n_runs: int) -> str:
