@@ -15,7 +15,9 @@ from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import LORA_ALPHA, RunPlan
 from lora_sweep.training.seeds import stream_generator
 
-PUBLISHED = dataclasses.replace(ALLOCATION, capped=False, init="quadratic", alpha_max=5.0, lr=0.2)
+PUBLISHED = dataclasses.replace(
+    ALLOCATION, mode="published", init="quadratic", alpha_max=5.0, lr=0.2
+)
 PACK = (
     RUN,
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
@@ -27,7 +29,12 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     """One fixed-rank run, padded, a text at a time, with torch's own optimiser."""
     encoder, texts = make_encoder(ragged=False), make_texts()
     start = start_parameters(
-        [plan], n_matrices=8, r=plan.rank_max, d=encoder.d, n_labels=2, device=SHARED.device
+        [plan],
+        spectra=torch.ones(8, plan.rank_max),
+        r=plan.rank_max,
+        d=encoder.d,
+        n_labels=2,
+        device=SHARED.device,
     )
     own = {name: nn.Parameter(bank.detach()[0]) for name, bank in start.items()}
     own.pop("logits")
@@ -169,7 +176,9 @@ def test_logits_rest_in_the_discrete_epochs() -> None:
 def test_training_moves_r_head_and_logits_only() -> None:
     encoder_before = make_encoder().encoder.state_dict()
     state = train(RUN).states[0]
-    start = start_parameters([RUN], n_matrices=8, r=5, d=32, n_labels=2, device=SHARED.device)
+    start = start_parameters(
+        [RUN], spectra=torch.ones(8, 5), r=5, d=32, n_labels=2, device=SHARED.device
+    )
     assert set(state) == set(start)
     assert all(not torch.equal(state[name], start[name][0]) for name in state)
     assert all(

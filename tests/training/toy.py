@@ -93,7 +93,7 @@ def make_texts(*, regression: bool = False) -> PackTexts:
 
 ALLOCATION = AllocationPlan(
     init="randn",
-    capped=True,
+    mode="capped",
     alpha_schedule="linear",
     alpha_min=0.5,
     alpha_max=3.0,
