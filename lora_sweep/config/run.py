@@ -143,10 +143,10 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
     without_effect = _ONLY_LEARNT if is_fixed else _ONLY_BY_LOGITS if is_pruned else ()
     for name in list(settings):
+        if name.startswith(without_effect):
+            settings[name] = None
         if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
             del settings[name]
-        elif name.startswith(without_effect):
-            settings[name] = None
     return settings
 
 
