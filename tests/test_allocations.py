@@ -30,10 +30,8 @@ def test_all_ways_to_allocate_train_and_are_reported(
         *("uniform, capped", "right_skewed, capped", "linear, capped", "spectral, capped"),
         *("values, capped", "uniform, published", "uniform, soft_topk", "importance", "fixed"),
     }
-    spent = {folder: course.final_ranks for folder, course in sweep.courses.items()}
-    for folder, ranks in spent.items():
-        if "-lr" not in folder or "soft_topk" in folder or "spectral" in folder:
-            assert (ranks**2).sum() <= 8 * 4 + 1e-6, folder
+    for folder, course in sweep.courses.items():
+        assert (course.final_ranks**2).sum() <= 8 * 2**2 + 1e-6, folder
     write_report(sweep)
     assert "Importance" in (sweep.folder / "report.md").read_text(encoding="utf-8")
 

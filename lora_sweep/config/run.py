@@ -34,7 +34,8 @@ Settings = dict[str, Any]
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
 )  # fmt: skip
-_ONLY_LEARNT = ("rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+# What has no effect on fixed ranks, and on pruned ones.
+_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
@@ -127,10 +128,9 @@ def _deleted(config: DictConfig) -> list[str]:
 
 def run_settings(config: RunConfig, seed: int) -> Settings:
     """Returns the settings of the cell's run with this seed."""
-    is_fixed, is_pruned = config.has_fixed_ranks, config.is_pruned
     settings: Settings = {
         "init": _init_setting(config),
-        "lr": None if is_fixed else config.lr,
+        "lr": config.lr,
         "seed": seed,
         "precision": config.precision,
     }
@@ -141,7 +141,9 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
             settings[f"{group}.{name}"] = value
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
-    without_effect = _ONLY_LEARNT if is_fixed else _ONLY_BY_LOGITS if is_pruned else ()
+    without_effect = {"fixed": _ONLY_LEARNT, "importance": _ONLY_BY_LOGITS}.get(
+        settings["init"], ()
+    )
     for name in list(settings):
         if name.startswith(without_effect):
             settings[name] = None

@@ -134,10 +134,11 @@ def bare_encoder(folder: Path) -> nn.Module:
     """
     from transformers import AutoConfig, AutoModel
 
+    build: Any = AutoModel.from_config
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with torch.device("meta"):
-            encoder: nn.Module = AutoModel.from_config(config, trust_remote_code=False)
+            encoder: nn.Module = build(config, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise BaseModelError(f"the model in {folder} can't be built: {error}") from error
     return encoder
