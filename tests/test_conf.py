@@ -17,7 +17,10 @@ GROUPS = sorted(folder.name for folder in Path(CONF).iterdir() if folder.is_dir(
 OPTIONS = sorted(
     f"{group}={file.stem}" for group in GROUPS for file in Path(CONF, group).glob("*.yaml")
 )
-NEEDED = {"data=files": ["data.train=a.tsv", "data.dev=b.tsv"]}
+NEEDED = {
+    "data=files": ["data.train=a.tsv", "data.dev=b.tsv"],
+    "init=values": ["init.values=[0,0.5]"],
+}
 
 PUBLISHED = {
     "model.name": "FacebookAI/roberta-large",

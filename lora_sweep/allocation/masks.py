@@ -22,7 +22,23 @@ def soft_masks(
     r: int,
     noise: Tensor | None = None,
 ) -> Tensor:
-    """Returns soft masks (K, N, r, r), differentiable in the ranks.
+    """Returns soft masks (K, N, r, r), differentiable in the ranks: `kept_shells` as squares."""
+    kept = kept_shells(ranks, alpha, rank_min=rank_min, rank_max=rank_max, r=r, noise=noise)
+    return square_masks(kept)
+
+
+def kept_shells(
+    ranks: Tensor,
+    alpha: Tensor,
+    *,
+    rank_min: Tensor,
+    rank_max: Tensor,
+    r: int,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """Returns P(k > m) for m = 0 ... r-1 (K, N, r): how much shell m of each matrix is kept.
+
+    Shell m of R holds the 2 m + 1 entries whose larger index is m.
 
     Args:
         ranks: real-valued ranks (K, N).
@@ -38,10 +54,15 @@ def soft_masks(
     if noise is not None:
         log_weights = log_weights + noise
     p = torch.softmax(log_weights, dim=-1)  # (K, N, r)
-    # P(k > m) for m = 0 ... r-1 is the sum over k = m+1 ... r, and k = m+1 stands at place m.
-    above = p.flip(-1).cumsum(-1).flip(-1)  # (K, N, r)
-    flat = above.index_select(-1, _larger_index(r, ranks.device).flatten())  # (K, N, r r)
-    return flat.view(*ranks.shape, r, r)
+    # P(k > m) is the sum over k = m+1 ... r, and k = m+1 stands at place m.
+    return p.flip(-1).cumsum(-1).flip(-1)
+
+
+def square_masks(kept: Tensor) -> Tensor:
+    """Returns the masks (K, N, r, r) whose shells have the values (K, N, r)."""
+    r = kept.shape[-1]
+    flat = kept.index_select(-1, _larger_index(r, kept.device).flatten())  # (K, N, r r)
+    return flat.view(*kept.shape, r)
 
 
 def discrete_masks(integer_ranks: Tensor, r: int) -> Tensor:

@@ -53,9 +53,20 @@ class GlueConfig(DataConfig):
 
 @dataclass(unsafe_hash=True)
 class ColaConfig(GlueConfig):
-    """CoLA, from the hub or from the folder `path` of its three raw TSV files."""
+    """CoLA, from the hub or from the folder `path` of its three raw TSV files.
+
+    Attributes:
+        path: folder of the files; null for the hub.
+        n_train: training sentences, drawn with every label's share; null for all of them.
+    """
 
     path: str | None = None
+    n_train: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_enough = self.n_train is None or self.n_train >= 10
+        require(is_enough, "data.n_train", "null or at least 10", self.n_train)
 
 
 @dataclass(unsafe_hash=True)

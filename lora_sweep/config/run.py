@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.config.data import DataConfig
 from lora_sweep.config.rules import is_rate, require
 from lora_sweep.config.schema import (
+    PRUNING,
     AllocationConfig,
     AlphaConfig,
     BudgetConfig,
@@ -33,8 +34,12 @@ Settings = dict[str, Any]
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
 )  # fmt: skip
-_ONLY_LEARNT = ("rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+# What has no effect on fixed ranks, and on pruned ones.
+_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+_ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _NO_EFFECT = ("training.log_every",)
+# Younger than the first runs: no settings of theirs while they are null.
+_IF_GIVEN = ("data.n_train", *(f"allocation.{name}" for name in PRUNING))
 
 
 @dataclass
@@ -86,6 +91,11 @@ class RunConfig:
         """Whether there is nothing to allocate: no logits, or a rank range of one rank."""
         return self.init.name == "fixed" or self.rank.min == self.rank.max
 
+    @property
+    def is_pruned(self) -> bool:
+        """Whether ranks follow importance, without logits."""
+        return self.allocation.mode == "importance" and not self.has_fixed_ranks
+
 
 def to_run_config(config: DictConfig) -> RunConfig:
     """Returns the typed config, after all its rules.
@@ -118,34 +128,47 @@ def _deleted(config: DictConfig) -> list[str]:
 
 def run_settings(config: RunConfig, seed: int) -> Settings:
     """Returns the settings of the cell's run with this seed."""
-    is_fixed = config.has_fixed_ranks
     settings: Settings = {
-        "init": "fixed" if is_fixed else config.init.name,
-        "lr": None if is_fixed else config.lr,
+        "init": _init_setting(config),
+        "lr": config.lr,
         "seed": seed,
         "precision": config.precision,
     }
+    if settings["init"] == "values":
+        settings["init.values"] = config.init.values
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             settings[f"{group}.{name}"] = value
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
+    without_effect = {"fixed": _ONLY_LEARNT, "importance": _ONLY_BY_LOGITS}.get(
+        settings["init"], ()
+    )
     for name in list(settings):
-        if name in _NO_EFFECT:
-            del settings[name]
-        elif is_fixed and name.startswith(_ONLY_LEARNT):
+        if name.startswith(without_effect):
             settings[name] = None
+        if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
+            del settings[name]
     return settings
+
+
+def _init_setting(config: RunConfig) -> str:
+    """The init schedule; a run without logits says what it has instead."""
+    if config.has_fixed_ranks:
+        return "fixed"
+    return "importance" if config.is_pruned else config.init.name
 
 
 def run_name(settings: Settings) -> str:
     """Returns the name of the run's folder: readable, and unique by a hash of all settings."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    average, seed = settings["rank.average"], settings["seed"]
-    if settings["lr"] is None:
-        return f"{settings['init']}-r{average}-seed{seed}-{digest}"
-    ranks = f"r{settings['rank.min']}_{settings['rank.max']}_{average}"
-    return f"{settings['init']}-{ranks}-lr{settings['lr']:g}-seed{seed}-{digest}"
+    low, lr = settings["rank.min"], settings["lr"]
+    ranks = "" if low is None else f"{low}_{settings['rank.max']}_"
+    parts = [settings["init"]]
+    parts += ["soft_topk"] if settings["allocation.mode"] == "soft_topk" else []
+    parts += [f"r{ranks}{settings['rank.average']}"]
+    parts += [] if lr is None else [f"lr{lr:g}"]
+    return "-".join([*parts, f"seed{settings['seed']}", digest])
 
 
 def _refuse_unknown(config: DictConfig, typed: Any, prefix: str) -> None:

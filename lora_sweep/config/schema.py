@@ -4,6 +4,7 @@ The rules run when a composed config is turned into these objects, before anythi
 Values stand in `conf/`; nothing here has a default that a researcher would want to see there.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,12 +12,33 @@ from omegaconf import MISSING
 
 from lora_sweep.config.rules import is_positive, is_rate, require
 
+PRUNING = ("warmup_fraction", "final_fraction", "every", "beta1", "beta2")
+"""Settings of `allocation=importance`; null, and no settings of a run, in the other modes."""
+
 
 @dataclass
 class InitConfig:
-    """Starting values of the allocation logits along depth; `fixed` has no logits at all."""
+    """Starting values of the allocation logits along depth; `fixed` has no logits at all.
 
-    name: Literal["uniform", "randn", "quadratic", "left_skewed", "fixed"] = MISSING
+    Attributes:
+        name: of the init schedule.
+        values: logits of one's own, one a matrix in module order; for `values` only.
+    """
+
+    name: Literal[
+        "uniform", "randn", "quadratic", "left_skewed", "right_skewed", "linear", "spectral",
+        "values", "fixed",
+    ] = MISSING  # fmt: skip
+    values: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        given = self.values
+        if self.name == "values":
+            are_numbers = bool(given) and all(map(math.isfinite, given or ()))
+            rule = "a list of finite numbers, one a matrix, with init=values"
+            require(are_numbers, "init.values", rule, given)
+        else:
+            require(given is None, "init.values", f"null with init={self.name}", given)
 
 
 @dataclass
@@ -88,13 +110,51 @@ class BudgetConfig:
 
 @dataclass
 class AllocationConfig:
-    """How a rank over rank.max is treated, and the noise in the soft mask."""
+    """How the budget is split: by logits, in one of three ways, or by pruning (`importance`).
 
-    mode: Literal["published", "capped"] = MISSING
+    Attributes:
+        mode: of allocation.
+        tau: strength of the Gumbel noise in the soft mask of `published` and `capped`.
+        warmup_fraction, final_fraction: shares of the steps before and after the pruning.
+        every: steps between two prunings.
+        beta1, beta2: weights of the past in the averages of sensitivity and uncertainty.
+    """
+
+    mode: Literal["published", "capped", "soft_topk", "importance"] = MISSING
     tau: float = MISSING
+    warmup_fraction: float | None = None
+    final_fraction: float | None = None
+    every: int | None = None
+    beta1: float | None = None
+    beta2: float | None = None
 
     def __post_init__(self) -> None:
         require(is_rate(self.tau), "allocation.tau", "at least 0 and finite", self.tau)
+        if self.mode in ("soft_topk", "importance"):
+            rule = f"0 with allocation={self.mode}, which has no noise"
+            require(self.tau == 0, "allocation.tau", rule, self.tau)
+        if self.mode == "importance":
+            self._check_pruning()
+            return
+        for name in PRUNING:
+            value = getattr(self, name)
+            rule = f"null with allocation={self.mode}, which prunes nothing"
+            require(value is None, f"allocation.{name}", rule, value)
+
+    def _check_pruning(self) -> None:
+        for name in ("warmup_fraction", "final_fraction"):
+            share = getattr(self, name)
+            is_share = share is not None and 0 <= share <= 1
+            require(is_share, f"allocation.{name}", "within 0 ... 1", share)
+        first, last = self.warmup_fraction or 0.0, self.final_fraction or 0.0
+        rule = f"at most 1 - allocation.warmup_fraction={first:g}"
+        require(first + last <= 1, "allocation.final_fraction", rule, last)
+        is_count = self.every is not None and self.every >= 1
+        require(is_count, "allocation.every", "at least 1", self.every)
+        for name in ("beta1", "beta2"):
+            beta = getattr(self, name)
+            is_weight = beta is not None and 0 <= beta < 1
+            require(is_weight, f"allocation.{name}", "within 0 ... 1 (1 excluded)", beta)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
 from lora_sweep.data.files import load_files
 from lora_sweep.data.hub import glue_is_cached, glue_tables
-from lora_sweep.data.subsets import hold_out_selection
+from lora_sweep.data.subsets import hold_out_selection, take_train
 from lora_sweep.data.tables import numbered_lines, read_text
 from lora_sweep.data.tasks import GLUE_TASKS, TASKS, Task
 from lora_sweep.errors import CorpusError, SettingError
@@ -25,6 +25,7 @@ __all__ = [
     "load_files",
     "load_glue",
     "load_minimal_pairs",
+    "take_train",
 ]
 
 COLA_FILES = {

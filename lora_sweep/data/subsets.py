@@ -1,7 +1,7 @@
-"""A selection split: a share of a corpus's training rows, held out to choose the epoch on.
+"""Parts of a corpus's training rows: a smaller train, or a split held out to choose the epoch on.
 
-It keeps every class's share, is fixed by a seed, and leaves the rows in their order. A sentence
-that stands twice in train may end up on both sides.
+Either keeps every class's share, is fixed by a seed, and leaves the rows in their order. A
+sentence that stands twice in train may end up on both sides of a selection split.
 """
 
 from dataclasses import replace
@@ -31,6 +31,34 @@ def hold_out_selection(corpus: Corpus, *, fraction: float, seed: int) -> Corpus:
     kept, held_out = _divide(corpus, fraction, seed)
     train = corpus.train
     return replace(corpus, train=train.rows(kept), selection=train.rows(held_out))
+
+
+def take_train(corpus: Corpus, *, n: int, seed: int) -> Corpus:
+    """Returns the corpus with n of its training rows.
+
+    Args:
+        corpus: any.
+        n: rows to keep.
+        seed: fixes which; every class keeps its share.
+
+    Raises:
+        SettingError: there are fewer rows, or a class would be left without any.
+    """
+    from sklearn.model_selection import train_test_split
+
+    n_rows = len(corpus.train)
+    if n > n_rows:
+        raise SettingError(f"data.n_train must be at most the corpus's {n_rows}, but got {n}")
+    if n == n_rows:
+        return corpus
+    labels = None if corpus.task.is_regression else corpus.train.labels
+    try:
+        kept, _ = train_test_split(range(n_rows), train_size=n, random_state=seed, stratify=labels)
+    except ValueError as error:
+        raise SettingError(
+            f"data.n_train must leave every label in train, but got {n} of {n_rows}"
+        ) from error
+    return replace(corpus, train=corpus.train.rows(sorted(kept)))
 
 
 def _divide(corpus: Corpus, fraction: float, seed: int) -> tuple[list[int], list[int]]:

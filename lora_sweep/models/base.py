@@ -123,6 +123,27 @@ def load_encoder(
     return module
 
 
+def bare_encoder(folder: Path) -> nn.Module:
+    """Returns the encoder without weights: its modules have names and sizes, and take no memory.
+
+    Args:
+        folder: as `find_base` gives it.
+
+    Raises:
+        BaseModelError: transformers can't build it.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    build: Any = AutoModel.from_config
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            encoder: nn.Module = build(config, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BaseModelError(f"the model in {folder} can't be built: {error}") from error
+    return encoder
+
+
 @dataclass(frozen=True)
 class BaseShape:
     """What a base's config says of it, before anything is loaded.

@@ -8,7 +8,7 @@ import pandas as pd
 from lora_sweep.report.statistics.paired import Array
 from lora_sweep.report.summarise import FIXED, init_place
 from lora_sweep.report.tables import cell_words
-from lora_sweep.report.tidy import setting_names
+from lora_sweep.report.tidy import WITHOUT_LOGITS, setting_names
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,17 @@ def cell_values(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def block_values(runs: pd.DataFrame) -> pd.DataFrame:
-    """Returns a row a learnt init, a column a block of setting and seed that all inits have.
+    """Returns a row an init, a column a block of setting and seed that all inits have.
 
-    Empty where there are not two inits and two blocks. Percent.
+    Of runs with logits, and of one way to allocate: the one that most of them have. Empty where
+    there are not two inits and two blocks. Percent.
 
     Args:
         runs: finished ones.
     """
-    learnt = runs[runs["init"] != FIXED]
+    learnt = runs[~runs["init"].isin(WITHOUT_LOGITS)]
+    if "allocation.mode" in learnt.columns and learnt["allocation.mode"].nunique() > 1:
+        learnt = learnt[learnt["allocation.mode"] == learnt["allocation.mode"].mode()[0]]
     if learnt["init"].nunique() < 2:
         return pd.DataFrame()
     others = [name for name in setting_names(learnt) if name not in ("init", "seed")]

@@ -9,21 +9,20 @@ import pandas as pd
 from lora_sweep.report.components import component_groups
 from lora_sweep.report.courses import EARLY_EPOCHS, Course
 from lora_sweep.report.statistics.movement import Movement, movements, thirds
-from lora_sweep.report.summarise import FIXED
-from lora_sweep.report.tidy import FINISHED
+from lora_sweep.report.tidy import FINISHED, WITHOUT_LOGITS
 
 
 def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> list[str]:
-    """Returns paragraphs on how ranks moved; none without learnt runs.
+    """Returns paragraphs on how ranks moved; none without runs that have logits.
 
-    Runs whose matrices are not the most common ones are left out, and so are those whose starting
-    ranks are not known.
+    Pruned runs are left out, for their ranks can only fall. Runs whose matrices are not the most
+    common ones are left out too, and so are those whose starting ranks are not known.
 
     Args:
         runs: as from `collect_runs`.
         courses: run folder -> how the run went.
     """
-    learnt = runs.loc[(runs["status"] == FINISHED) & (runs["init"] != FIXED), "folder"]
+    learnt = runs.loc[(runs["status"] == FINISHED) & ~runs["init"].isin(WITHOUT_LOGITS), "folder"]
     known = [course for f in learnt if (course := courses[f]).start_ranks is not None]
     if not known:
         return []

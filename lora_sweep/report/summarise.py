@@ -8,7 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE, setting_names
+from lora_sweep.report.tidy import (
+    FAILED,
+    FINISHED,
+    IMPORTANCE,
+    MISSING,
+    PRUNED,
+    UNREADABLE,
+    setting_names,
+)
 
 FIXED = "fixed"
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
@@ -87,7 +95,12 @@ def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def init_place(init: str) -> tuple[int, str]:
-    """Returns what inits are ordered by: as in the study, others by name, fixed ranks last."""
-    if init in _FIRST_INITS:
-        return _FIRST_INITS.index(init), ""
-    return len(_FIRST_INITS) + (init == FIXED), init
+    """Returns what inits are ordered by.
+
+    As in the study, others by name, then importance, fixed ranks last; of one init the ways to
+    allocate by name.
+    """
+    schedule, _, mode = init.partition(", ")
+    if schedule in _FIRST_INITS:
+        return _FIRST_INITS.index(schedule), mode
+    return len(_FIRST_INITS) + (init == IMPORTANCE) + 2 * (init == FIXED), init

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.report.summarise import FIXED, cell_settings
+from lora_sweep.report.tidy import IMPORTANCE
 
 Value = str | int | float | None
 
@@ -25,8 +26,8 @@ STUDY_COLUMNS = {
     "LR": "lr",
     "Rank Avg": "rank.average",
 }
-# Fixed ranks have none of these, which is no difference that a table has to show.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Runs without logits have none of these, which is no difference that a table has to show.
 _ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 # Where these are the same in every cell, one column says both.
 _REPEATS = {
@@ -202,7 +203,12 @@ def cell_words(cell: Mapping[Any, Any]) -> str:
 
 def table_title(init: str) -> str:
     """Returns the heading of an init's table."""
-    return "Baseline: fixed ranks" if init == FIXED else f"{init_words(init)} initialization"
+    if init == FIXED:
+        return "Baseline: fixed ranks"
+    if init == IMPORTANCE:
+        return "Importance allocation, without logits"
+    schedule, _, mode = init.partition(", ")
+    return f"{init_words(schedule)} initialization" + (f", {mode} allocation" if mode else "")
 
 
 def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
@@ -218,7 +224,7 @@ def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
 
 def _with_effect(summary: pd.DataFrame, name: str) -> pd.DataFrame:
     """The cells in which the setting has an effect."""
-    return summary[summary["init"] != FIXED] if name.startswith(_ONLY_LEARNT) else summary
+    return summary[summary[name].notna()] if name.startswith(_ONLY_LEARNT) else summary
 
 
 def _varies(summary: pd.DataFrame, name: str) -> bool:

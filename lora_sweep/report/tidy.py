@@ -10,6 +10,9 @@ from lora_sweep.errors import RecordError
 
 FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unreadable"
 PRUNED = "pruned"
+IMPORTANCE = "importance"
+"""What the runs whose ranks are pruned have for an init: they have no logits."""
+WITHOUT_LOGITS = ("fixed", IMPORTANCE)
 METRICS = ("reported_metric", "best_metric", "final_metric")
 COLUMNS = {
     "folder": "str",
@@ -77,7 +80,11 @@ def checked_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Returns the rows as a table with typed columns: folder, status, settings, the record's."""
+    """Returns the rows as a table with typed columns: folder, status, settings, the record's.
+
+    Where runs with logits allocate in several ways, `init` says which, `uniform, soft_topk`: what
+    is compared as one must be allocated in one way.
+    """
     names = dict.fromkeys(["init", "seed"])
     names |= dict.fromkeys(name for row in rows for name in row)
     settings = [name for name in names if name not in COLUMNS]
@@ -86,12 +93,24 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in (*own[:2], *settings, *own[2:]):
         values = [row.get(name) for row in rows]
         columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
-    return pd.DataFrame(columns)
+    return _with_modes(pd.DataFrame(columns))
 
 
 def setting_names(table: pd.DataFrame) -> list[str]:
     """Returns the columns of the tidy table that are settings, the seed among them."""
     return [name for name in table.columns if name not in COLUMNS]
+
+
+def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with ways to allocate in `init`, where runs with logits have several."""
+    if "allocation.mode" not in table.columns:
+        return table
+    has_logits = ~table["init"].isin(WITHOUT_LOGITS) & table["allocation.mode"].notna()
+    modes = table.loc[has_logits, "allocation.mode"]
+    if modes.nunique() < 2:
+        return table
+    named = table.loc[has_logits, "init"].str.cat(modes, sep=", ")
+    return table.assign(init=table["init"].where(~has_logits, named))
 
 
 def _own(name: str, values: list[Any]) -> pd.Series:

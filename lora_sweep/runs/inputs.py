@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lora_sweep.adapters.factors import cached_factors
-from lora_sweep.adapters.inject import inject
+from lora_sweep.adapters.inject import adapted_names, inject
 from lora_sweep.config.data import ColaConfig, DataConfig, FilesConfig, MinimalPairsConfig
 from lora_sweep.config.run import RunConfig
 from lora_sweep.data.sources import (
@@ -23,10 +23,17 @@ from lora_sweep.data.sources import (
     load_files,
     load_glue,
     load_minimal_pairs,
+    take_train,
 )
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
-from lora_sweep.models.base import base_shape, find_base, load_encoder, load_tokenizer
+from lora_sweep.models.base import (
+    bare_encoder,
+    base_shape,
+    find_base,
+    load_encoder,
+    load_tokenizer,
+)
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -35,7 +42,7 @@ from lora_sweep.training.pack import PackTexts
 log = logging.getLogger(__name__)
 
 SELECTION_SEED = 0
-"""The selection split is the same for all runs of a sweep."""
+"""The selection split, and a part of train, are the same for all runs of a sweep."""
 
 
 def base_folder(config: RunConfig) -> Path:
@@ -51,7 +58,8 @@ def check_fit(config: RunConfig, folder: Path) -> None:
     """Checks the settings that the base's config bounds.
 
     Raises:
-        SettingError: rank.max or data.max_length is too large for the base.
+        SettingError: rank.max or data.max_length is too large for the base, or init.values are
+            not one a matrix.
         BaseModelError: the config can't be read.
     """
     shape = base_shape(folder)
@@ -65,6 +73,8 @@ def check_fit(config: RunConfig, folder: Path) -> None:
             f"data.max_length must be at most the base's {shape.n_positions} positions, "
             f"but got {max_length}"
         )
+    if config.init.values is not None:
+        _check_values(config, folder, config.init.values)
 
 
 @lru_cache(maxsize=2)
@@ -75,6 +85,8 @@ def load_corpus(data: DataConfig) -> Corpus:
         CorpusError: it is not to be had, or something in it is wrong.
     """
     corpus = _load(data)
+    if isinstance(data, ColaConfig) and data.n_train is not None:
+        corpus = take_train(corpus, n=data.n_train, seed=SELECTION_SEED)
     return hold_out_selection(corpus, fraction=data.selection_fraction, seed=SELECTION_SEED)
 
 
@@ -101,6 +113,18 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         compiled=config.compile,
     )
     return _adapted_encoder(key, config.rank.max)
+
+
+def _check_values(config: RunConfig, folder: Path, values: list[float]) -> None:
+    try:
+        n_matrices = len(adapted_names(bare_encoder(folder), config.model.adapted))
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    if len(values) != n_matrices:
+        raise SettingError(
+            f"init.values must have one logit for each of the {n_matrices} adapted matrices of "
+            f"{config.model.name}, in module order, but got {len(values)}"
+        )
 
 
 def _load(data: DataConfig) -> Corpus:

@@ -3,8 +3,9 @@
 import torch
 
 from lora_sweep.config.run import RunConfig
+from lora_sweep.config.schema import PRUNING, AllocationConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
 
 LOG_RANKS_EPOCHS = 2
 """First epochs in which ranks are recorded within the epoch. Source: the published study."""
@@ -17,13 +18,14 @@ def run_plan(config: RunConfig, seed: int) -> RunPlan:
         rank_min=config.rank.min,
         rank_max=config.rank.max,
         rank_average=config.rank.average,
-        allocation=None if config.has_fixed_ranks else _allocation_plan(config),
+        allocation=_allocation_plan(config),
         lr_adapter=config.learning_rate.adapter,
         lr_head=config.learning_rate.head,
         lr_schedule=config.learning_rate.schedule,
         warmup_fraction=config.learning_rate.warmup_fraction,
         weight_decay=config.training.weight_decay,
         max_gradient_norm=config.training.max_gradient_norm,
+        importance=_importance_plan(config.allocation) if config.is_pruned else None,
     )
 
 
@@ -56,10 +58,14 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _allocation_plan(config: RunConfig) -> AllocationPlan:
+def _allocation_plan(config: RunConfig) -> AllocationPlan | None:
+    """How the cell's runs learn their logits; None where they have none."""
+    if config.has_fixed_ranks or config.is_pruned:
+        return None
+    values = config.init.values
     return AllocationPlan(
         init=config.init.name,
-        capped=config.allocation.mode == "capped",
+        mode=config.allocation.mode,
         alpha_schedule=config.alpha.schedule,
         alpha_min=config.alpha.min,
         alpha_max=config.alpha.max,
@@ -70,4 +76,10 @@ def _allocation_plan(config: RunConfig) -> AllocationPlan:
         budget_move_epochs=config.budget.move_epochs,
         epochs_discrete=config.training.epochs_discrete,
         lr=config.lr,
+        init_values=None if values is None else tuple(values),
     )
+
+
+def _importance_plan(config: AllocationConfig) -> ImportancePlan:
+    pruning = {name: getattr(config, name) for name in PRUNING}
+    return ImportancePlan(**pruning)

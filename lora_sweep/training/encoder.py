@@ -54,6 +54,14 @@ class AdaptedEncoder:
             return True
         return all(m.p == 0 for m in self.encoder.modules() if isinstance(m, nn.Dropout))
 
+    def spectra(self, r: int) -> Tensor:
+        """Returns the r largest singular values of every adapted matrix (N, r), largest first.
+
+        A holds them: its rows are singular vectors times singular values.
+        """
+        rows = [layer.A[:r].float() for layer in self.layers.values()]
+        return torch.stack([torch.linalg.vector_norm(A, dim=1) for A in rows])
+
     def batch(self, texts: TokenisedTexts, index: Tensor) -> Batch:
         """Returns the texts (K, b) as a batch that this encoder takes, on the CPU."""
         if self.first_position is None:

@@ -28,7 +28,7 @@ class Evaluation:
         metrics: name -> value; without a suffix over the headline parts, `/PART` for each dev
             part where there are several, `/selection` on the selection split.
         predictions: dev part -> predicted label or value of each text (n,).
-        alpha: sharpness of the soft mask; None for fixed ranks.
+        alpha: sharpness of the soft mask; None for a run without logits.
         budget_params, budget_over_cap_params, budget_spent_params: the rank budget, what of it
             lies over rank_max, and what the integer ranks spend, in entries of R.
         ranks, integer_ranks: of every adapted matrix (N).
@@ -67,7 +67,8 @@ def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evalu
         parts[SELECTION] = pack.texts.selection
     predicted = {name: _predict(pack, texts, cores) for name, texts in parts.items()}
     over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
-    alphas, budgets = allocator.alpha(step), allocator.budget_params(step)
+    schedules = allocator.schedules
+    alphas, budgets = schedules.alpha(step), schedules.budget_params(step)
     return [
         Evaluation(
             epoch=epoch,

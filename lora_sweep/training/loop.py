@@ -18,7 +18,7 @@ from lora_sweep.training.epoch import EpochProgress
 from lora_sweep.training.evaluation import Evaluation, evaluate
 from lora_sweep.training.optim import clip_gradients
 from lora_sweep.training.pack import Pack, PackTexts
-from lora_sweep.training.parameters import Parameters, run_state
+from lora_sweep.training.parameters import LATENT, Parameters, run_state
 from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot, restore, take_snapshots
 
@@ -154,11 +154,15 @@ def train_step(
     encoder, n_runs = pack.encoder, len(pack.runs)
     batch = batch.to(pack.shared.device)
     dropout = encoder.draw_dropout(batch, generators)
-    masks = pack.allocator.masks(pack.logits, pack.step, pack.allocator.is_discrete(epoch))
+    allocator = pack.allocator
+    masks = allocator.masks(pack.logits, pack.step, allocator.schedules.is_discrete(epoch))
     cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=encoder.dtype)
     features = encoder.features(batch, cores, n_runs)  # (K, b, d)
     losses = run_losses(head_outputs(features, pack.parameters, dropout), batch.labels)
-    gradient = pack.optimiser.bank.gradient(losses.sum())
+    bank = pack.optimiser.bank
+    gradient = bank.gradient(losses.sum())
+    if allocator.importance:
+        allocator.observe(pack.latent, bank.split(gradient)[LATENT], pack.step)
     clip_gradients(gradient, pack.max_gradient_norm)
     pack.optimiser.step(gradient, pack.learning_rates())
     pack.step += 1
@@ -221,8 +225,8 @@ def _failure(plan: RunPlan, loss: float, step: int, n_steps: int) -> str:
 @torch.no_grad()
 def _tell_ranks(pack: Pack, observer: Observer) -> None:
     ranks = pack.allocator.ranks(pack.logits, pack.step).tolist()
-    alphas = pack.allocator.alpha(pack.step)
-    budgets = pack.allocator.budget_params(pack.step)
+    schedules = pack.allocator.schedules
+    alphas, budgets = schedules.alpha(pack.step), schedules.budget_params(pack.step)
     for row, run in enumerate(pack.runs):
-        if pack.plans[row].allocation is not None:
+        if not pack.plans[row].has_fixed_ranks:
             observer.on_ranks(run, pack.step, alphas[row], budgets[row], ranks[row])

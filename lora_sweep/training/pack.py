@@ -102,7 +102,7 @@ class Pack:
         )
         start = start_parameters(
             plans,
-            n_matrices=n_matrices,
+            spectra=encoder.spectra(r),
             r=r,
             d=encoder.d,
             n_labels=texts.n_labels,
@@ -166,7 +166,9 @@ class Pack:
             for plan in self.plans
         ]
         rates = factors * torch.tensor(lrs, dtype=torch.float64)
-        rests = [self.allocator.is_discrete(epoch) for epoch in range(self.shared.n_epochs)]
+        rests = [
+            self.allocator.schedules.is_discrete(epoch) for epoch in range(self.shared.n_epochs)
+        ]
         rates[..., 1][torch.tensor(rests).repeat_interleave(self.steps_per_epoch, dim=0)] = 0.0
         return rates
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lora_sweep.allocation.init_schedules import starting_logits
+from lora_sweep.allocation.init_schedules import InitInputs, starting_logits
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
 
@@ -75,7 +75,7 @@ class ParameterBank:
 def start_parameters(
     plans: Sequence[RunPlan],
     *,
-    n_matrices: int,
+    spectra: Tensor,
     r: int,
     d: int,
     n_labels: int,
@@ -85,7 +85,7 @@ def start_parameters(
 
     Args:
         plans: one a run (K).
-        n_matrices: N.
+        spectra: leading singular values of every adapted matrix (N, r), largest first.
         r: size of R, at least every plan's rank_max.
         d: hidden size of the encoder.
         n_labels: outputs of the head.
@@ -95,8 +95,8 @@ def start_parameters(
     """
     rows = [
         {
-            LATENT: _latent(plan, n_matrices, r),
-            LOGITS: _logits(plan, n_matrices),
+            LATENT: _latent(plan, len(spectra), r),
+            LOGITS: _logits(plan, spectra),
             **_head(plan.seed, d, n_labels),
         }
         for plan in plans
@@ -133,11 +133,15 @@ def _latent(plan: RunPlan, n_matrices: int, r: int) -> Tensor:
     return bank
 
 
-def _logits(plan: RunPlan, n_matrices: int) -> Tensor:
+def _logits(plan: RunPlan, spectra: Tensor) -> Tensor:
     if plan.allocation is None:
-        return torch.zeros(n_matrices)
-    generator = stream_generator(plan.seed, "logits")
-    return starting_logits(plan.allocation.init, n_matrices, generator).float()
+        return torch.zeros(len(spectra))
+    inputs = InitInputs(
+        spectra=spectra[:, : plan.rank_max].cpu(),
+        generator=stream_generator(plan.seed, "logits"),
+        values=plan.allocation.init_values,
+    )
+    return starting_logits(plan.allocation.init, inputs).float()
 
 
 def _head(seed: int, d: int, n_labels: int) -> Parameters:

@@ -10,11 +10,11 @@ LORA_ALPHA = 16
 
 @dataclass(frozen=True)
 class AllocationPlan:
-    """How a run learns its ranks.
+    """How a run learns its ranks by logits.
 
     Attributes:
         init: name of the init schedule.
-        capped: redistribute what is over rank_max; else the published formula.
+        mode: name of the way from logits to ranks and masks, one of `LOGIT_MODES`.
         alpha_schedule, alpha_min, alpha_max: sharpness of the soft mask over the steps.
         tau: strength of the Gumbel noise in the soft mask; 0 for none.
         budget_start, budget_end: average rank that the budget pays for, before and after its
@@ -22,10 +22,11 @@ class AllocationPlan:
         budget_hold_epochs, budget_move_epochs: epochs before the ramp and in it.
         epochs_discrete: last epochs that train with discrete masks.
         lr: learning rate of the allocation logits.
+        init_values: starting logits, one a matrix, for `init=values`; else None.
     """
 
     init: str
-    capped: bool
+    mode: str
     alpha_schedule: str
     alpha_min: float
     alpha_max: float
@@ -36,6 +37,25 @@ class AllocationPlan:
     budget_move_epochs: float
     epochs_discrete: int
     lr: float
+    init_values: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ImportancePlan:
+    """How a run prunes its ranks, from rank_max down to rank_average.
+
+    Attributes:
+        warmup_fraction: share of the steps before the budget falls.
+        final_fraction: share of the steps after it has fallen.
+        every: steps between two prunings.
+        beta1, beta2: weights of the past in the averages of sensitivity and uncertainty.
+    """
+
+    warmup_fraction: float
+    final_fraction: float
+    every: int
+    beta1: float
+    beta2: float
 
 
 @dataclass(frozen=True)
@@ -45,13 +65,14 @@ class RunPlan:
     Attributes:
         seed: fixes every generator of the run.
         rank_min, rank_max: rank range; R is stored at rank_max.
-        rank_average: rank of every matrix, if `allocation` is None.
-        allocation: how ranks are learnt; None for fixed ranks.
+        rank_average: rank of every matrix, if ranks are fixed; the average after pruning.
+        allocation: how ranks are learnt by logits; None for a run without logits.
         lr_adapter, lr_head: learning rates of R and of the head.
         lr_schedule: `linear` or `constant`.
         warmup_fraction: share of the steps that warm up.
         weight_decay: decoupled weight decay, on all that is trained.
         max_gradient_norm: bound on the global norm over the run's trained parameters.
+        importance: how ranks are pruned, for a run without logits; None for fixed ranks.
     """
 
     seed: int
@@ -65,6 +86,12 @@ class RunPlan:
     warmup_fraction: float
     weight_decay: float
     max_gradient_norm: float
+    importance: ImportancePlan | None = None
+
+    @property
+    def has_fixed_ranks(self) -> bool:
+        """Whether every matrix keeps rank_average throughout."""
+        return self.allocation is None and self.importance is None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lora_sweep.training.pack import Pack
 from lora_sweep.training.parameters import LATENT, Parameters
 
 _BANKS = ("values", "first", "second")
+_IMPORTANCE = "importance/"
 _GUMBEL, _DROPOUT, _TORCH = "generator/gumbel", "generator/dropout", "generator/torch"
 
 
@@ -27,7 +28,8 @@ class RunSnapshot:
         n_epochs: epochs evaluated.
         r: size of R in the pack.
         tensors: `values/NAME`, `first/NAME` and `second/NAME` (parameter and its moments, R's
-            leading rank_max block), and states of generators; on the CPU.
+            leading rank_max block), `importance/NAME` of a run that is pruned, and states of
+            generators; on the CPU.
         total_loss: sum of the losses read in the epoch under way.
         unread_losses: those of the steps since.
     """
@@ -59,7 +61,12 @@ def take_snapshots(pack: Pack, n_epochs: int, progress: EpochProgress | None) ->
             step=pack.step,
             n_epochs=n_epochs,
             r=pack.allocator.r,
-            tensors=_bank_row(pack, row) | {_GUMBEL: noise[row]} | _generators(progress, run),
+            tensors={
+                **_bank_row(pack, row),
+                **_importance(pack, row),
+                _GUMBEL: noise[row],
+                **_generators(progress, run),
+            },
             total_loss=0.0 if progress is None else progress.totals[run],
             unread_losses=() if progress is None else _unread(progress, row),
         )
@@ -89,6 +96,13 @@ def restore(pack: Pack, snapshots: Sequence[RunSnapshot]) -> EpochProgress:
     bank.load(values)
     moments.first, moments.second = (_bank(pack, snapshots, name) for name in _BANKS[1:])
     pack.allocator.set_noise_states([shot.tensors[_GUMBEL] for shot in snapshots])
+    for row, shot in enumerate(snapshots):
+        own = {
+            name.removeprefix(_IMPORTANCE): part
+            for name, part in shot.tensors.items()
+            if name.startswith(_IMPORTANCE)
+        }
+        pack.allocator.importance.set_state(row, own)
     progress = EpochProgress(pack, first.n_epochs)
     if first.is_within_epoch:
         progress.n_done = first.step - first.n_epochs * pack.steps_per_epoch
@@ -123,6 +137,11 @@ def _bank(pack: Pack, snapshots: Sequence[RunSnapshot], bank_name: str) -> Tenso
                 )
             place.copy_(own)
     return empty
+
+
+def _importance(pack: Pack, row: int) -> Parameters:
+    state = pack.allocator.importance.state(row)
+    return {f"{_IMPORTANCE}{name}": part for name, part in state.items()}
 
 
 def _generators(progress: EpochProgress | None, run: int) -> dict[str, Tensor]:

@@ -71,6 +71,65 @@ def test_fixed_ranks_ignore_what_is_learnt(
     assert name_of(config) != name_of(run_config)
 
 
+PRUNED: dict[str, Any] = {
+    "allocation.mode": "importance",
+    "allocation.warmup_fraction": 0.1,
+    "allocation.final_fraction": 0.4,
+    "allocation.every": 10,
+    "allocation.beta1": 0.85,
+    "allocation.beta2": 0.85,
+}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"lr": 0.5}, {"init.name": "randn"}, {"alpha.max": 9.0}, {"alpha.schedule": "cosine"}),
+        *({"training.epochs_discrete": 3}, {"budget.schedule": "ramp", "budget.end_average": 7.0}),
+    ],
+    ids=str,
+)
+def test_pruned_ranks_ignore_what_logits_need(settings: dict[str, Any], changed: Changed) -> None:
+    assert name_of(changed(PRUNED | settings)) == name_of(changed(PRUNED))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"allocation.every": 9}, {"allocation.beta1": 0.8}, {"rank.min": 6}, {"rank.average": 19}],
+    ids=str,
+)
+def test_pruned_ranks_follow_their_own_settings(
+    settings: dict[str, Any], changed: Changed
+) -> None:
+    assert name_of(changed(PRUNED | settings)) != name_of(changed(PRUNED))
+
+
+def test_fixed_ranks_ignore_the_pruning(changed: Changed, run_config: RunConfig) -> None:
+    assert name_of(changed(PRUNED), init="fixed") == name_of(run_config, init="fixed")
+
+
+def test_younger_settings_are_none_of_older_runs(run_config: RunConfig) -> None:
+    # or names and fingerprints of finished runs would change
+    settings = run_settings(run_config, 0)
+    younger = ("init.", "allocation.every", "allocation.beta", "allocation.warmup")
+    assert not [name for name in settings if name.startswith(younger)]
+    assert "allocation.tau" in settings
+
+
+def test_values_are_settings_of_their_runs_only(changed: Changed) -> None:
+    first, second = (
+        changed({"init.name": "values", "init.values": values}) for values in ([0.0], [1.0])
+    )
+    assert run_settings(first, 0)["init.values"] == [0.0]
+    assert name_of(first) != name_of(second)
+
+
+def test_cola_part_is_a_setting_only_if_given(composed: Composed) -> None:
+    whole, part = composed("data=cola"), composed("data=cola", "data.n_train=2000")
+    assert "data.n_train" not in run_settings(whole, 0)
+    assert run_settings(part, 0)["data.n_train"] == 2000
+
+
 @pytest.mark.parametrize("settings", OTHERS, ids=str)
 def test_setting_with_effect_changes_the_name(
     settings: dict[str, Any], changed: Changed, run_config: RunConfig
@@ -116,6 +175,12 @@ def test_run_name_is_readable(init: str, start: str, changed: Changed) -> None:
     name = name_of(changed({"seed": 3, "init.name": init}))
     assert name.startswith(start)
     assert len(name) == len(start) + 10
+
+
+def test_run_name_says_the_way_to_allocate(changed: Changed) -> None:
+    assert name_of(changed(PRUNED)).startswith("importance-r5_25_20-seed0-")
+    topk = name_of(changed({"allocation.mode": "soft_topk"}))
+    assert topk.startswith("uniform-soft_topk-r5_25_20-lr0.01-seed0-")
 
 
 def test_run_name_is_stable_under_key_order(run_config: RunConfig) -> None:

@@ -66,6 +66,60 @@ def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) ->
     assert isinstance(changed(settings), RunConfig)
 
 
+PRUNED: dict[str, Any] = {
+    "allocation.mode": "importance",
+    "allocation.warmup_fraction": 0.1,
+    "allocation.final_fraction": 0.4,
+    "allocation.every": 10,
+    "allocation.beta1": 0.85,
+    "allocation.beta2": 0.85,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("warmup_fraction", None, r"within 0 \.\.\. 1"),
+        ("warmup_fraction", -0.1, r"within 0 \.\.\. 1"),
+        ("final_fraction", 0.91, r"at most 1 - allocation.warmup_fraction=0.1"),
+        ("every", 0, "at least 1"),
+        ("beta1", 1.0, r"within 0 \.\.\. 1 \(1 excluded\)"),
+        ("beta2", NAN, r"within 0 \.\.\. 1 \(1 excluded\)"),
+        ("tau", 0.5, "0 with allocation=importance"),
+    ],
+)
+def test_pruning_has_its_rules(name: str, value: Any, rule: str, changed: Changed) -> None:
+    with pytest.raises(
+        SettingError, match=rf"^allocation.{name} must be {rule}.* but got {value}"
+    ):
+        changed(PRUNED | {f"allocation.{name}": value})
+
+
+def test_pruning_takes_its_limits(changed: Changed) -> None:
+    limits = {"warmup_fraction": 0.0, "final_fraction": 1.0, "every": 1, "beta1": 0.0}
+    config = changed(PRUNED | {f"allocation.{name}": value for name, value in limits.items()})
+    assert config.is_pruned
+
+
+@pytest.mark.parametrize("mode", ["published", "capped", "soft_topk"])
+def test_pruning_is_refused_in_other_modes(mode: str, changed: Changed) -> None:
+    with pytest.raises(
+        SettingError, match=f"^allocation.every must be null with allocation={mode}"
+    ):
+        changed({"allocation.mode": mode, "allocation.every": 3})
+
+
+@pytest.mark.parametrize("values", [None, [], [1.0, NAN]], ids=str)
+def test_values_must_be_finite_numbers(values: Any, changed: Changed) -> None:
+    with pytest.raises(SettingError, match=r"^init.values must be a list of finite numbers"):
+        changed({"init.name": "values", "init.values": values})
+
+
+def test_values_are_for_their_own_init(changed: Changed) -> None:
+    with pytest.raises(SettingError, match=r"^init.values must be null with init=randn"):
+        changed({"init.name": "randn", "init.values": [1.0]})
+
+
 @pytest.mark.parametrize("value", [5.0, 5.5, 25.0])
 def test_constant_budget_within_ranks_is_taken(value: float, changed: Changed) -> None:
     config = changed({f"budget.{name}": value for name in RANGES})

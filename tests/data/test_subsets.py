@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts
-from lora_sweep.data.subsets import hold_out_selection
+from lora_sweep.data.subsets import hold_out_selection, take_train
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
 
@@ -19,6 +19,23 @@ def test_selection_takes_its_share_of_every_class() -> None:
     assert divided.selection is not None
     assert sorted(divided.selection.labels) == [0, 1, 1, 1]
     assert len(divided.train) == 16
+
+
+def test_part_of_train_keeps_every_class_and_the_order() -> None:
+    part = take_train(CORPUS, n=8, seed=0).train
+    assert sorted(part.labels) == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert list(part.texts) == sorted(part.texts) and set(part.texts) < set(TRAIN.texts)
+    assert part == take_train(CORPUS, n=8, seed=0).train != take_train(CORPUS, n=8, seed=1).train
+    assert take_train(CORPUS, n=20, seed=0) == CORPUS
+
+
+@pytest.mark.parametrize(
+    ("n", "rule"),
+    [(21, "be at most the corpus's 20, but got 21"), (1, "leave every label .* got 1")],
+)
+def test_part_of_train_that_cannot_be_is_refused(n: int, rule: str) -> None:
+    with pytest.raises(SettingError, match=f"data.n_train must {rule}"):
+        take_train(CORPUS, n=n, seed=0)
 
 
 def test_selection_and_train_are_the_old_train() -> None:

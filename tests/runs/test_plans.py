@@ -9,7 +9,7 @@ import torch
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.runs.plans import find_device, pack_plan, run_plan
-from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
 
 Changed = Callable[[dict[str, Any]], RunConfig]
 
@@ -42,6 +42,14 @@ SETTINGS = {
     "lr": 0.03,
     "device": "cpu",
 }
+PRUNED = {
+    "allocation.mode": "importance",
+    "allocation.warmup_fraction": 0.2,
+    "allocation.final_fraction": 0.3,
+    "allocation.every": 7,
+    "allocation.beta1": 0.8,
+    "allocation.beta2": 0.9,
+}
 
 
 def test_run_plan_has_every_number(changed: Changed) -> None:
@@ -52,7 +60,7 @@ def test_run_plan_has_every_number(changed: Changed) -> None:
         rank_average=7,
         allocation=AllocationPlan(
             init="randn",
-            capped=False,
+            mode="published",
             alpha_schedule="cosine",
             alpha_min=0.25,
             alpha_max=4.0,
@@ -93,10 +101,24 @@ def test_fixed_ranks_have_no_allocation(settings: dict[str, Any], changed: Chang
     assert run_plan(changed(settings), 0).allocation is None
 
 
-def test_capped_mode_is_passed_on(changed: Changed) -> None:
-    allocation = run_plan(changed({"allocation.mode": "capped"}), 0).allocation
-    assert allocation is not None
-    assert allocation.capped
+@pytest.mark.parametrize("mode", ["capped", "soft_topk"])
+def test_mode_is_passed_on(mode: str, changed: Changed) -> None:
+    plan = run_plan(changed({"allocation.mode": mode}), 0)
+    assert plan.allocation is not None and plan.allocation.mode == mode
+    assert plan.importance is None
+
+
+def test_values_are_passed_on(changed: Changed) -> None:
+    plan = run_plan(changed({"init.name": "values", "init.values": [0.5, 1.0]}), 0)
+    assert plan.allocation is not None
+    assert (plan.allocation.init, plan.allocation.init_values) == ("values", (0.5, 1.0))
+
+
+def test_pruned_run_has_no_logits(changed: Changed) -> None:
+    plan = run_plan(changed(PRUNED), 0)
+    assert plan.allocation is None
+    assert plan.importance == ImportancePlan(0.2, 0.3, 7, 0.8, 0.9)
+    assert run_plan(changed(PRUNED | {"init.name": "fixed"}), 0).importance is None
 
 
 @pytest.mark.parametrize(

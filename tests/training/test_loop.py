@@ -5,7 +5,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from toy import ALLOCATION, FIXED, RUN, SHARED, Listener, make_encoder, make_texts, train
+from toy import (
+    ALLOCATION,
+    FIXED,
+    PRUNED,
+    RUN,
+    SHARED,
+    TOPK,
+    Listener,
+    make_encoder,
+    make_texts,
+    train,
+)
 from transformers import get_linear_schedule_with_warmup
 
 from lora_sweep.adapters.layer import set_cores
@@ -15,11 +26,15 @@ from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import LORA_ALPHA, RunPlan
 from lora_sweep.training.seeds import stream_generator
 
-PUBLISHED = dataclasses.replace(ALLOCATION, capped=False, init="quadratic", alpha_max=5.0, lr=0.2)
+PUBLISHED = dataclasses.replace(
+    ALLOCATION, mode="published", init="quadratic", alpha_max=5.0, lr=0.2
+)
 PACK = (
     RUN,
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
     dataclasses.replace(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
+    TOPK,
+    dataclasses.replace(PRUNED, rank_max=6),
 )
 
 
@@ -27,7 +42,12 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     """One fixed-rank run, padded, a text at a time, with torch's own optimiser."""
     encoder, texts = make_encoder(ragged=False), make_texts()
     start = start_parameters(
-        [plan], n_matrices=8, r=plan.rank_max, d=encoder.d, n_labels=2, device=SHARED.device
+        [plan],
+        spectra=torch.ones(8, plan.rank_max),
+        r=plan.rank_max,
+        d=encoder.d,
+        n_labels=2,
+        device=SHARED.device,
     )
     own = {name: nn.Parameter(bank.detach()[0]) for name, bank in start.items()}
     own.pop("logits")
@@ -144,11 +164,12 @@ def test_same_run_twice_is_the_same_bit_for_bit() -> None:
 
 def test_failed_run_leaves_and_the_others_go_on() -> None:
     broken = dataclasses.replace(RUN, seed=9, lr_head=1e38)
-    together = train(RUN, broken, PACK[2])
+    together = train(RUN, broken, PACK[2], PRUNED)
     assert set(together.failures) == {1} and 1 not in together.evaluations
     assert "step" in together.failures[1] and "learning_rate.head=1e+38" in together.failures[1]
     _assert_same(together, 0, train(RUN))
     _assert_same(together, 2, train(PACK[2]))
+    _assert_same(together, 3, train(PRUNED))
 
 
 def test_pack_of_failed_runs_ends() -> None:
@@ -183,7 +204,9 @@ def test_logits_rest_in_the_discrete_epochs() -> None:
 def test_training_moves_r_head_and_logits_only() -> None:
     encoder_before = make_encoder().encoder.state_dict()
     state = train(RUN).states[0]
-    start = start_parameters([RUN], n_matrices=8, r=5, d=32, n_labels=2, device=SHARED.device)
+    start = start_parameters(
+        [RUN], spectra=torch.ones(8, 5), r=5, d=32, n_labels=2, device=SHARED.device
+    )
     assert set(state) == set(start)
     assert all(not torch.equal(state[name], start[name][0]) for name in state)
     assert all(
@@ -204,8 +227,8 @@ def test_evaluations_tell_budget_and_alpha() -> None:
 
 def test_ranks_are_told_in_the_first_epochs() -> None:
     listener = train(*PACK)
-    # 5 steps an epoch, 2 epochs: every second step up to 9
-    assert listener.ranks == {0: [0, 2, 4, 6, 8], 1: [0, 2, 4, 6, 8]}
+    # 5 steps an epoch, 2 epochs: every second step up to 9; fixed ranks are not told
+    assert listener.ranks == {run: [0, 2, 4, 6, 8] for run in (0, 1, 3, 4)}
     assert listener.steps == list(range(1, 16))
 
 
@@ -216,6 +239,39 @@ def test_growing_budget_is_followed() -> None:
     evaluations = train(dataclasses.replace(RUN, allocation=growing)).evaluations[0]
     assert [e.budget_params for e in evaluations] == [8, 8 * 16, 8 * 16]
     assert evaluations[0].integer_ranks == [1] * 8
+
+
+def test_pruned_ranks_fall_to_the_average_budget() -> None:
+    # N = 8, from rank 5 to average 3: first step down after step 3, the last after step 12
+    first, second, last = train(PRUNED).evaluations[0]
+    assert [e.budget_params for e in (first, second, last)] == pytest.approx(
+        [72 + 128 * (1 - 4 / 11) ** 3, 72 + 128 * (1 - 8 / 11) ** 3, 72]
+    )
+    for e, before in ((first, None), (second, first), (last, second)):
+        assert e.alpha is None and e.ranks == e.integer_ranks
+        assert e.budget_spent_params <= e.budget_params
+        most = [5] * 8 if before is None else before.integer_ranks
+        assert all(1 <= rank <= old for rank, old in zip(e.integer_ranks, most, strict=True))
+    assert last.budget_spent_params > 72 - 2 * 5
+    assert len(set(last.integer_ranks)) > 1
+    assert "logits" not in train(PRUNED).states[0]
+
+
+def test_soft_topk_meets_the_budget_and_moves() -> None:
+    evaluations = train(TOPK).evaluations[0]
+    for e in evaluations:
+        assert sum(rank**2 for rank in e.ranks) == pytest.approx(72)
+        assert e.budget_spent_params <= 72
+    assert evaluations[0].ranks != evaluations[1].ranks == evaluations[2].ranks
+
+
+def test_spectral_logits_come_from_the_weights() -> None:
+    allocation = dataclasses.replace(ALLOCATION, init="spectral", lr=0.0)
+    encoder = make_encoder()
+    state = train(dataclasses.replace(RUN, allocation=allocation), encoder=encoder).states[0]
+    values = [torch.linalg.svdvals(layer.weight)[:5] for layer in encoder.layers.values()]
+    energy = torch.stack([s.square().sum() for s in values])
+    torch.testing.assert_close(state["logits"].softmax(0), energy / energy.sum())
 
 
 def test_published_ranks_report_what_is_over_the_cap() -> None:

@@ -11,7 +11,9 @@ SMALL = dataclasses.replace(RUN, seed=3, rank_max=2, rank_average=2)
 
 
 def test_start_values_have_their_shapes_and_scales() -> None:
-    bank = start_parameters([RUN, SMALL], n_matrices=40, r=5, d=16, n_labels=3, device=CPU)
+    bank = start_parameters(
+        [RUN, SMALL], spectra=torch.ones(40, 5), r=5, d=16, n_labels=3, device=CPU
+    )
     shapes = {name: tuple(values.shape) for name, values in bank.items()}
     assert shapes == {
         "R": (2, 40, 5, 5),
@@ -27,8 +29,10 @@ def test_start_values_have_their_shapes_and_scales() -> None:
 
 
 def test_run_starts_the_same_beside_any_other() -> None:
-    alone = start_parameters([SMALL], n_matrices=4, r=2, d=6, n_labels=2, device=CPU)
-    beside = start_parameters([RUN, SMALL], n_matrices=4, r=5, d=6, n_labels=2, device=CPU)
+    alone = start_parameters([SMALL], spectra=torch.ones(4, 2), r=2, d=6, n_labels=2, device=CPU)
+    beside = start_parameters(
+        [RUN, SMALL], spectra=torch.ones(4, 5), r=5, d=6, n_labels=2, device=CPU
+    )
     assert torch.equal(beside["R"][1, :, :2, :2], alone["R"][0])
     for name in set(alone) - {"R"}:
         assert torch.equal(beside[name][1], alone[name][0])
@@ -36,13 +40,17 @@ def test_run_starts_the_same_beside_any_other() -> None:
 
 def test_logits_come_from_the_init_schedule() -> None:
     plan = dataclasses.replace(RUN, allocation=dataclasses.replace(ALLOCATION, init="quadratic"))
-    bank = start_parameters([plan, FIXED], n_matrices=5, r=5, d=4, n_labels=2, device=CPU)
+    bank = start_parameters(
+        [plan, FIXED], spectra=torch.ones(5, 5), r=5, d=4, n_labels=2, device=CPU
+    )
     assert bank["logits"][0].argmax() == 2 and bank["logits"][0, 2] == 1
     assert bank["logits"][1].tolist() == [0.0] * 5
 
 
 def test_state_is_cut_to_the_runs_own_size() -> None:
-    bank = start_parameters([RUN, SMALL, FIXED], n_matrices=4, r=5, d=6, n_labels=2, device=CPU)
+    bank = start_parameters(
+        [RUN, SMALL, FIXED], spectra=torch.ones(4, 5), r=5, d=6, n_labels=2, device=CPU
+    )
     assert run_state(bank, 1, SMALL)["R"].shape == (4, 2, 2)
     assert "logits" in run_state(bank, 1, SMALL)
     assert "logits" not in run_state(bank, 2, FIXED)

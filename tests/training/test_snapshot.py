@@ -5,7 +5,17 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from toy import ALLOCATION, FIXED, RUN, SHARED, Listener, make_encoder, train
+from toy import (
+    ALLOCATION,
+    FIXED,
+    PRUNED,
+    RUN,
+    SHARED,
+    TOPK,
+    Listener,
+    make_encoder,
+    train,
+)
 
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.plan import RunPlan
@@ -16,6 +26,8 @@ PACK = (
     RUN,
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=NOISY),
     dataclasses.replace(FIXED, seed=2, rank_max=4),
+    TOPK,
+    PRUNED,
 )
 DIVERGING = dataclasses.replace(RUN, seed=9, rank_max=7, lr_head=1e30)
 N_STEPS = 15  # 24 texts in batches of 5, 3 epochs
@@ -70,7 +82,7 @@ def test_run_over_torchs_own_dropout_goes_on_to_the_bit(stop: int) -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 9])
 def test_pack_goes_on_without_the_run_that_failed(stop: int) -> None:
-    encoder, plans = make_encoder(), (PACK[0], DIVERGING, PACK[2])
+    encoder, plans = make_encoder(), (PACK[0], DIVERGING, PACK[2], PRUNED)
     undisturbed = train(*plans, encoder=encoder)
     assert set(undisturbed.failures) == {1}
     ours = _resumed(plans, stop, encoder)
@@ -89,10 +101,10 @@ def test_every_evaluation_is_followed_by_a_snapshot() -> None:
 
 def test_runs_of_different_packs_go_on_together() -> None:
     alone = [train(plan, stop_after=7).snapshots[0][-1] for plan in PACK]
-    assert [shot.r for shot in alone] == [5, 8, 4]
+    assert [shot.r for shot in alone] == [5, 8, 4, 5, 5]
     together = train(*PACK, start=alone)
     expected = train(*PACK)
-    for run in range(3):
+    for run in range(len(PACK)):
         ours = together.evaluations[run][-1]
         assert ours.metrics == pytest.approx(expected.evaluations[run][-1].metrics, abs=1e-4)
 

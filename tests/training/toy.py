@@ -18,7 +18,7 @@ from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import Parameters
-from lora_sweep.training.plan import AllocationPlan, PackPlan, RunPlan
+from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
 D, STORED = 32, 8
@@ -93,7 +93,7 @@ def make_texts(*, regression: bool = False) -> PackTexts:
 
 ALLOCATION = AllocationPlan(
     init="randn",
-    capped=True,
+    mode="capped",
     alpha_schedule="linear",
     alpha_min=0.5,
     alpha_max=3.0,
@@ -127,6 +127,17 @@ SHARED = PackPlan(
     device=torch.device("cpu"),
 )
 FIXED = dataclasses.replace(RUN, allocation=None)
+TOPK = dataclasses.replace(
+    RUN, seed=5, allocation=dataclasses.replace(ALLOCATION, mode="soft_topk")
+)
+# 15 steps: pruned after steps 3, 5, 7, 9, 11 and 12
+PRUNED = dataclasses.replace(
+    FIXED,
+    seed=6,
+    importance=ImportancePlan(
+        warmup_fraction=0.1, final_fraction=0.2, every=2, beta1=0.8, beta2=0.7
+    ),
+)
 
 
 class Listener:

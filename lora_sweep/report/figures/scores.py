@@ -72,6 +72,9 @@ def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str)
         is_own = (own["lr"] == lr).to_numpy(bool)
         places = np.flatnonzero(is_own)
         axes.bar(places, heights[is_own], width=0.8, color=colours[lr], label=f"LR {lr:g}")
+    has_none = own["lr"].isna().to_numpy(bool)  # pruned runs have no logits
+    if has_none.any():
+        axes.bar(np.flatnonzero(has_none), heights[has_none], width=0.8, color="0.6")
     _draw_bands(axes, bands)
     _crop(axes, heights, bands)
     number_ticks(axes, len(own))
@@ -123,13 +126,13 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
 def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     """Returns the medians of all learnt cells as a heat map, init × learning rate.
 
-    Where several cells share both, the best is shown. None without a learnt cell.
+    Where several cells share both, the best is shown. None without a cell that has both.
 
     Args:
         summary: as from `summarise_runs`.
         metric: its name.
     """
-    cells = summary[(summary["init"] != FIXED) & summary["median"].notna()]
+    cells = summary[summary["median"].notna() & summary["lr"].notna()]
     if cells.empty:
         return None
     table = cells.assign(value=100 * cells["median"]).pivot_table(

@@ -1,0 +1,102 @@
+"""One differentiable top-k over the shells of all matrices, with the budget met exactly.
+
+Shell m of matrix i holds the 2 m + 1 entries of R whose larger index is m: what rank m + 1 has
+more than rank m. The shells below rank_min are always kept; the others, m = rank_min ...
+rank_max - 1, compete over all matrices by their score:
+
+    s_im = w_i (rank_max - rank_min) / 2 - m
+    p_im = sigmoid(alpha (s_im - theta)),   theta: sum_i sum_m (2 m + 1) p_im = M_p - N rank_min^2
+    ranks_i = sqrt(rank_min^2 + sum_m (2 m + 1) p_im)
+
+So one logit is worth half the rank range, scores fall by 1 a shell (a mask never rises outwards),
+and alpha is a sharpness in ranks. The one threshold theta makes sum ranks^2 = M_p, whatever the
+logits; it is differentiated through the equation that defines it.
+
+Source: top-k by entropy-regularised optimal transport (SOFT, arXiv 2002.06504, section 3). With
+the two targets «kept» and «dropped» its plan is a logistic function of score minus threshold. That
+each item has a mass of its own, the shell's entries, and the scores are ours.
+"""
+
+import torch
+from torch import Tensor
+
+_N_BISECTIONS = 64
+"""Enough to halve a bracket of some hundreds down to the last digits of float64."""
+_FLAT = 1e-100
+"""A slope below this is none: no threshold nearby changes what is kept."""
+
+
+def topk_shells(
+    logits: Tensor,
+    budget_params: Tensor,
+    alpha: Tensor,
+    *,
+    rank_min: Tensor,
+    rank_max: Tensor,
+    r: int,
+) -> Tensor:
+    """Returns how much every shell is kept (K, N, r), differentiable in the logits.
+
+    Args:
+        logits: allocation logits w (K, N), float64.
+        budget_params: M_p (K,), within N rank_min^2 ... N rank_max^2.
+        alpha: sharpness (K,), above 0.
+        rank_min: least rank (K,).
+        rank_max: largest rank (K,), at most r.
+        r: stored size of R.
+
+    Returns:
+        1 below rank_min, 0 from rank_max on, and falling in between.
+    """
+    m = torch.arange(r, dtype=logits.dtype, device=logits.device)  # (r,)
+    low, high = rank_min[:, None, None], rank_max[:, None, None]  # (K, 1, 1)
+    competes = (m >= low) & (m < high)  # (K, 1, r)
+    cost = torch.where(competes, 2 * m + 1, 0.0)  # (K, 1, r)
+    # Scores times alpha from here on, so the threshold is alpha theta.
+    scores = alpha[:, None, None] * (logits[..., None] * (high - low) / 2 - m)  # (K, N, r)
+    spare = budget_params - logits.shape[1] * rank_min**2  # (K,)
+    threshold = _threshold(scores, cost, spare)
+    kept = torch.sigmoid(scores - threshold[:, None, None])
+    return torch.where(competes, kept, (m < low).to(kept.dtype))
+
+
+def topk_ranks(kept: Tensor) -> Tensor:
+    """Returns real-valued ranks (K, N): roots of the entries that are kept.
+
+    Args:
+        kept: as from `topk_shells` (K, N, r).
+    """
+    m = torch.arange(kept.shape[-1], dtype=kept.dtype, device=kept.device)  # (r,)
+    return torch.sqrt((kept * (2 * m + 1)).sum(dim=-1))
+
+
+def _threshold(scores: Tensor, cost: Tensor, spare: Tensor) -> Tensor:
+    """The thresholds (K,) that spend the budgets, differentiable in the scores.
+
+    Found without gradient by bisection. The gradient is that of the implicit function: of one
+    step of Newton's method from there.
+    """
+    with torch.no_grad():
+        found = _bisected(scores, cost, spare)
+        kept = torch.sigmoid(scores - found[:, None, None])
+        slope = (cost * kept * (1 - kept)).sum(dim=(1, 2))  # of what is spent, downwards
+    step = (_spent(scores, cost, found) - spare) / slope.clamp(min=_FLAT)
+    return found + torch.where(slope > _FLAT, step - step.detach(), 0.0)
+
+
+def _bisected(scores: Tensor, cost: Tensor, spare: Tensor) -> Tensor:
+    """The thresholds (K,), to the last digits."""
+    # 40 beyond any score the sigmoid is 0 or 1 to float64.
+    low = scores.amin(dim=(1, 2)) - 40
+    high = scores.amax(dim=(1, 2)) + 40
+    for _ in range(_N_BISECTIONS):
+        middle = (low + high) / 2
+        is_too_low = _spent(scores, cost, middle) > spare
+        low = torch.where(is_too_low, middle, low)
+        high = torch.where(is_too_low, high, middle)
+    return (low + high) / 2
+
+
+def _spent(scores: Tensor, cost: Tensor, threshold: Tensor) -> Tensor:
+    """Entries of R (K,) that a threshold keeps."""
+    return (cost * torch.sigmoid(scores - threshold[:, None, None])).sum(dim=(1, 2))

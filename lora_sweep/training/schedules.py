@@ -1,0 +1,121 @@
+"""What a pack's schedules say at every step, for all runs at once: rank budget and alpha.
+
+They are tabled on the device beforehand: a step waits for nothing.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lora_sweep.allocation.alpha_schedules import alpha_at
+from lora_sweep.allocation.budget_schedules import ramp
+from lora_sweep.allocation.importance import shrunk_budget
+from lora_sweep.training.plan import AllocationPlan, ImportancePlan, RunPlan
+
+
+class PackSchedules:
+    """Budget and alpha of K runs over N matrices, by their plans.
+
+    Attributes:
+        alphas, budgets: after 0 ... n_steps steps (n_steps + 1, K), float64; alpha is 1 for a run
+            without logits.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[RunPlan],
+        n_matrices: int,
+        *,
+        steps_per_epoch: int,
+        n_epochs: int,
+        device: torch.device,
+    ) -> None:
+        """Tables the schedules.
+
+        Args:
+            plans: one a run.
+            n_matrices: N.
+            steps_per_epoch: optimiser steps in an epoch.
+            n_epochs: epochs of the whole training.
+            device: where the tables are.
+        """
+        self.plans = list(plans)
+        self.n_matrices = n_matrices
+        self.steps_per_epoch, self.n_epochs = steps_per_epoch, n_epochs
+        self.n_steps = steps_per_epoch * n_epochs
+        self.alphas, self.budgets = self._tables().to(device)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drops all runs but those rows."""
+        self.plans = [self.plans[row] for row in rows]
+        self.alphas, self.budgets = self.alphas[:, rows], self.budgets[:, rows]
+
+    def budget_params(self, step: int) -> list[float]:
+        """Returns the rank budget M_p of every run after `step` steps, in entries of R."""
+        return [self._budget(plan, step) for plan in self.plans]
+
+    def alpha(self, step: int) -> list[float | None]:
+        """Returns alpha of every run after `step` steps; None for a run without logits."""
+        return [self._alpha(plan, step) for plan in self.plans]
+
+    def is_discrete(self, epoch: int) -> list[bool]:
+        """Returns whether each run trains epoch `epoch` (0 for the first) with discrete masks."""
+        return [
+            plan.allocation is None or epoch >= self.n_epochs - plan.allocation.epochs_discrete
+            for plan in self.plans
+        ]
+
+    def _tables(self) -> Tensor:
+        """Alpha and budget after 0 ... n_steps steps (2, n_steps + 1, K)."""
+        steps = range(self.n_steps + 1)
+        columns: dict[object, list[list[float]]] = {}
+        for plan in self.plans:
+            key = _key(plan)
+            if key not in columns:  # most runs of a sweep share their schedules
+                columns[key] = [
+                    [self._alpha(plan, step) or 1.0 for step in steps],
+                    [self._budget(plan, step) for step in steps],
+                ]
+        rows = [columns[_key(plan)] for plan in self.plans]
+        return torch.tensor(rows, dtype=torch.float64).permute(1, 2, 0).contiguous()
+
+    def _alpha(self, plan: RunPlan, step: int) -> float | None:
+        a = plan.allocation
+        if a is None:
+            return None
+        return alpha_at(
+            a.alpha_schedule, step, self.n_steps, alpha_min=a.alpha_min, alpha_max=a.alpha_max
+        )
+
+    def _budget(self, plan: RunPlan, step: int) -> float:
+        if plan.allocation is not None:
+            return self._ramp(plan.allocation, step)
+        average = float(self.n_matrices * plan.rank_average**2)
+        if plan.importance is None:
+            return average
+        return self._shrunk(plan.importance, step, self.n_matrices * plan.rank_max**2, average)
+
+    def _ramp(self, plan: AllocationPlan, step: int) -> float:
+        return ramp(
+            step,
+            self.n_matrices,
+            start=plan.budget_start,
+            end=plan.budget_end,
+            n_hold=plan.budget_hold_epochs * self.steps_per_epoch,
+            n_move=plan.budget_move_epochs * self.steps_per_epoch,
+        )
+
+    def _shrunk(self, plan: ImportancePlan, step: int, start: float, end: float) -> float:
+        return shrunk_budget(
+            step,
+            start=start,
+            end=end,
+            first=int(plan.warmup_fraction * self.n_steps),
+            last=self.n_steps - int(plan.final_fraction * self.n_steps),
+            every=plan.every,
+        )
+
+
+def _key(plan: RunPlan) -> object:
+    return plan.allocation, plan.importance, plan.rank_average, plan.rank_max

@@ -1,0 +1,90 @@
+"""Ways to allocate in a report: each an arm and a table of its own, none mixed in a cell."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.report.arms import block_values
+from lora_sweep.report.collect import collect_runs
+from lora_sweep.report.comparison import compare_inits
+from lora_sweep.report.figures.write import write_figures
+from lora_sweep.report.observation import observation_section
+from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.report.sweep import read_sweep_folder
+from lora_sweep.report.tables import init_tables
+
+LOGITS_ONLY = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
+
+
+def _pruned(settings: Any, seed: int) -> dict[str, Any]:
+    """Settings of a run without logits."""
+    own = settings(init="importance", seed=seed, allocation__mode="importance")
+    own |= {"allocation.every": 10, "allocation.beta1": 0.85}
+    return {name: None if name.startswith(LOGITS_ONLY) else v for name, v in own.items()}
+
+
+def _fill(sweep: Any, settings: Any, *modes: str) -> None:
+    """Two seeds of each mode, of randn in the first one, of pruned and of fixed ranks."""
+    for seed in (0, 1):
+        for mode in modes:
+            own = settings(seed=seed, allocation__mode=mode)
+            sweep.finish(f"uniform-{mode}-{seed}", 0.6 + 0.01 * seed, own)
+        own = settings(init="randn", seed=seed, allocation__mode=modes[0])
+        sweep.finish(f"randn-{seed}", 0.5 + 0.02 * seed, own)
+        sweep.finish(f"pruned-{seed}", 0.7 + 0.03 * seed, _pruned(settings, seed))
+        sweep.finish(f"fixed-{seed}", 0.4, settings(init="fixed", seed=seed))
+
+
+def test_every_mode_is_an_arm(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped", "soft_topk")
+    (comparison,) = compare_inits(collect_runs(sweep.path))
+    assert [line.init for line in comparison.lines] == [
+        *("uniform, capped", "uniform, soft_topk", "randn, capped", "importance")
+    ]
+    importance = comparison.lines[-1]
+    assert importance.n_settings == 1
+    assert importance.paired.differences == pytest.approx((30, 33))
+
+
+def test_one_mode_leaves_the_inits_their_names(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "published")
+    inits = list(dict.fromkeys(summarise_runs(collect_runs(sweep.path))["init"]))
+    assert inits == ["uniform", "randn", "importance", "fixed"]
+
+
+def test_every_mode_has_a_table_without_columns_of_others(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped", "soft_topk")
+    tables = init_tables(summarise_runs(collect_runs(sweep.path)))
+    assert [table.title for table in tables] == [
+        "Uniform initialization, capped allocation",
+        "Uniform initialization, soft_topk allocation",
+        "Randn initialization, capped allocation",
+        "Importance allocation, without logits",
+        "Baseline: fixed ranks",
+    ]
+    assert all(len(table.rows) == 1 for table in tables)
+    assert tables[0].columns[-1] == "allocation.mode"
+
+
+def test_init_effect_is_asked_within_one_mode(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped", "soft_topk")
+    blocks = block_values(collect_runs(sweep.path))
+    assert sorted(blocks.index) == ["randn, capped", "uniform, capped"]
+    assert blocks.shape == (2, 2)
+
+
+@pytest.mark.parametrize("modes", [("capped", "published"), ("capped",)], ids=len)
+def test_pictures_are_drawn_for_every_mode(sweep: Any, settings: Any, modes: tuple[str]) -> None:
+    _fill(sweep, settings, *modes)
+    found = read_sweep_folder(sweep.path)
+    names = {picture.name for picture in write_figures(found)}
+    assert {"importance_runs", "comparison", "medians"} <= names
+    assert Path(sweep.path, "figures", "importance_runs.png").exists()
+    assert observation_section(found.runs, found.courses) == []  # no run's start is known
+
+
+def test_pruned_runs_alone_are_drawn(sweep: Any, settings: Any) -> None:
+    sweep.finish("a", 0.5, _pruned(settings, 0))
+    names = {picture.name for picture in write_figures(read_sweep_folder(sweep.path))}
+    assert "importance_runs" in names and "medians" not in names

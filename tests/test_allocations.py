@@ -1,0 +1,44 @@
+"""All ways to allocate in one sweep, trained and reported for real."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import SettingError
+from lora_sweep.report.sweep import read_sweep_folder
+from lora_sweep.report.write import write_report
+from lora_sweep.runs.execute import check_inputs, run_cells
+
+Composed = Callable[..., RunConfig]
+WAYS = (
+    *("init=uniform", "init=right_skewed", "init=linear", "init=spectral"),
+    *("allocation=published", "allocation=soft_topk", "allocation=importance", "init=fixed"),
+)
+
+
+def test_all_ways_to_allocate_train_and_are_reported(
+    composed: Composed, tiny_run: list[str], tmp_path: Path
+) -> None:
+    values = ["init=values", "init.values=[0,1,2,3,3,2,1,0]"]
+    cells = [composed(*tiny_run, *way) for way in ([[way] for way in WAYS] + [values])]
+    objectives = run_cells(cells, pack_size=9)
+    assert all(isinstance(value, float) for value in objectives)
+    sweep = read_sweep_folder(tmp_path / "outputs" / "tiny")
+    assert set(sweep.summary["init"]) == {
+        *("uniform, capped", "right_skewed, capped", "linear, capped", "spectral, capped"),
+        *("values, capped", "uniform, published", "uniform, soft_topk", "importance", "fixed"),
+    }
+    for folder, course in sweep.courses.items():
+        assert (course.final_ranks**2).sum() <= 8 * 2**2 + 1e-6, folder
+    write_report(sweep)
+    assert "Importance" in (sweep.folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_wrong_number_of_values_is_refused_before_training(
+    composed: Composed, tiny_run: list[str]
+) -> None:
+    match = "init.values must have one logit for each of the 8 adapted matrices .* but got 3"
+    with pytest.raises(SettingError, match=match):
+        check_inputs(composed(*tiny_run, "init=values", "init.values=[0,1,2]"))
