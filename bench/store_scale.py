@@ -67,7 +67,8 @@ def _record(job: Job) -> RunRecord:
     return dataclasses.replace(record, fingerprint=job.fingerprint)
 
 
-def _jobs(configs: Sequence[RunConfig]) -> list[Job]:
+def jobs_of(configs: Sequence[RunConfig]) -> list[Job]:
+    """Returns the jobs of configs that share base and corpus, one a config."""
     model = base_fingerprint(base_folder(configs[0]))
     corpus = load_corpus(configs[0].data).fingerprint
     jobs = []
@@ -90,7 +91,7 @@ def timed(name: str, function: Callable[[], Any]) -> Any:
 
 def phases(sweep_dir: Path, configs: Sequence[RunConfig]) -> dict[str, Callable[[], Any]]:
     """Returns name -> what is timed, in the order in which a sweep comes to it."""
-    jobs = _jobs(configs)
+    jobs = jobs_of(configs)
     return {
         "add": lambda: add_to_sweep(sweep_dir, {job.name: job.settings for job in jobs}, "bench"),
         "packs": lambda: packs.train_jobs(jobs, Ways(pack_size=PACK_SIZE)),
@@ -112,8 +113,8 @@ def train_nothing() -> None:
         count_runs(jobs[0].folder.path.parent)  # as the title of a real training's progress bar
         return [finish(job) for job in jobs]
 
-    packs.load_shared = lambda jobs: Shared  # type: ignore[assignment,return-value]
-    packs.train_together = train  # type: ignore[assignment]
+    setattr(packs, "load_shared", lambda jobs: Shared)  # noqa: B010
+    setattr(packs, "train_together", train)  # noqa: B010
 
 
 def main() -> None:
