@@ -95,34 +95,38 @@ def simulate(
         tuple[float, float]
     ] = []  # when it may be taken over, seconds still to train
     lock_free, trained, waited, n_deaths, end = costs.agree, 0.0, 0.0, 0, 0.0
-    workers: list[float] = []
+    workers: list[tuple[float, bool]] = []  # when, and whether it has a pack to strike out
     for _ in range(n_workers):  # each reads the packs in turn, under their lock
         waited += lock_free - costs.agree
-        heapq.heappush(workers, lock_free)
+        heapq.heappush(workers, (lock_free, False))
         lock_free += costs.read
-    while workers and (free or left_behind):
-        now = heapq.heappop(workers)
+    while workers:
+        now, strikes = heapq.heappop(workers)
+        if strikes:
+            waited += max(0.0, lock_free - now)
+            end = lock_free = max(now, lock_free) + costs.strike
+            heapq.heappush(workers, (end, False))
+            continue
+        death = None
         if free:
             number, seconds = free.popleft()
             death = dies(number)
-        else:
+        elif left_behind:
             due, seconds = heapq.heappop(left_behind)
-            now, death = max(now, due), None
+            now = max(now, due)
+        else:
+            continue  # it has nothing left to do
         now += costs.take
         if death is not None:
-            done = death * seconds
+            kept = max(0.0, death * seconds - lost)
             n_deaths += 1
-            trained += max(0.0, done - lost)
-            left = seconds - max(0.0, done - lost)
-            heapq.heappush(left_behind, (now + done + LEASE_SECONDS, left))
-            heapq.heappush(workers, now + done)
+            trained += kept
+            now += death * seconds
+            heapq.heappush(left_behind, (now + LEASE_SECONDS, seconds - kept))
+            heapq.heappush(workers, (now, False))
             continue
         trained += seconds
-        now += seconds
-        waited += max(0.0, lock_free - now)
-        now = lock_free = max(now, lock_free) + costs.strike
-        end = max(end, now)
-        heapq.heappush(workers, now)
+        heapq.heappush(workers, (now + seconds, True))
     return Came(end, 1 - trained / (n_workers * end), waited / (n_workers * end), n_deaths)
 
 

@@ -26,6 +26,12 @@ def test_lock_is_one_worker_s_at_a_time() -> None:
     assert came.waiting == pytest.approx((0 + 2 + 4) / 30)
 
 
+def test_short_pack_does_not_wait_for_a_long_one() -> None:
+    came = simulate([10, 2], 2, Costs(agree=0, read=0, take=0, strike=1))
+    assert came.makespan == 11  # the short one is struck out from 2 to 3
+    assert came.waiting == 0
+
+
 def test_dead_worker_s_pack_is_taken_over() -> None:
     def dies(number: int) -> float | None:
         return 0.5 if number == 0 else None
