@@ -42,7 +42,7 @@ def make_sweep(folder: Path, *, n_runs: int, n_epochs: int, n_matrices: int) -> 
         settings = SETTINGS | {"init": init, "lr": lr, "seed": i // (4 * N_LRS)}
         run = folder / f"{init}-{i}"
         run.mkdir()
-        record = _record(settings, matrices, rng.uniform(5, 25, (n_epochs, n_matrices)), i)
+        record = fill_record(settings, matrices, rng.uniform(5, 25, (n_epochs, n_matrices)), i)
         text = record.to_json()
         (run / "result.json").write_text(text if i % 1_000 else text[: len(text) // 2])
         start = {"kind": "ranks", "step": 0, "ranks": [20.0] * n_matrices}
@@ -61,9 +61,17 @@ def measure(folder: Path) -> tuple[float, float]:
     return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
-def _record(
+def fill_record(
     settings: dict[str, object], matrices: list[str], ranks: "np.ndarray", i: int
 ) -> RunRecord:
+    """Returns the record of a run that was not trained.
+
+    Args:
+        settings: of the run.
+        matrices: names of the adapted matrices, N of them.
+        ranks: of every epoch, (n_epochs, N).
+        i: number of the run, which its metrics depend on.
+    """
     metrics = 0.5 + 0.001 * (i % 97) + 0.01 * np.arange(len(ranks))
     epoch = EpochRecord(1, 1, 0.5, {}, 0.5, 9600.0, 0.0, 9590, [], [])
     epochs = [

@@ -207,6 +207,7 @@ def _weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
+@cache
 def _embedded() -> Path:
     """The model's folder inside its package, whose code is not imported."""
     spec = importlib.util.find_spec(_PACKAGE)

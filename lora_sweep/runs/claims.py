@@ -8,7 +8,8 @@ disks and NFS from version 3 on.
 """
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lora_sweep.files import writing
 
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 20.0
+CLAIM = ".claim"
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,15 @@ class Claims:
             lease.release()
             del self._leases[name]
 
+    def names(self) -> set[str]:
+        """Returns all names that are claimed, by one look at the folder; dead owners count too."""
+        try:
+            with os.scandir(self.folder) as files:
+                found = [file.name for file in files]
+        except FileNotFoundError:
+            return set()
+        return {name.removesuffix(CLAIM) for name in found if name.endswith(CLAIM)}
+
     def owner(self, name: str) -> str:
         """Returns who holds a claim, as people would say it."""
         owner = self._lease(name).owner
@@ -71,7 +82,7 @@ class Claims:
             with writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
             self._leases[name] = SoftFileLease(
-                self.folder / f"{name}.claim",
+                self.folder / f"{name}{CLAIM}",
                 lease_duration=self.lease_seconds,
                 heartbeat_interval=self.lease_seconds * HEARTBEAT_SECONDS / LEASE_SECONDS,
             )
@@ -85,3 +96,30 @@ def still_holds(lease: SoftFileLease) -> bool:
     """
     owner = lease.owner
     return lease.compromise is None and owner is not None and owner.token == lease.token
+
+
+def free_first(
+    names: Iterable[str],
+    *,
+    over: Callable[[], Collection[str]],
+    claimed: Callable[[], Collection[str]],
+) -> Iterator[str]:
+    """Yields what is to be tried in turn: what nobody claims, at last what others claim.
+
+    Args:
+        names: in the order wanted.
+        over: tells what is not to be tried any more; asked again after every name yielded, which
+            may have taken hours.
+        claimed: tells what others claim; likewise.
+    """
+    others: list[str] = []
+    is_over, is_claimed = over(), claimed()
+    for name in names:
+        if name in is_over:
+            continue
+        if name in is_claimed:
+            others.append(name)
+            continue
+        yield name
+        is_over, is_claimed = over(), claimed()
+    yield from (name for name in others if name not in is_over)

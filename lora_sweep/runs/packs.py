@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 
 from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, StorageError
-from lora_sweep.runs.claims import Claims, still_holds
+from lora_sweep.runs.claims import Claims, free_first, still_holds
 from lora_sweep.runs.jobs import Job, Outcome, compatibility
 from lora_sweep.runs.pack_size import best_pack_size
 from lora_sweep.runs.record import FailureRecord
@@ -26,6 +26,8 @@ from lora_sweep.runs.train import Shared, load_shared, train_together
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 2.0
+RUNS_A_LOOK = 1_000
+"""While so many runs of others are waited for, or fewer; for more, the looks are rarer."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ class _Group:
                     raise
                 return self.outcomes | self._fail([self.jobs[name] for name in waiting], error)
             _say_packs(packs, said)
-            if any(self._try(pack, members) for pack, members in packs.items()):
+            order = free_first(packs, over=self.packs.over, claimed=self.claims.names)
+            if sum(self._try(pack, packs[pack]) for pack in order):
                 continue
             if not self.ways.waits:
                 return self.outcomes | {name: self._busy(packs) for name in waiting}
             self._say_owners(packs, said)
-            time.sleep(WAIT_SECONDS)
+            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_A_LOOK))
         return self.outcomes
 
     def _waiting(self) -> list[str]:
@@ -136,7 +139,7 @@ class _Group:
                 left = [job for job in jobs if job.outcome is None]
                 if left:
                     self._train(pack, left, lambda: still_holds(lease))
-                self.packs.drop_done(members, self._is_done)
+                self.packs.drop_done(pack, self._is_done)
         return True
 
     def _train(self, pack: str, jobs: Sequence[Job], holds_claim: Callable[[], bool]) -> None:

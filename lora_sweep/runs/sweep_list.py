@@ -1,6 +1,7 @@
 """The list of a sweep's runs: `sweep.json`, the runs and commands that were asked for."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,6 +12,8 @@ from lora_sweep.runs.record import FORMAT_VERSION, RESULT_FILE, check_version
 from lora_sweep.runs.store import Settings
 
 SWEEP_FILE = "sweep.json"
+MOST_LOOKS = 1_000
+"""Runs in a row that are not finished, after which counting the finished ones ends."""
 
 
 def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
@@ -73,6 +76,49 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
 
 
 def count_runs(sweep_dir: Path) -> tuple[int, int]:
-    """Returns how many of the listed runs are finished, and how many are listed."""
-    names = read_sweep(sweep_dir)
-    return sum((sweep_dir / name / RESULT_FILE).exists() for name in names), len(names)
+    """Returns how many of the listed runs are finished, and how many are listed.
+
+    A process looks again only at runs that it has not seen finished yet, and gives up after
+    `MOST_LOOKS` in a row that are not: runs are trained in the list's order, so what is finished
+    stands in front.
+    """
+    return _counter(sweep_dir).count()
+
+
+class _Counter:
+    """Which runs of a sweep were seen finished."""
+
+    def __init__(self, sweep_dir: Path) -> None:
+        self.sweep_dir = sweep_dir
+        self.written_at: tuple[int, ...] = ()
+        self.n_listed = self.n_finished = 0
+        self.left: list[str] = []
+
+    def count(self) -> tuple[int, int]:
+        self._read()
+        finished: set[str] = set()
+        n_misses = 0
+        for name in self.left:
+            if (self.sweep_dir / name / RESULT_FILE).exists():
+                finished.add(name)
+                n_misses = 0
+            elif (n_misses := n_misses + 1) >= MOST_LOOKS:
+                break
+        if finished:
+            self.left = [name for name in self.left if name not in finished]
+        self.n_finished += len(finished)
+        return self.n_finished, self.n_listed
+
+    def _read(self) -> None:
+        """Reads the list anew if it was written since."""
+        path = self.sweep_dir / SWEEP_FILE
+        stat = path.stat() if path.exists() else None
+        written_at = (0,) if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if written_at != self.written_at:
+            self.left = list(read_sweep(self.sweep_dir))
+            self.n_listed, self.n_finished, self.written_at = len(self.left), 0, written_at
+
+
+@cache
+def _counter(sweep_dir: Path) -> _Counter:
+    return _Counter(sweep_dir)

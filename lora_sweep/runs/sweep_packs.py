@@ -4,9 +4,11 @@ A run's last bits depend on the runs beside it. So the packs stand in the sweep'
 every process that works on the sweep, now or after a crash, finds the same ones:
 
     outputs/<sweep>/.packs/packs.json    pack -> names of its runs; and what the sweep is of
+    outputs/<sweep>/.packs/struck.txt    which of them are over since it was written (see `struck`)
     outputs/<sweep>/.packs/<pack>.claim  who trains it just now (see `claims`)
 """
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
 from lora_sweep.runs.record import FORMAT_VERSION, check_version
 from lora_sweep.runs.store import PACKS
+from lora_sweep.runs.struck import Struck
 
 PACKS_FILE = "packs.json"
 
@@ -55,9 +58,18 @@ class _Book:
 
     def drop_done(self, is_done: IsDone, of: Collection[str]) -> None:
         """Drops the packs that hold one of those runs and have nothing left to do."""
-        for pack, members in list(self.packs.items()):
-            if not set(of).isdisjoint(members) and all(map(is_done, members)):
+        for pack in self.holding(of):
+            if all(map(is_done, self.packs[pack])):
                 del self.packs[pack]
+
+    def holding(self, names: Collection[str]) -> Packs:
+        """Returns the packs that hold one of those runs."""
+        wanted = set(names)
+        return {p: m for p, m in self.packs.items() if not wanted.isdisjoint(m)}
+
+    def copy(self) -> "_Book":
+        """Returns a book of its own; the packs' members are never changed."""
+        return _Book(self.n_made, dict(self.packs), dict(self.origins))
 
     @property
     def listed(self) -> set[str]:
@@ -72,6 +84,9 @@ class SweepPacks:
         """Names the sweep; nothing need be there yet."""
         self.folder = sweep_dir / PACKS
         self._path = self.folder / PACKS_FILE
+        self._struck = Struck(self.folder)
+        self._read_at: tuple[int, ...] = ()
+        self._book = _Book()
 
     def check_origins(self, origins: Mapping[str, str], *, replace: bool) -> None:
         """Checks that the sweep is of the same things as when it was started, and notes new ones.
@@ -133,10 +148,11 @@ class SweepPacks:
         """
         with self._changed() as book:
             book.drop_done(is_done, names)
-            new = [name for name in names if name not in book.listed and not is_done(name)]
+            listed = book.listed
+            new = [name for name in names if name not in listed and not is_done(name)]
             if new:
                 book.add(new, size(new), together)
-            return {p: m for p, m in book.packs.items() if not set(names).isdisjoint(m)}
+            return book.holding(names)
 
     def split(self, pack: str, is_done: IsDone) -> None:
         """Replaces a pack by its halves; runs that are done are left out."""
@@ -145,42 +161,68 @@ class SweepPacks:
             if left:
                 book.add(left, -(-len(left) // 2))
 
-    def drop_done(self, names: Sequence[str], is_done: IsDone) -> None:
-        """Forgets the packs that hold one of those runs and have nothing left to do."""
-        with self._changed() as book:
-            book.drop_done(is_done, names)
+    def drop_done(self, pack: str, is_done: IsDone) -> None:
+        """Strikes a pack out if it has nothing left to do."""
+        with self._locked():
+            if self.holds(pack) and all(map(is_done, self._book.packs[pack])):
+                self._struck.add(pack)
 
     def holds(self, pack: str) -> bool:
         """Returns whether the pack is still to be trained: not done, nor split."""
-        return pack in self._read().packs
+        return pack in self._read().packs and pack not in self.over()
+
+    def over(self) -> Collection[str]:
+        """Returns the packs that are done: at least those since the list was last written."""
+        return self._struck.names()
 
     @contextmanager
-    def _changed(self) -> Iterator[_Book]:
-        """The book, written again if its block changes it."""
+    def _locked(self) -> Iterator[None]:
+        """Nobody else changes the packs meanwhile."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / f".{PACKS_FILE}.lock")
             lock.acquire()
         try:
-            book = self._read()
-            before = _to_text(book)
-            yield book
-            text = _to_text(book)
-            if text != before:
-                write_text(self._path, text)
+            yield
         finally:
             lock.release()
 
+    @contextmanager
+    def _changed(self) -> Iterator[_Book]:
+        """The book without what is struck out; written again if its block changes it."""
+        with self._locked():
+            book, over = self._read().copy(), self.over()
+            book.packs = {pack: m for pack, m in book.packs.items() if pack not in over}
+            before = book.copy()
+            yield book
+            if book != before:
+                write_text(self._path, _to_text(book))
+
     def _read(self) -> _Book:
-        if not self._path.exists():
-            return _Book()
+        """The book as it was written last, read again only if it has been since."""
+        try:
+            # Opened, because network file systems look at a file anew only then.
+            with self._path.open("rb") as stream:
+                stat = os.fstat(stream.fileno())
+        except FileNotFoundError:
+            return self._anew()
+        read_at = stat.st_ino, stat.st_mtime_ns, stat.st_size
+        if read_at == self._read_at:
+            return self._book
         try:
             fields, _ = read_checked_json(self._path)
             check_version(self._path, fields)
-            return _Book(**fields)
+            self._book, self._read_at = _Book(**fields), read_at
         except (DamagedFileError, TypeError) as error:
             set_aside(self._path, error, "the packs are agreed anew")
-            return _Book()
+            return self._anew()
+        return self._book
+
+    def _anew(self) -> _Book:
+        """An empty book, whose packs get no name that is struck out already."""
+        n_made = 1 + max((int(pack.rpartition("-")[2]) for pack in self.over()), default=-1)
+        self._book, self._read_at = _Book(n_made), ()
+        return self._book
 
 
 def _to_text(book: _Book) -> str:

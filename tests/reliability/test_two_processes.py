@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from sweeps import Command, end, wait_for
 
+from lora_sweep.runs.struck import Struck
+
 pytestmark = pytest.mark.slow
 Disturbed = Callable[..., Command]
 
@@ -48,8 +50,9 @@ def test_dead_process_is_replaced_by_the_one_that_waits(
     wait_for(lambda: bool(command.checkpoints()))
     first.send_signal(signal.SIGSTOP)  # holds its claim, and gets no further
     second = command.start()
-    packs = command.sweep_dir / ".packs" / "packs.json"
-    wait_for(lambda: len(json.loads(packs.read_text())["packs"]) == 1)  # all but the first's
+    packs = command.sweep_dir / ".packs"
+    n_packs = len(json.loads((packs / "packs.json").read_text())["packs"])
+    wait_for(lambda: len(Struck(packs).names()) == n_packs - 1)  # all but the first's
     first.kill()
     end(first)
     code, output = end(second)

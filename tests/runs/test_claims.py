@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from lora_sweep.runs.claims import Claims, still_holds
+from lora_sweep.runs.claims import Claims, free_first, still_holds
 
 HOLDER = """
 import sys, time
@@ -108,3 +108,18 @@ def test_clock_that_goes_backwards_changes_nothing(
             monkeypatch.setattr(time, "time", lambda hours=hours: now + 3600 * hours)
             with claims.claimed("p") as lease:
                 assert lease is None
+
+
+def test_free_names_come_before_the_claimed_ones(tmp_path: Path) -> None:
+    mine, others = Claims(tmp_path), Claims(tmp_path)
+    over: set[str] = set()
+    tried = []
+    assert mine.names() == set()
+    with others.claimed("b"), ExitStack() as claims:
+        assert mine.names() == {"b"}
+        for name in free_first("abcdef", over=lambda: over, claimed=mine.names):
+            tried.append(name)
+            if name == "a":  # while it trains, others end d and begin e
+                over.add("d")
+                claims.enter_context(others.claimed("e"))
+    assert "".join(tried) == "acfbe"

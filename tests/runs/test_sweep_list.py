@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lora_sweep.errors import RecordError
+from lora_sweep.runs import sweep_list
 from lora_sweep.runs.record import FORMAT_VERSION, FailureRecord, RunRecord
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.runs.sweep_list import add_to_sweep, count_runs, read_commands, read_sweep
@@ -57,3 +58,25 @@ def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
     RunFolder(tmp_path / "not_listed").finish(record)
     RunFolder(tmp_path / "failed").fail(FailureRecord({}, "why"))
     assert count_runs(tmp_path) == (1, 3)
+
+
+def test_count_follows_a_list_that_grows(tmp_path: Path, record: RunRecord) -> None:
+    add_to_sweep(tmp_path, {"a": {}, "b": {}}, "c")
+    assert count_runs(tmp_path) == (0, 2)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).finish(record)
+        assert count_runs(tmp_path) == ("ab".index(name) + 1, 2)
+    add_to_sweep(tmp_path, {"c": {}}, "c")
+    assert count_runs(tmp_path) == (2, 3)
+
+
+def test_counting_gives_up_after_many_misses(
+    tmp_path: Path, record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_list, "MOST_LOOKS", 2)
+    add_to_sweep(tmp_path, {name: {} for name in "abcde"}, "c")
+    for name in "ad":
+        (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).finish(record)
+    assert count_runs(tmp_path) == (1, 5)  # b and c are not finished, so d is not looked at

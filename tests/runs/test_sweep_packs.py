@@ -96,3 +96,47 @@ def test_damaged_book_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path.write_text(path.read_text().replace('"a"', '"x"'))
     assert agreed(tmp_path, "abcd", Runs(), 4) == ["abcd"]
     assert "set aside as packs.json.damaged, the packs are agreed anew" in caplog.text
+
+
+def test_struck_pack_is_gone_and_the_list_unwritten(tmp_path: Path) -> None:
+    runs, packs, other = Runs(), SweepPacks(tmp_path), SweepPacks(tmp_path)
+    agreed(tmp_path, "abcd", runs)
+    written = (tmp_path / ".packs" / "packs.json").read_bytes()
+    packs.drop_done("pack-000000", runs.is_done)  # a and b are not done
+    assert other.holds("pack-000000")
+    runs.done = {"a", "b"}
+    packs.drop_done("pack-000000", runs.is_done)
+    assert not other.holds("pack-000000") and other.holds("pack-000001")
+    assert set(other.over()) == {"pack-000000"}
+    assert (tmp_path / ".packs" / "packs.json").read_bytes() == written
+
+
+def test_run_deleted_after_its_pack_was_struck_gets_a_new_one(tmp_path: Path) -> None:
+    runs, packs = Runs(), SweepPacks(tmp_path)
+    agreed(tmp_path, "abcd", runs)
+    runs.done = {"a", "b"}
+    packs.drop_done("pack-000000", runs.is_done)
+    runs.done = {"b"}
+    held = packs.agree(["a"], runs.is_done, lambda new: 2)
+    assert held == {"pack-000002": ["a"]}
+
+
+def test_packs_agreed_anew_get_no_struck_name(tmp_path: Path) -> None:
+    runs, packs = Runs(), SweepPacks(tmp_path)
+    agreed(tmp_path, "abcd", runs)
+    runs.done = {"c", "d"}
+    packs.drop_done("pack-000001", runs.is_done)
+    (tmp_path / ".packs" / "packs.json").write_text("{")
+    assert packs.agree(["a", "b"], runs.is_done, lambda new: 2) == {"pack-000002": ["a", "b"]}
+
+
+def test_packs_of_many_runs_are_agreed_in_linear_time(tmp_path: Path) -> None:
+    names, asked = [f"run-{i}" for i in range(20_000)], []
+
+    def is_done(name: str) -> bool:
+        asked.append(name)
+        return False
+
+    packs = SweepPacks(tmp_path).agree(names, is_done, lambda new: 16)
+    assert [name for members in packs.values() for name in members] == names
+    assert len(asked) == len(names)  # one look a run; by the square it would take an hour
