@@ -23,6 +23,7 @@ from lora_sweep.config.schema import (
     LearningRateConfig,
     ModelConfig,
     PathsConfig,
+    PrunerConfig,
     RankConfig,
     TrainingConfig,
 )
@@ -62,6 +63,7 @@ class RunConfig:
     data: DataConfig = MISSING
     training: TrainingConfig = MISSING
     paths: PathsConfig = MISSING
+    pruner: PrunerConfig = MISSING
     lr: float = MISSING
     seed: int = MISSING
     n_seeds: int = MISSING

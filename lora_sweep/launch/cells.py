@@ -53,9 +53,7 @@ def compose_cell(context: HydraContext, master: DictConfig, overrides: Sequence[
         )
         rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
         require(place == sweep_dir, "paths.sweep", rule, place)
-    all_settings = [
-        run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
-    ]
+    all_settings = [run_settings(config, config.seed + offset) for offset in range(config.n_seeds)]
     runs = {run_name(settings): settings for settings in all_settings}
     return Cell(tuple(overrides), composed, config, runs)
 

@@ -1,4 +1,4 @@
-"""Overrides, as in `hydra.sweeper.params` and on the command line -> what is searched, what is fixed."""
+"""Overrides, of `hydra.sweeper.params` and the command line -> what is searched, what is fixed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

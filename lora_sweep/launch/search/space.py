@@ -1,11 +1,11 @@
-"""Which settings a search proposes, and between which bounds; impossible ranks are never among them.
+"""Which settings a search proposes, and between which bounds; no impossible ranks among them.
 
-The three ranks hang together: rank.min <= rank.average <= rank.max. For values M, A, X that they may
-take there is a possible combination if and only if some a in A has min M <= a <= max X. So a value of
-one rank is possible, given those that are decided, if that still holds when it is decided too.
+The three ranks hang together: rank.min <= rank.average <= rank.max. Of the values M, A and X that
+they may take, some combination is possible if and only if an a in A has min M <= a <= max X. So a
+value of one rank is possible, given those that are decided, if that holds with it decided too.
 
-Optuna is shown the full bounds of every setting all the same: a search space that changes from trial to
-trial would be no space that its models, its importances and its pictures can work in.
+Optuna is shown the full bounds of every setting all the same: a search space that changes from
+trial to trial would be none that its models, its importances and its pictures can work in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,8 +57,8 @@ class Space:
         if not set(RANKS).isdisjoint(distributions) and not _is_possible(ranks):
             bounds = ", ".join(f"{name} in {v[0]} ... {v[-1]}" for name, v in ranks.items())
             raise SettingError(
-                "rank.min <= rank.average <= rank.max must be possible within the search's bounds, "
-                f"but got {bounds}"
+                "rank.min <= rank.average <= rank.max must be possible within the search's "
+                f"bounds, but got {bounds}"
             )
         return cls(distributions, ranks)
 
@@ -80,23 +80,23 @@ class Space:
     def nearest(self, name: str, value: Any, decided: Mapping[str, Any]) -> Any:
         """Returns a value itself if it is possible, else the nearest one that is.
 
+        Real numbers come with four significant digits, so that tables and folders can be read.
+
         Args:
             name: of the setting.
             value: that was proposed.
             decided: setting -> value, of settings that are decided.
         """
         if name not in RANKS:
-            return value
+            return _rounded(value, self.distributions[name])
         return min(self.possible(name, decided), key=lambda rank: (abs(rank - value), rank))
 
     def repaired(self, params: Params) -> Params:
-        """Returns proposed settings with their ranks made possible, from rank.min on."""
-        repaired = dict(params)
+        """Returns proposed settings with their ranks made possible, rank.average last."""
         decided: Params = {}
-        for name in RANKS:
-            if name in params:
-                decided[name] = self.nearest(name, params[name], decided)
-        return repaired | decided
+        for name in sorted(params, key=lambda name: name == "rank.average"):
+            decided[name] = self.nearest(name, params[name], decided)
+        return {name: decided[name] for name in params}
 
     def narrowed(self, name: str, decided: Mapping[str, Any]) -> BaseDistribution:
         """Returns the distribution of one setting within what the decided ones leave possible."""
@@ -124,6 +124,12 @@ class Space:
     def _is_possible(self, params: Params) -> bool:
         decided = {name: [params[name]] for name in RANKS if name in params}
         return not decided or _is_possible(self.ranks | decided)
+
+
+def _rounded(value: Any, distribution: BaseDistribution) -> Any:
+    if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
+        return value
+    return min(max(float(f"{value:.4g}"), distribution.low), distribution.high)
 
 
 def _is_possible(ranks: Mapping[str, Sequence[int]]) -> bool:

@@ -12,7 +12,9 @@ SQLITE_FILE = "study.db"
 JOURNAL_FILE = "study.journal"
 BUSY_SECONDS = 100
 """How long SQLite waits for another process's write."""
-_PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*(@)|((?:password|passwd|pwd)=)[^&\s'\"]*", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(://[^:@/]*:)[^@]*(@)|((?:password|passwd|pwd)=)[^&\s'\"]*", re.IGNORECASE
+)
 
 
 def storage_place(setting: str | None, sweep_dir: Path) -> str:

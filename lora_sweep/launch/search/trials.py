@@ -7,7 +7,7 @@ settings and folders. It is the same for every storage, and needs no clock but t
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,20 @@ TRIALS = ".trials"
 """The folder of claims within the sweep's."""
 
 
+@contextmanager
+def one_at_a_time(sweep_dir: Path) -> Iterator[None]:
+    """Holds the lock under which the processes of a search choose, one after the other."""
+    folder = sweep_dir / TRIALS
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @dataclass(frozen=True)
 class Batch:
     """Trials to run now.
@@ -44,11 +58,25 @@ class Batch:
 class TrialQueue:
     """The trials of one study that are still to be run."""
 
-    def __init__(self, study: Study, storage: BaseStorage, sweep_dir: Path, space: Space) -> None:
-        """Takes the study and its storage, the sweep's folder and what is searched."""
+    def __init__(
+        self,
+        study: Study,
+        storage: BaseStorage,
+        sweep_dir: Path,
+        space: Space,
+        extend: Callable[[Trial], object] | None = None,
+    ) -> None:
+        """Takes the study, its storage, the sweep's folder and what is searched.
+
+        Args:
+            study, storage: Optuna's.
+            sweep_dir: the sweep's folder.
+            space: what is searched.
+            extend: proposes more settings of a trial.
+        """
         self.study, self.storage, self.space = study, storage, space
-        self.folder = sweep_dir / TRIALS
-        self.claims = Claims(self.folder)
+        self.sweep_dir, self.extend = sweep_dir, extend
+        self.claims = Claims(sweep_dir / TRIALS)
 
     @contextmanager
     def batch(self, *, n_trials: int, n_jobs: int) -> Iterator[Batch]:
@@ -60,7 +88,7 @@ class TrialQueue:
                 that was stopped goes on with the batches that it would have had.
         """
         with ExitStack() as held:
-            with self._alone():
+            with one_at_a_time(self.sweep_dir):
                 n_begun, running = self._begun()
                 taken = [one for one in running if self._take(held, one)][:n_jobs]
                 room = -n_begun % n_jobs if taken else n_jobs - n_begun % n_jobs
@@ -79,7 +107,7 @@ class TrialQueue:
         Raises:
             SettingError: it is another's, or other settings' or choices'.
         """
-        with self._alone():
+        with one_at_a_time(self.sweep_dir):
             known = self.study.user_attrs
             self._check_same("sweep", known.get("sweep"), self._identity())
             for name, value in settings.items():
@@ -89,6 +117,13 @@ class TrialQueue:
             if "settings" not in known:
                 self.study.set_user_attr("settings", settings)
                 self.study.set_user_attr("sweep", self._identity())
+
+    def seed(self) -> int:
+        """Returns the seed of a search that was given none: drawn once, kept in the study."""
+        with one_at_a_time(self.sweep_dir):
+            if "seed" not in self.study.user_attrs:
+                self.study.set_user_attr("seed", secrets.randbits(32))
+            return int(self.study.user_attrs["seed"])
 
     def _begun(self) -> tuple[int, list[FrozenTrial]]:
         """How many trials were begun, and those of them that Optuna takes for running."""
@@ -114,6 +149,8 @@ class TrialQueue:
         """The trial with all its settings; those that are stored stay."""
         for name, distribution in self.space.distributions.items():
             trial._suggest(name, distribution)
+        if self.extend is not None:
+            self.extend(trial)
         return trial
 
     def _id(self, number: int) -> int:
@@ -122,7 +159,7 @@ class TrialQueue:
 
     def _identity(self) -> str:
         """What tells this sweep's folder from all others."""
-        path = self.folder / "identity"
+        path = self.sweep_dir / TRIALS / "identity"
         if not path.exists():
             write_text(path, secrets.token_hex(8))
         return path.read_text(encoding="utf-8")
@@ -143,14 +180,3 @@ class TrialQueue:
                 except ValueError as error:
                     self._check_same(name, str(trial.distributions[name]), distribution)
                     raise SettingError(str(error)) from error
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
