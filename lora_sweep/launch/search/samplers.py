@@ -135,12 +135,12 @@ def make_sampler(config: DictConfig, space: Space, *, seed: int, n_jobs: int) ->
     name = sampler_name(config)
     if name == "grid":
         return GridSampler(space.combinations())
-    changed: dict[str, Any] = {"constant_liar": True} if name == "tpe" and n_jobs > 1 else {}
+    changed = {"constant_liar": True} if name == "tpe" and n_jobs > 1 else {}
 
     def make(number: int) -> BaseSampler:
         # A quasi-random sequence counts its points in the study, and is one by its seed.
         own = seed if name == "qmc" else _seed_of(seed, number)
-        settings = OmegaConf.merge(config, {"seed": own, **changed})
+        settings = OmegaConf.merge(config, {"seed": own}, changed)
         sampler = instantiate(settings, _execution_whitelist_=MAY_EXECUTE)
         assert isinstance(sampler, BaseSampler)
         return sampler

@@ -14,7 +14,7 @@ from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.launch.cells import Cell
 from lora_sweep.launch.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
 from lora_sweep.launch.search.jobs import Jobs
-from lora_sweep.launch.search.outcomes import Outcome, outcome_of, reported
+from lora_sweep.launch.search.outcomes import Outcome, outcome_of, reported_metrics
 from lora_sweep.launch.search.pruning import PRUNED_EPOCH, OptunaReferee
 from lora_sweep.launch.search.results import (
     ERROR,
@@ -159,22 +159,20 @@ class Search:
         log.info(
             "the best %d trials once more, on %d fresh seeds each", len(chosen), confirm.n_seeds
         )
-        for number, job in self.jobs.launch(cells).items():
+        for job in self.jobs.launch(cells).values():
             if job.status is not JobStatus.COMPLETED:
                 log.warning("a second look failed: %s", job._return_value)
-            del number
         self.confirmed = tuple(
             self._confirmation(trial.number, cell)
             for trial, cell in zip(chosen, cells.values(), strict=True)
         )
 
     def _confirmation(self, number: int, cell: Cell) -> Confirmation:
-        records = reported(self.jobs.folders(cell))
         return Confirmation(
             number=number,
             seeds=tuple(settings["seed"] for settings in cell.runs.values()),
             folders=tuple(cell.runs),
-            metrics=tuple(record and record.reported_metric for record in records),
+            metrics=tuple(reported_metrics(self.jobs.folders(cell))),
         )
 
     def _write(self) -> None:
@@ -186,7 +184,7 @@ class Search:
             sampler=self.named.sampler,
             pruner=self.named.pruner,
             objectives=objective_names(self.study),
-            directions=self.settings.directions,
+            directions=tuple(self.settings.directions),
             n_trials=self.settings.n_trials,
             trials=tuple(map(trial_record, self.study.get_trials(deepcopy=False))),
             importances=shares,

@@ -6,8 +6,7 @@ from enum import Enum
 from typing import Any
 
 from lora_sweep.config.rules import require
-
-DIRECTIONS = ("maximize", "minimize")
+from lora_sweep.runs.search_record import DIRECTIONS
 
 
 @dataclass
@@ -62,18 +61,20 @@ class SearchSettings:
         _require_count("n_jobs", self.n_jobs, 1)
         _require_count("max_failures", self.max_failures, 0)
         rule = "one or two of maximize, minimize"
-        is_known = 1 <= len(self.directions) <= 2 and set(self.directions) <= set(DIRECTIONS)
+        is_known = 1 <= len(self.directions) <= 2 and all(
+            one in DIRECTIONS for one in self.directions
+        )
         require(is_known, "hydra.sweeper.direction", rule, self.direction)
         is_place = self.storage is None or (isinstance(self.storage, str) and self.storage != "")
         rule = "null, journal, a path that ends in .journal or .log, or a database's URL"
         require(is_place, "hydra.sweeper.storage", rule, self.storage)
 
     @property
-    def directions(self) -> tuple[str, ...]:
+    def directions(self) -> list[Any]:
         """Of the objectives, in order."""
         is_one = isinstance(self.direction, str | Enum) or not isinstance(self.direction, Sequence)
         given = [self.direction] if is_one else list(self.direction)
-        return tuple(str(one.name if isinstance(one, Enum) else one) for one in given)
+        return [one.name if isinstance(one, Enum) else one for one in given]
 
 
 def _require_count(name: str, value: Any, least: int) -> None:

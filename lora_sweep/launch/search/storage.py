@@ -63,7 +63,7 @@ def open_storage(place: str) -> BaseStorage:
 
 def without_password(text: str) -> str:
     """Returns a text with *** for the passwords in its URLs."""
-    return _PASSWORD.sub(lambda found: _masked(found), text)
+    return _PASSWORD.sub(_masked, text)
 
 
 def _masked(found: "re.Match[str]") -> str:

@@ -3,8 +3,8 @@
     python -m lora_sweep --multirun search=rank_range
 
 It takes the ranges, samplers and keys of hydra-optuna-sweeper. Other than there, `n_trials` counts
-in all, an interrupted trial is taken up again, a trial's number is its job's, and trials may be pruned.
-Optuna is loaded when a search starts.
+in all, an interrupted trial is taken up again, a trial's number is its job's, and trials may be
+pruned. Optuna is loaded when a search starts.
 """
 
 import warnings
@@ -91,7 +91,7 @@ class OptunaResumable(Sweeper):
 def register() -> None:
     """Makes the sweeper known to Hydra as `hydra/sweeper=optuna_resumable`."""
     Plugins.instance().register(OptunaResumable)
-    node = {
+    node: dict[str, Any] = {
         "_target_": f"{OptunaResumable.__module__}.{OptunaResumable.__name__}",
         "direction": "maximize",
         "storage": None,

@@ -69,7 +69,8 @@ class TrialQueue:
         """Takes the study, its storage, the sweep's folder and what is searched.
 
         Args:
-            study, storage: Optuna's.
+            study: Optuna's.
+            storage: of the study.
             sweep_dir: the sweep's folder.
             space: what is searched.
             extend: proposes more settings of a trial.
