@@ -67,7 +67,8 @@ ALLOWED: dict[str, set[str]] = {
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
     "launch": {
         *("config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"),
-        *("runs.packs", "runs.referee"),
+        *("runs.packs", "runs.referee", "runs.record", "runs.search_record", "runs.claims"),
+        "files",
     },
     "cli": {"config", "interrupt", "launch", "runs.execute"},
 }

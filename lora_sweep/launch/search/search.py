@@ -151,28 +151,33 @@ class Search:
         chosen = best_trials(self.study, confirm.n_best)
         if not chosen:
             return
-        cells: dict[int, Cell] = {}
-        first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
-        for number, trial in enumerate(chosen, start=first):
-            seeds = fresh_seeds(trial.user_attrs[SEEDS], confirm.n_seeds)
-            cells[number] = self.jobs.cell(trial.params, seed=seeds[0], n_seeds=len(seeds))
-        log.info(
-            "the best %d trials once more, on %d fresh seeds each", len(chosen), confirm.n_seeds
-        )
-        for job in self.jobs.launch(cells).values():
-            if job.status is not JobStatus.COMPLETED:
-                log.warning("a second look failed: %s", job._return_value)
-        self.confirmed = tuple(
-            self._confirmation(trial.number, cell)
-            for trial, cell in zip(chosen, cells.values(), strict=True)
-        )
+        cells = [self._fresh(trial) for trial in chosen]
+        confirmed = self._confirmations(chosen, cells)
+        if any(None in one.metrics for one in confirmed):
+            log.info("the best trials once more, on %d fresh seeds each", confirm.n_seeds)
+            first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
+            for job in self.jobs.launch(dict(enumerate(cells, start=first))).values():
+                if job.status is not JobStatus.COMPLETED:
+                    log.warning("a second look failed: %s", job._return_value)
+            confirmed = self._confirmations(chosen, cells)
+        self.confirmed = confirmed
 
-    def _confirmation(self, number: int, cell: Cell) -> Confirmation:
-        return Confirmation(
-            number=number,
-            seeds=tuple(settings["seed"] for settings in cell.runs.values()),
-            folders=tuple(cell.runs),
-            metrics=tuple(reported_metrics(self.jobs.folders(cell))),
+    def _fresh(self, trial: optuna.trial.FrozenTrial) -> Cell:
+        seeds = fresh_seeds(trial.user_attrs[SEEDS], self.settings.confirm.n_seeds)
+        return self.jobs.cell(trial.params, seed=seeds[0], n_seeds=len(seeds))
+
+    def _confirmations(
+        self, trials: Sequence[optuna.trial.FrozenTrial], cells: Sequence[Cell]
+    ) -> tuple[Confirmation, ...]:
+        """What is there of the second look, finished or not."""
+        return tuple(
+            Confirmation(
+                number=trial.number,
+                seeds=tuple(settings["seed"] for settings in cell.runs.values()),
+                folders=tuple(cell.runs),
+                metrics=tuple(reported_metrics(self.jobs.folders(cell))),
+            )
+            for trial, cell in zip(trials, cells, strict=True)
         )
 
     def _write(self) -> None:
