@@ -16,6 +16,7 @@ from lora_sweep.config import store
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import callbacks, grids, pack
+from lora_sweep.launch.search import sweeper
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
@@ -31,6 +32,7 @@ _HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 store.register()
 grids.register()
 pack.register()
+sweeper.register()
 
 
 _ENDED_IN: list[LoraSweepError] = []

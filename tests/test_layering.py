@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs.store": {"files", "runs.record"},
     "runs.log": {"files", "runs.store"},
     "runs.referee": set(),
+    "runs.search_record": {"files", "runs.fields", "runs.record"},
     "runs.checkpoint": {"training", *FILES_ON_DISK},
     "runs.claims": {"files"},
     "runs.sweep_list": {"files", "runs.record", "runs.store"},
@@ -63,11 +64,12 @@ ALLOWED: dict[str, set[str]] = {
         *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs"),
         *(*RUN_STORE, *EXECUTION),
     },
-    "report": RUN_STORE,
+    "report": {*RUN_STORE, "runs.search_record"},
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
     "launch": {
         *("config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"),
-        *("runs.packs", "runs.referee"),
+        *("runs.packs", "runs.referee", "runs.record", "runs.search_record", "runs.claims"),
+        "files",
     },
     "cli": {"config", "interrupt", "launch", "runs.execute"},
 }

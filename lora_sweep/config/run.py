@@ -24,6 +24,7 @@ from lora_sweep.config.schema import (
     LearningRateConfig,
     ModelConfig,
     PathsConfig,
+    PrunerConfig,
     RankConfig,
     TrainingConfig,
 )
@@ -67,6 +68,7 @@ class RunConfig:
     data: DataConfig = MISSING
     training: TrainingConfig = MISSING
     paths: PathsConfig = MISSING
+    pruner: PrunerConfig = MISSING
     lr: float = MISSING
     seed: int = MISSING
     n_seeds: int = MISSING

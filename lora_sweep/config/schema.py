@@ -199,6 +199,34 @@ class TrainingConfig:
 
 
 @dataclass
+class PrunerConfig:
+    """Which trials of a search end early; None where a number has no effect.
+
+    It changes how long a run trains, and no run's numbers up to there.
+    """
+
+    name: Literal["none", "median", "hyperband", "wilcoxon"] = MISSING
+    n_startup_trials: int | None = None
+    n_warmup_epochs: int | None = None
+    min_epochs: int | None = None
+    reduction_factor: int | None = None
+    p_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        least = {
+            "n_startup_trials": 0,
+            "n_warmup_epochs": 0,
+            "min_epochs": 1,
+            "reduction_factor": 2,
+        }
+        for name, limit in least.items():
+            value = getattr(self, name)
+            require(value is None or value >= limit, f"pruner.{name}", f"at least {limit}", value)
+        is_share = self.p_threshold is None or 0 <= self.p_threshold <= 1
+        require(is_share, "pruner.p_threshold", "within 0 ... 1", self.p_threshold)
+
+
+@dataclass
 class PathsConfig:
     """Where sweeps and caches lie; nothing else knows of places."""
 

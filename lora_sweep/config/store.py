@@ -17,6 +17,7 @@ _SCHEMAS = {
     "model": schema.ModelConfig,
     "training": schema.TrainingConfig,
     "paths": schema.PathsConfig,
+    "pruner": schema.PrunerConfig,
 }
 _DATA_SCHEMAS = {
     "schema_minimal_pairs": data.MinimalPairsConfig,
@@ -48,11 +49,25 @@ def task_config(config: DictConfig) -> DictConfig:
 def _run_folder(*, _root_: DictConfig) -> str:
     """The folder of the job's first run. Hydra asks for it first, so all rules are run here."""
     hydra = _root_.hydra
-    choice = hydra.runtime.choices.get("sweep")
-    if hydra.mode is not None and hydra.mode.name == "RUN" and choice is not None:
-        raise SettingError(
-            f"sweep={choice} must be run with --multirun (or -m), but got a single run: "
-            "it names a grid of runs"
-        )
+    is_single = hydra.mode is not None and hydra.mode.name == "RUN"
+    for group, what in (("sweep", "a grid of runs"), ("search", "a search")):
+        choice = hydra.runtime.choices.get(group)
+        if is_single and choice is not None:
+            raise SettingError(
+                f"{group}={choice} must be run with --multirun (or -m), but got a single run: "
+                f"it names {what}"
+            )
     run_config = to_run_config(task_config(_root_))
+    _check_pruner(run_config.pruner.name, hydra)
     return run_name(run_settings(run_config, run_config.seed))
+
+
+def _check_pruner(name: str, hydra: DictConfig) -> None:
+    """A pruner that nobody asks is a setting that would be ignored."""
+    is_single = hydra.mode is not None and hydra.mode.name == "RUN"
+    sweeper = hydra.runtime.choices.get("hydra/sweeper")
+    if name != "none" and (is_single or sweeper != "optuna_resumable"):
+        raise SettingError(
+            f"pruner={name} must be in a search (--multirun search=rank_range), but got "
+            f"{'a single run' if is_single else f'hydra/sweeper={sweeper}'}"
+        )

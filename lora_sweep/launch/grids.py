@@ -16,10 +16,8 @@ started once, and the list of runs is left in the sweep's folder.
 """
 
 import logging
-import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +32,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config.rules import require
-from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
-from lora_sweep.config.store import task_config
 from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, SweepFailedError
+from lora_sweep.launch.cells import Cell, check_cell_inputs, command_line, compose_cell
 from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.launch.products import product_of, runs_of_grids
 from lora_sweep.runs.sweep_list import add_to_sweep
@@ -93,11 +90,11 @@ class GridSweeper(Sweeper):
             SweepFailedError: some runs failed; all others were trained.
         """
         sweep_dir = self.sweep_dir
-        jobs = self._distinct(self._runs(arguments))
-        runs = {name: settings for _, cell in jobs for name, settings in cell}
-        add_to_sweep(sweep_dir, runs, self._command(arguments))
-        log.info("%d runs in %s", sum(len(cell) for _, cell in jobs), sweep_dir)
-        results = self._launch([overrides for overrides, _ in jobs])
+        cells = self._distinct(self._runs(arguments))
+        runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
+        add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
+        log.info("%d runs in %s", sum(len(cell.runs) for cell in cells), sweep_dir)
+        results = self._launch([list(cell.overrides) for cell in cells])
         _raise_failures(results, sweep_dir)
         return [result.return_value for result in results]
 
@@ -122,11 +119,6 @@ class GridSweeper(Sweeper):
                 time.sleep(WAIT_SECONDS)
         return [done[number] for number in range(len(jobs))]
 
-    def _command(self, arguments: list[str]) -> str:
-        """The command line that starts this sweep."""
-        own = [o for o in self.master.hydra.overrides.hydra if not o.startswith("hydra.mode=")]
-        return shlex.join(["python", "-m", "lora_sweep", "--multirun", *own, *arguments])
-
     def _runs(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         given = parser.parse_overrides(arguments)
@@ -138,43 +130,21 @@ class GridSweeper(Sweeper):
     def _parse(self, parser: OverridesParser, axes: dict[str, str]) -> list[Override]:
         return parser.parse_overrides([f"{name}={values}" for name, values in axes.items()])
 
-    def _distinct(
-        self, runs: Sequence[list[str]]
-    ) -> list[tuple[list[str], list[tuple[str, Settings]]]]:
-        """Each different job's overrides, with the names and settings of its runs."""
-        jobs: dict[str, tuple[list[str], list[tuple[str, Settings]]]] = {}
-        for overrides, (composed, config) in [(run, self._checked(run)) for run in runs]:
-            all_settings = [
-                run_settings(config, config.seed + offset) for offset in range(config.n_seeds)
-            ]
-            cell = [(run_name(settings), settings) for settings in all_settings]
-            key = " ".join(name for name, _ in cell)
-            if key not in jobs:
-                self._check_inputs(overrides, config)
-                jobs[key] = overrides, cell
+    def _distinct(self, runs: Sequence[list[str]]) -> list[Cell]:
+        """Each different job's cell."""
+        cells: dict[str, Cell] = {}
+        for cell in [compose_cell(self.context, self.master, run) for run in runs]:
+            key = " ".join(cell.runs)
+            if key not in cells:
+                check_cell_inputs(cell)
+                cells[key] = cell
                 if isinstance(self.job_launcher, PackLauncher):
-                    self.job_launcher.composed[tuple(overrides)] = composed
-        if len(jobs) < len(runs):
+                    self.job_launcher.composed[cell.overrides] = cell.composed
+        if len(cells) < len(runs):
             log.info(
-                "%d of %d runs come to a run already listed", len(runs) - len(jobs), len(runs)
+                "%d of %d runs come to a run already listed", len(runs) - len(cells), len(runs)
             )
-        return list(jobs.values())
-
-    def _checked(self, overrides: list[str]) -> tuple[DictConfig, RunConfig]:
-        composed = self.context.config_loader.load_sweep_config(self.master, list(overrides))
-        with _naming(overrides):
-            config = to_run_config(task_config(composed))
-            # The list of runs and the report lie in one folder, and the runs inside it.
-            place, sweep_dir = Path(config.paths.outputs, config.paths.sweep), self.sweep_dir
-            rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
-            require(place == sweep_dir, "paths.sweep", rule, place)
-        return composed, config
-
-    def _check_inputs(self, overrides: list[str], config: RunConfig) -> None:
-        from lora_sweep.runs.execute import check_inputs
-
-        with _naming(overrides):
-            check_inputs(config)
+        return list(cells.values())
 
 
 def register() -> None:
@@ -193,15 +163,6 @@ def register() -> None:
         ),
         provider="lora_sweep",
     )
-
-
-@contextmanager
-def _naming(overrides: Sequence[str]) -> Iterator[None]:
-    """Adds to a user's error which run of the sweep it stands in."""
-    try:
-        yield
-    except LoraSweepError as error:
-        raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
 
 
 def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:

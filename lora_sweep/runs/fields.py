@@ -14,7 +14,7 @@ def check_fields(instance: Any) -> None:
     """Checks every field's type; integers stand for floats, booleans for nothing but themselves.
 
     Args:
-        instance: a dataclass of plain types, unions with None, and lists and dicts of them.
+        instance: a dataclass of plain types, unions of them, and lists, tuples and dicts of such.
 
     Raises:
         TypeError: a field has another type.
@@ -44,6 +44,9 @@ def _check(hint: Any) -> Check:
     if origin is list:
         all_fit = _check_all(arguments[0])
         return lambda value: isinstance(value, list) and all_fit(value)
+    if origin is tuple:
+        all_fit = _check_all(arguments[0])
+        return lambda value: isinstance(value, tuple) and all_fit(value)
     if origin is dict:
         all_fit = _check_all(arguments[1])
         return lambda value: isinstance(value, dict) and all_fit(value.values())
@@ -52,7 +55,7 @@ def _check(hint: Any) -> Check:
 
 
 def _check_all(hint: Any) -> Check:
-    """Of the values in a list or dict: looks at the distinct types only."""
+    """Of the values in a list, tuple or dict: looks at the distinct types only."""
     if hint is Any or dataclasses.is_dataclass(hint):
         return lambda values: True
     accepted = _accepted(hint)
@@ -60,4 +63,6 @@ def _check_all(hint: Any) -> Check:
 
 
 def _accepted(hint: Any) -> frozenset[type]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return frozenset[type]().union(*map(_accepted, typing.get_args(hint)))
     return frozenset({float, int} if hint is float else {hint})

@@ -22,6 +22,8 @@ class Outer:
     maybe: float | None = None
     many: list[float] | None = None
     named: dict[str, int] | None = None
+    several: tuple[float | None, ...] = ()
+    mixed: dict[str, float | str] | None = None
     anything: Any = None
     inner: list[Inner] | None = None
 
@@ -36,6 +38,8 @@ class Outer:
         {"many": [1, 2.5]},
         {"many": []},
         {"named": {"a": 1}},
+        {"several": (1, 0.5, None)},
+        {"mixed": {"a": 1, "b": 0.5, "c": "x"}},
         {"anything": [object()]},
         {"inner": [Inner(1)]},
     ],
@@ -60,6 +64,9 @@ def test_right_types_pass(changes: dict[str, Any]) -> None:
         {"many": [None]},
         {"named": {"a": 1.5}},
         {"named": [1]},
+        {"several": [0.5]},
+        {"several": ("x",)},
+        {"mixed": {"a": None}},
     ],
 )
 def test_wrong_types_are_named(changes: dict[str, Any]) -> None:

@@ -1,0 +1,90 @@
+"""A job's overrides -> the cell that they name, composed and checked before anything runs."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from lora_sweep.config.rules import require
+from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
+from lora_sweep.config.store import task_config
+from lora_sweep.errors import LoraSweepError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One job: a cell with its seeds.
+
+    Attributes:
+        overrides: that name it.
+        composed: the whole config, with Hydra's own node.
+        config: the typed config.
+        runs: name of a run's folder -> its settings, in order of seeds.
+    """
+
+    overrides: tuple[str, ...]
+    composed: DictConfig
+    config: RunConfig
+    runs: dict[str, Settings]
+
+
+def compose_cell(context: HydraContext, master: DictConfig, overrides: Sequence[str]) -> Cell:
+    """Returns the cell that overrides name.
+
+    Args:
+        context: Hydra's.
+        master: config of the sweep.
+        overrides: of one job.
+
+    Raises:
+        SettingError: its settings break a rule, or it would lie in another sweep's folder.
+    """
+    composed = context.config_loader.load_sweep_config(master, list(overrides))
+    with naming(overrides):
+        config = to_run_config(task_config(composed))
+        # The list of runs and the report lie in one folder, and the runs inside it.
+        place, sweep_dir = (
+            Path(config.paths.outputs, config.paths.sweep),
+            Path(str(master.hydra.sweep.dir)),
+        )
+        rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
+        require(place == sweep_dir, "paths.sweep", rule, place)
+    all_settings = [run_settings(config, config.seed + offset) for offset in range(config.n_seeds)]
+    runs = {run_name(settings): settings for settings in all_settings}
+    return Cell(tuple(overrides), composed, config, runs)
+
+
+def check_cell_inputs(cell: Cell) -> None:
+    """Checks that base, corpus and device of a cell are there and fit.
+
+    Raises:
+        LoraSweepError: one is not; the message says what to do.
+    """
+    from lora_sweep.runs.execute import check_inputs
+
+    with naming(cell.overrides):
+        check_inputs(cell.config)
+
+
+@contextmanager
+def naming(overrides: Sequence[str]) -> Iterator[None]:
+    """Adds to a user's error which run of the sweep it stands in."""
+    try:
+        yield
+    except LoraSweepError as error:
+        raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
+
+
+def command_line(master: DictConfig, arguments: Sequence[str]) -> str:
+    """Returns the command that starts a sweep.
+
+    Args:
+        master: config of the sweep.
+        arguments: the command's overrides but for Hydra's own settings.
+    """
+    own = [o for o in master.hydra.overrides.hydra if not o.startswith("hydra.mode=")]
+    return shlex.join(["python", "-m", "lora_sweep", "--multirun", *own, *arguments])

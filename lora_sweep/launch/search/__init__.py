@@ -1,0 +1,1 @@
+"""The sweeper `optuna_resumable`: a search that can be stopped, shared, pruned and confirmed."""
