@@ -173,8 +173,10 @@ class GridSweeper(Sweeper):
     def _check_inputs(self, overrides: list[str], config: RunConfig) -> None:
         from lora_sweep.runs.execute import check_inputs
 
+        launcher = self.job_launcher
+        trains_here = not isinstance(launcher, PackLauncher) or launcher.trains_here
         with _naming(overrides):
-            check_inputs(config)
+            check_inputs(config, trains_here=trains_here)
 
 
 def register() -> None:
