@@ -57,7 +57,8 @@ class PackLauncher(Launcher):
         Args:
             pack_size: most runs that train at once; `auto` for as many as pay off.
             executor: who trains the packs: `local`, `joblib`, `submitit` or `ray`.
-            devices, packs_per_device: see `Engine`.
+            devices: of `local`, as in `Engine`.
+            packs_per_device: of `local`, as in `Engine`.
             settings: of `joblib`, `submitit` and `ray`, each one's own.
 
         Raises:

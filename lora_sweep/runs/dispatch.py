@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
 
@@ -66,9 +66,7 @@ class _Flight(NamedTuple):
 class _Dispatch:
     """The packs of one call: those to hand out, and those under way."""
 
-    def __init__(
-        self, groups: Sequence[Group], ways: Ways, executor: Executor, bar: "tqdm[None]"
-    ) -> None:
+    def __init__(self, groups: Sequence[Group], ways: Ways, executor: Executor, bar: Any) -> None:
         """Takes the groups, none of whose packs is under way."""
         self.groups, self.ways, self.executor, self.bar = groups, ways, executor, bar
         self.todo: dict[str, tuple[Group, list[str]]] = {}

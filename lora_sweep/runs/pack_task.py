@@ -54,7 +54,7 @@ class PackTask:
 
 @contextlib.contextmanager
 def _warnings(level: int) -> Iterator[list[str]]:
-    """Collects what is logged as a warning or worse; lines from `level` on reach the runs' logs."""
+    """Collects warnings and worse; lines from `level` on reach the runs' logs."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]

@@ -113,7 +113,7 @@ class Group:
         )
 
     def waiting(self, names: Sequence[str] | None = None) -> list[str]:
-        """Returns those of the runs (None for all) without an outcome, here or in their folders."""
+        """Returns those of the runs (None for all) that have no outcome, also not on disk."""
         names = list(self.jobs) if names is None else names
         for name in names:
             if name not in self.outcomes and (outcome := self.jobs[name].outcome) is not None:

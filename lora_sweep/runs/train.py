@@ -112,9 +112,7 @@ def _train(
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
         # tqdm's own variable holds for defaults only; the workers of a sweep share one terminal.
         hidden = True if os.environ.get("TQDM_DISABLE") else None
-        bar = tqdm(
-            total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden
-        )
+        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden)
         stop = stack.enter_context(stop_on_signals())
         keeper = PackKeeper(
             keepers,

@@ -1,11 +1,10 @@
 """Sweeps whose packs other processes train: the files and numbers of one process."""
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sweeps import Command, end, lines_with, wait_for
+from sweeps import Command
 
 pytestmark = pytest.mark.slow
 AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=6")
@@ -14,7 +13,11 @@ EXECUTORS = {
     "local": ["hydra.launcher.devices=[cpu,cpu]"],
     "joblib": ["hydra/launcher=pack_joblib"],
     "submitit": ["hydra/launcher=pack_submitit_local"],
-    "ray": ["hydra/launcher=pack", "hydra.launcher.executor=ray", "+hydra.launcher.ray.init.num_cpus=2"],
+    "ray": [
+        "hydra/launcher=pack",
+        "hydra.launcher.executor=ray",
+        "+hydra.launcher.ray.init.num_cpus=2",
+    ],
 }
 Disturbed = Callable[..., Command]
 
@@ -37,7 +40,9 @@ def one_process(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) 
 @pytest.fixture
 def sweep(tmp_path: Path, arguments: list[str]) -> Callable[..., Command]:
     """The same sweep by an executor, in a folder of its own, not started yet."""
-    return lambda executor, *more: Command(tmp_path / "sweep", *arguments, *EXECUTORS[executor], *more)
+    return lambda executor, *more: Command(
+        tmp_path / "sweep", *arguments, *EXECUTORS[executor], *more
+    )
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

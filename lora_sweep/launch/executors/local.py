@@ -29,4 +29,3 @@ def _visible_devices() -> list[int | str]:
     n_devices = torch.cuda.device_count()
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return list(named[:n_devices] or range(n_devices)) or ["cpu"]
-

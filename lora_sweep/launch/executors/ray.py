@@ -50,9 +50,9 @@ class RayExecutor:
         import ray
 
         # A dead worker's pack is queued again where it can be told of: not by Ray.
-        self.remote = ray.remote(
-            num_cpus=cpus_per_pack, num_gpus=gpus_per_pack, max_retries=0
-        )(_train)
+        self.remote = ray.remote(num_cpus=cpus_per_pack, num_gpus=gpus_per_pack, max_retries=0)(
+            _train
+        )
         self.references: list[Any] = []
 
     def submit(self, tasks: Sequence[Task]) -> list[Handle]:
@@ -122,7 +122,7 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
     try:
         if not ray.is_initialized():
             ray.init(address=address, log_to_driver=False, **init)
-        return dict(ray.cluster_resources())
+        return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise SettingError(

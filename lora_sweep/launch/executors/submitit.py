@@ -104,10 +104,8 @@ class _Queued:
             raise WorkerDiedError(f"job {self.job.job_id}, {self.job.state}") from error
 
 
-def _queue(
-    folder: Path, cluster: str, max_num_timeout: int, parameters: Mapping[str, Any]
-) -> Any:
-    """submitit's own executor.
+def _queue(folder: Path, cluster: str, max_num_timeout: int, parameters: Mapping[str, Any]) -> Any:
+    """The package's own executor.
 
     Raises:
         SettingError: there is no Slurm here, or a parameter that submitit does not know.
