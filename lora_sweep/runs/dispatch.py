@@ -75,14 +75,14 @@ class _Dispatch:
         self._next_look = 0.0
 
     def run(self, stop: StopRequest) -> None:
-        """Returns when every run has an outcome.
+        """Returns when every run has an outcome, and every worker has come back.
 
         Raises:
             StoppedError: a signal came; all that was under way is saved.
         """
         for group in self.groups:
             group.reopen()
-        while any(len(group.outcomes) < len(group.jobs) for group in self.groups):
+        while self.flights or any(len(g.outcomes) < len(g.jobs) for g in self.groups):
             self._look()
             self._hand_out()
             for pack in list(self.flights):

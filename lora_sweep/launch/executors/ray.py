@@ -121,7 +121,8 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
 
     try:
         if not ray.is_initialized():
-            ray.init(address=address, log_to_driver=False, **init)
+            own = {"include_dashboard": False} if address == "local" else {}
+            ray.init(address=address, log_to_driver=False, **(own | dict(init)))
         return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
