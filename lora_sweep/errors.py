@@ -45,5 +45,9 @@ class ClaimedElsewhereError(LoraSweepError):
     """Another process trains the run just now."""
 
 
+class WorkerDiedError(LoraSweepError):
+    """A process that trained a pack is gone without a word."""
+
+
 class SweepFailedError(LoraSweepError):
     """Some runs of a sweep failed; the others are trained."""

@@ -55,13 +55,21 @@ ALLOWED: dict[str, set[str]] = {
             *EXECUTION,
         ),
     },
+    "runs.executor": set(),
     "runs.packs": {
         *("runs.claims", "runs.jobs", "runs.pack_size", "runs.sweep_packs", "runs.train"),
-        "runs.referee",
+        *("runs.executor", "runs.inputs", "runs.referee"),
         *RUN_STORE,
     },
+    "runs.pack_task": {
+        *("interrupt", "runs.executor", "runs.jobs", "runs.packs", "runs.referee"),
+    },
+    "runs.dispatch": {
+        *("interrupt", "runs.executor", "runs.jobs", "runs.pack_task", "runs.packs"),
+        "runs.sweep_packs",
+    },
     "runs.execute": {
-        *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs"),
+        *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs", "runs.dispatch"),
         *(*RUN_STORE, *EXECUTION),
     },
     "report": {*RUN_STORE, "runs.search_record"},
@@ -70,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         *("config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"),
         *("runs.packs", "runs.referee", "runs.record", "runs.search_record", "runs.claims"),
         "files",
+        *("interrupt", "runs.executor"),
     },
     "cli": {"config", "interrupt", "launch", "runs.execute"},
 }
@@ -77,6 +86,9 @@ ALLOWED: dict[str, set[str]] = {
 ONLY_IN = {
     "hydra": {"config.store", "launch", "cli"},
     "optuna": {"launch"},
+    "joblib": {"launch.executors"},
+    "submitit": {"launch.executors"},
+    "ray": {"launch.executors"},
     "pandas": {"report"},
     "matplotlib": {"report"},
     "seaborn": {"report"},

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
@@ -13,6 +14,7 @@ from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.launch.pack import PackLauncher
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ def compose_cell(context: HydraContext, master: DictConfig, overrides: Sequence[
     return Cell(tuple(overrides), composed, config, runs)
 
 
-def check_cell_inputs(cell: Cell) -> None:
-    """Checks that base, corpus and device of a cell are there and fit.
+def check_cell_inputs(cell: Cell, launcher: Launcher) -> None:
+    """Checks that base, corpus and, where it trains on this machine, device of a cell fit.
+
+    Args:
+        cell: to be run.
+        launcher: that will run it.
 
     Raises:
         LoraSweepError: one is not; the message says what to do.
@@ -67,7 +73,8 @@ def check_cell_inputs(cell: Cell) -> None:
     from lora_sweep.runs.execute import check_inputs
 
     with naming(cell.overrides):
-        check_inputs(cell.config)
+        trains_here = not isinstance(launcher, PackLauncher) or launcher.trains_here
+        check_inputs(cell.config, trains_here=trains_here)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ class GridSweeper(Sweeper):
         for cell in [compose_cell(self.context, self.master, run) for run in runs]:
             key = " ".join(cell.runs)
             if key not in cells:
-                check_cell_inputs(cell)
+                check_cell_inputs(cell, self.job_launcher)
                 cells[key] = cell
                 if isinstance(self.job_launcher, PackLauncher):
                     self.job_launcher.composed[cell.overrides] = cell.composed

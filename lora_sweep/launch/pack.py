@@ -2,13 +2,16 @@
 
     python -m lora_sweep --multirun hydra/launcher=pack hydra.launcher.pack_size=8 ...
 
-Compatible jobs are trained in packs first. Then each is run as Hydra's own launcher runs a job,
-with folder, callbacks and status, and returns what its training came to.
+Compatible jobs are trained in packs first: here, or by the workers of an executor. Then each is
+run as Hydra's own launcher runs a job, with folder, callbacks and status, and returns what its
+training came to.
 """
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -20,6 +23,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
+from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
+from lora_sweep.runs.executor import Executor
 from lora_sweep.runs.referee import Referee
 
 log = logging.getLogger(__name__)
@@ -28,31 +33,56 @@ Result = float | Exception
 
 
 class PackLauncher(Launcher):
-    """Trains the jobs of a multirun in packs, in this process.
+    """Trains the jobs of a multirun in packs.
 
     Attributes:
+        engine: who trains the packs.
         composed: overrides -> config of jobs that a sweeper has composed already, a tenth of a
             second each; they are taken from here.
         referee: decides which runs end early; set by a sweeper that prunes.
         together: so many runs, a cell's seeds, are kept in one pack where it can be.
     """
 
-    def __init__(self, pack_size: int | str = "auto") -> None:
+    def __init__(
+        self,
+        pack_size: int | str = "auto",
+        executor: str = "local",
+        *,
+        devices: Any = AUTO,
+        packs_per_device: int = 1,
+        **settings: Any,
+    ) -> None:
         """Takes what stands under `hydra.launcher`.
 
         Args:
             pack_size: most runs that train at once; `auto` for as many as pay off.
+            executor: who trains the packs: `local`, `joblib`, `submitit` or `ray`.
+            devices: of `local`, as in `Engine`.
+            packs_per_device: of `local`, as in `Engine`.
+            settings: of `joblib`, `submitit` and `ray`, each one's own.
 
         Raises:
-            SettingError: it is neither `auto` nor at least 1.
+            SettingError: one breaks its rule, or the executor's package is not installed.
         """
         is_size = isinstance(pack_size, int) and pack_size >= 1
         rule = "auto, or an integer of at least 1"
         require(is_size or pack_size == "auto", "hydra.launcher.pack_size", rule, pack_size)
         self.pack_size = pack_size if isinstance(pack_size, int) else None
+        devices, settings = _plain(devices), _plain(settings)
+        self.engine = Engine(executor, devices, packs_per_device, settings)
         self.composed: dict[tuple[str, ...], DictConfig] = {}
         self.referee: Referee | None = None
         self.together = 1
+
+    @cached_property
+    def executor(self) -> Executor | None:
+        """Who trains the packs of all launches; None for this process."""
+        return self.engine.executor(Path(str(self.config.hydra.sweep.dir)))
+
+    @property
+    def trains_here(self) -> bool:
+        """Whether runs train on this machine's devices."""
+        return self.engine.name in ("local", "joblib")
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -92,7 +122,7 @@ class PackLauncher(Launcher):
         self._configure_log(self.config.hydra.job_logging)
         configs = [_typed(job) for job in jobs]
         cells = [config for config in configs if isinstance(config, RunConfig)]
-        ways = Ways(self.pack_size, self.together, self.referee)
+        ways = Ways(self.pack_size, self.together, self.referee, executor=self.executor)
         trained = iter(run_cells(cells, ways))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]
 
@@ -131,10 +161,19 @@ def register() -> None:
             {
                 "_target_": f"{PackLauncher.__module__}.{PackLauncher.__name__}",
                 "pack_size": "auto",
+                "executor": "local",
+                "devices": AUTO,
+                "packs_per_device": 1,
+                **DEFAULTS,
             }
         ),
         provider="lora_sweep",
     )
+
+
+def _plain(settings: Any) -> Any:
+    """Settings without OmegaConf's types."""
+    return OmegaConf.to_container(OmegaConf.create({"it": settings}), resolve=True)["it"]  # type: ignore[index, call-overload]
 
 
 def _typed(job: DictConfig) -> RunConfig | Exception:

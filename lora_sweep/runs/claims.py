@@ -64,6 +64,11 @@ class Claims:
             return set()
         return {name.removesuffix(CLAIM) for name in found if name.endswith(CLAIM)}
 
+    def is_free(self, name: str) -> bool:
+        """Returns whether this process could hold the claim of that name just now."""
+        with self.claimed(name) as lease:
+            return lease is not None
+
     def owner(self, name: str) -> str:
         """Returns who holds a claim, as people would say it."""
         owner = self._lease(name).owner

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.models.base import base_fingerprint
+from lora_sweep.runs.dispatch import dispatch_jobs
 from lora_sweep.runs.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.runs.jobs import Job, Outcome
 from lora_sweep.runs.origin import run_fingerprint, sweep_origins
@@ -23,13 +24,18 @@ from lora_sweep.runs.sweep_packs import SweepPacks
 log = logging.getLogger(__name__)
 
 
-def check_inputs(config: RunConfig) -> None:
+def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     """Checks, before any run starts, that base, corpus and device are there and fit.
+
+    Args:
+        config: of the cell.
+        trains_here: whether the device must be this machine's.
 
     Raises:
         LoraSweepError: one is not; the message says what to do.
     """
-    find_device(config.device)
+    if trains_here:
+        find_device(config.device)
     check_fit(config, base_folder(config))
     load_corpus(config.data)
 
@@ -73,7 +79,7 @@ def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exceptio
     jobs: dict[Path, Job] = {}
     for config in configs:
         try:
-            check_inputs(config)
+            check_inputs(config, trains_here=ways.executor is None)
             cell = {job.folder.path: job for job in _jobs(config)}
         except Exception as error:
             results.append(error)
@@ -85,7 +91,8 @@ def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exceptio
         path: record for path, job in jobs.items() if (record := _finished(job)) is not None
     }
     waiting = [job for path, job in jobs.items() if path not in outcomes]
-    trained = train_jobs(waiting, ways)
+    train = train_jobs if ways.executor is None else dispatch_jobs
+    trained = train(waiting, ways)
     outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
     return [
         _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result

@@ -77,6 +77,16 @@ def check_fit(config: RunConfig, folder: Path) -> None:
         _check_values(config, folder, config.init.values)
 
 
+def can_pack(config: RunConfig) -> bool:
+    """Returns whether runs over the base can train together, without loading it.
+
+    Raises:
+        BaseModelError: the base's config can't be read.
+    """
+    shape = base_shape(base_folder(config))
+    return config.model.dropout == 0 or first_position(shape.family, shape.pad_id) is not None
+
+
 @lru_cache(maxsize=2)
 def load_corpus(data: DataConfig) -> Corpus:
     """Returns the corpus that a config names, with its selection split.

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 SMALLEST, LARGEST = 4, 64
 """Four runs share each call and take little more memory than one: so many train unasked."""
+LARGEST_UNTIMED = 16
+"""Where nothing is known of memory; what does not fit is halved."""
 N_TIMED = 3
 WORTH_IT = 0.9
 """A larger pack must bring the cost of a run's step below this share of the smaller one's."""
@@ -62,6 +64,22 @@ def best_pack_size(
         fits,
         per_run / 1e6,
     )
+    return size
+
+
+def size_for_workers(n_runs: int, n_workers: int, together: int = 1) -> int:
+    """Returns how many runs train at once where others do, and logs why.
+
+    Every worker gets a pack before one gets two; untimed, a pack has 16 runs at most.
+
+    Args:
+        n_runs: to be trained, at least 1.
+        n_workers: that take a pack each, at least 1.
+        together: neighbouring runs that stay in one pack.
+    """
+    share = -(-n_runs // n_workers)
+    size = min(LARGEST_UNTIMED, max(share, min(together, n_runs)))
+    log.info("pack_size=auto: %d (%d runs, %d workers; not timed)", size, n_runs, n_workers)
     return size
 
 

@@ -15,8 +15,10 @@ import torch
 
 from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, StorageError
 from lora_sweep.runs.claims import Claims, free_first, still_holds
+from lora_sweep.runs.executor import Executor
+from lora_sweep.runs.inputs import can_pack
 from lora_sweep.runs.jobs import Job, Outcome, compatibility
-from lora_sweep.runs.pack_size import best_pack_size
+from lora_sweep.runs.pack_size import best_pack_size, size_for_workers
 from lora_sweep.runs.record import FailureRecord
 from lora_sweep.runs.referee import Referee
 from lora_sweep.runs.store import is_done
@@ -39,12 +41,14 @@ class Ways:
         together: so many neighbouring runs are kept in one pack where it can be.
         referee: decides which runs end early; None for none.
         waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+        executor: who trains the packs; None for this process.
     """
 
     pack_size: int | None = None
     together: int = 1
     referee: Referee | None = None
     waits: bool = True
+    executor: Executor | None = None
 
 
 def train_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
@@ -58,16 +62,21 @@ def train_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
         StoppedError: a signal came; all that trained is saved.
         StorageError: something can't be written.
     """
-    groups: dict[str, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(compatibility(job.config), []).append(job)
     outcomes: dict[str, Outcome] = {}
-    for members in groups.values():
-        outcomes |= _Group(members, ways).train()
+    for group in compatible_groups(jobs, ways):
+        outcomes |= group.train()
     return [outcomes[job.name] for job in jobs]
 
 
-class _Group:
+def compatible_groups(jobs: Sequence[Job], ways: Ways) -> "list[Group]":
+    """Returns the runs that may train together, group by group."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(compatibility(job.config), []).append(job)
+    return [Group(members, ways) for members in groups.values()]
+
+
+class Group:
     """Compatible runs, and what has become of them so far."""
 
     def __init__(self, jobs: Sequence[Job], ways: Ways) -> None:
@@ -78,6 +87,7 @@ class _Group:
         self.packs = SweepPacks(self.sweep_dir)
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
+        self._said: set[str] = set()
 
     @cached_property
     def shared(self) -> Shared:
@@ -86,41 +96,54 @@ class _Group:
 
     def train(self) -> dict[str, Outcome]:
         """Trains them, pack after pack, and returns what became of each."""
-        self.packs.reopen(
-            list(self.jobs), self._is_done, lambda name: self.jobs[name].folder.reopen()
-        )
-        said: set[str] = set()
-        while waiting := self._waiting():
-            try:
-                packs = self.packs.agree(
-                    waiting, self._is_done, self._size, together=self.ways.together
-                )
-            except Exception as error:
-                if isinstance(error, StorageError):
-                    raise
-                return self.outcomes | self._fail([self.jobs[name] for name in waiting], error)
-            _say_packs(packs, said)
+        self.reopen()
+        while waiting := self.waiting():
+            packs = self.agree(waiting)
             order = free_first(packs, over=self.packs.over, claimed=self.claims.names)
-            if sum(self._try(pack, packs[pack]) for pack in order):
+            if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
                 continue
             if not self.ways.waits:
-                return self.outcomes | {name: self._busy(packs) for name in waiting}
-            self._say_owners(packs, said)
+                self.give_up(packs)
+                break
+            self.say_owners(packs)
             time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_A_LOOK))
         return self.outcomes
 
-    def _waiting(self) -> list[str]:
-        """Names of the runs without an outcome, here or in their folders."""
-        for name, job in self.jobs.items():
-            if name not in self.outcomes and (outcome := job.outcome) is not None:
+    def reopen(self) -> None:
+        """Makes runs that failed before ones that are to be trained; see `SweepPacks.reopen`."""
+        self.packs.reopen(
+            list(self.jobs), self._is_done, lambda name: self.jobs[name].folder.reopen()
+        )
+
+    def waiting(self, names: Sequence[str] | None = None) -> list[str]:
+        """Returns those of the runs (None for all) that have no outcome, also not on disk."""
+        names = list(self.jobs) if names is None else names
+        for name in names:
+            if name not in self.outcomes and (outcome := self.jobs[name].outcome) is not None:
                 self.outcomes[name] = outcome
-        return [name for name in self.jobs if name not in self.outcomes]
+        return [name for name in names if name not in self.outcomes]
+
+    def agree(self, waiting: Sequence[str]) -> Packs:
+        """Returns the packs that hold these runs; none if they have just failed, all of them."""
+        try:
+            packs = self.packs.agree(
+                waiting, self._is_done, self._size, together=self.ways.together
+            )
+        except Exception as error:
+            if isinstance(error, StorageError):
+                raise
+            self.fail(waiting, error)
+            return {}
+        _say_packs(packs, self._said)
+        return packs
 
     def _is_done(self, name: str) -> bool:
         return is_done(self.sweep_dir / name)
 
     def _size(self, names: Sequence[str]) -> int:
         """How many of the runs train at once."""
+        if self.ways.executor is not None:
+            return self._size_elsewhere(len(names), self.ways.executor.capacity)
         if not self.shared.encoder.can_pack:
             return 1
         if self.ways.pack_size is not None:
@@ -128,7 +151,13 @@ class _Group:
         plans, shared = [self.jobs[name].plan for name in names], self.shared
         return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
 
-    def _try(self, pack: str, members: Sequence[str]) -> bool:
+    def _size_elsewhere(self, n_runs: int, capacity: int) -> int:
+        """The same where others train, whose memory and speed this process does not know."""
+        if not can_pack(next(iter(self.jobs.values())).config):
+            return 1
+        return self.ways.pack_size or size_for_workers(n_runs, capacity, self.ways.together)
+
+    def try_pack(self, pack: str, members: Sequence[str]) -> bool:
         """Trains a pack's runs unless another process does; returns whether it was free."""
         with self.claims.claimed(pack) as lease:
             if lease is None:
@@ -155,7 +184,7 @@ class _Group:
             if isinstance(error, StorageError):
                 raise
             if len(jobs) == 1 or isinstance(error, LoraSweepError):
-                self.outcomes |= self._fail(jobs, error)
+                self.fail(names, error)
                 return
             reason = f"{type(error).__name__}: {error}"
         # Out here the error is gone, and with it what its traceback kept in memory.
@@ -164,23 +193,25 @@ class _Group:
         log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
         self.packs.split(pack, self._is_done)
 
-    def _fail(self, jobs: Sequence[Job], error: Exception) -> dict[str, Outcome]:
-        """The same error for all of these runs, in their folders too."""
-        for job in jobs:
+    def fail(self, names: Sequence[str], error: Exception) -> None:
+        """Makes an error the outcome of all of these runs, in their folders too."""
+        for job in (self.jobs[name] for name in names):
             job.folder.ready()
             job.folder.fail(FailureRecord(job.settings, f"{type(error).__name__}: {error}"))
-        return {job.name: error for job in jobs}
+            self.outcomes[job.name] = error
 
-    def _busy(self, packs: Packs) -> ClaimedElsewhereError:
-        owners = sorted({self.claims.owner(pack) for pack in packs})
-        return ClaimedElsewhereError(f"being trained by {', '.join(owners)}")
+    def give_up(self, packs: Packs) -> None:
+        """Leaves the runs that have no outcome to those who train these packs."""
+        owners = ", ".join(sorted({self.claims.owner(pack) for pack in packs}))
+        error = ClaimedElsewhereError(f"being trained by {owners}")
+        self.outcomes |= {name: error for name in self.jobs if name not in self.outcomes}
 
-    def _say_owners(self, packs: Packs, said: set[str]) -> None:
+    def say_owners(self, packs: Packs) -> None:
         """Says once of every pack whom this process waits for."""
         for pack, members in packs.items():
             line = f"waiting for {len(members)} runs that {self.claims.owner(pack)} trains"
-            if line not in said:
-                said.add(line)
+            if line not in self._said:
+                self._said.add(line)
                 log.info(line)
 
 

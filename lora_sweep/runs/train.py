@@ -1,6 +1,7 @@
 """One pack: runs that train together, from the beginning or from where they stood."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def _train(
         ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
-        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=None)
+        # tqdm's own variable holds for defaults only; the workers of a sweep share one terminal.
+        hidden = True if os.environ.get("TQDM_DISABLE") else None
+        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden)
         stop = stack.enter_context(stop_on_signals())
         keeper = PackKeeper(
             keepers,

@@ -50,7 +50,7 @@ def open_search(
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
     low, _ = [jobs.cell(corner) for corner in space.corners()]
-    check_cell_inputs(low)
+    check_cell_inputs(low, jobs.launcher)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
     study, storage = _open_study(settings, jobs, place)

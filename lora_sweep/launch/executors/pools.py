@@ -1,0 +1,124 @@
+"""Worker processes on this machine, each a pool of its own, by joblib's loky.
+
+A pool breaks as a whole when its process dies. Pools of one therefore lose one pack, not all.
+A worker is a fresh interpreter that gets its environment before it imports anything, so it sees
+only its own device; it keeps base and tokens in memory from one pack to the next.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
+from typing import Any
+
+from lora_sweep.errors import TrainingFailedError, WorkerDiedError
+from lora_sweep.interrupt import handle_termination
+from lora_sweep.runs.executor import Handle, PackEnd, Task
+
+QUIET = {"TQDM_DISABLE": "1"}
+"""Workers share a terminal: the progress shown there is that of the whole sweep."""
+
+
+class PoolExecutor:
+    """Workers, one an environment.
+
+    Attributes:
+        capacity: their number.
+    """
+
+    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
+        """Starts nothing yet.
+
+        Args:
+            environments: what each worker's environment has besides this process's. Unless
+                OMP_NUM_THREADS is set, the workers share the cores evenly.
+        """
+        threads = str(max(1, (os.cpu_count() or 1) // len(environments)))
+        shared = QUIET | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        self.workers = [_Worker({**shared, **own}) for own in environments]
+        self.capacity = len(self.workers)
+
+    def submit(self, tasks: Sequence[Task]) -> list[Handle]:
+        """Gives each task to an idle worker."""
+        idle = [worker for worker in self.workers if worker.is_idle]
+        return [worker.start(task) for worker, task in zip(idle, tasks, strict=False)]
+
+    def stop(self) -> None:
+        """Asks all workers to save and stop, and returns when they have."""
+        try:
+            for worker in self.workers:
+                worker.ask_to_stop()
+            wait([worker.future for worker in self.workers if worker.future is not None])
+        finally:
+            for worker in self.workers:
+                worker.end()
+
+
+class _Worker:
+    """One process, started when it is first needed, and again when it has died."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self.pool: Any = None
+        self.future: Future[PackEnd] | None = None
+        self.process: Future[int] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.future is None or self.future.done()
+
+    def start(self, task: Task) -> "_Order":
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if self.pool is None:
+            self.pool = ProcessPoolExecutor(
+                max_workers=1, env=self.environment, initializer=_heed_the_main_process
+            )
+        self.process = self.pool.submit(os.getpid)  # loky replaces a process that grew large
+        self.future = self.pool.submit(task)
+        return _Order(self, self.future)
+
+    def ask_to_stop(self) -> None:
+        if self.future is None or self.process is None or self.future.cancel():
+            return
+        if not self.future.done() and self.process.done() and self.process.exception() is None:
+            os.kill(self.process.result(), signal.SIGTERM)
+
+    def end(self) -> None:
+        """Ends the process at once; the next task gets a new one."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, kill_workers=True)
+        self.pool = self.future = self.process = None
+
+
+class _Order:
+    """A task that a worker has."""
+
+    def __init__(self, worker: _Worker, future: "Future[PackEnd]") -> None:
+        self.worker, self.future = worker, future
+
+    def end(self) -> PackEnd | None:
+        if not self.future.done():
+            return None
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        error = self.future.exception()
+        if error is None:
+            return self.future.result()
+        if isinstance(error, BrokenProcessPool):
+            self.worker.end()
+            raise WorkerDiedError(_cause(error)) from error
+        return PackEnd(TrainingFailedError(f"{type(error).__name__}: {error}"))
+
+
+def _cause(error: Exception) -> str:
+    """How the process ended, of loky's message: `SIGKILL(-9)`; else the message's first line."""
+    codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
+    return codes.group(1) if codes else str(error).partition("\n")[0]
+
+
+def _heed_the_main_process() -> None:
+    """Ctrl-C reaches a terminal's every process: workers leave it to the main one to tell them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handle_termination()

@@ -1,0 +1,145 @@
+"""The executor `ray`: packs as tasks on a Ray cluster, which may be this machine alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_sweep.config.rules import is_positive, is_rate, require
+from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
+from lora_sweep.runs.executor import Handle, PackEnd, Task
+
+
+class RayExecutor:
+    """A cluster's workers.
+
+    Attributes:
+        capacity: packs that the cluster has room for, or the bound that was given.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str,
+        cpus_per_pack: float,
+        gpus_per_pack: float,
+        max_packs: int | None,
+        init: Mapping[str, Any],
+    ) -> None:
+        """Joins the cluster, or starts one here.
+
+        Args:
+            address: `local` starts a cluster here, `auto` joins the one of this machine,
+                `ray://HOST:10001` one elsewhere.
+            cpus_per_pack: cores that a pack takes, above 0.
+            gpus_per_pack: GPUs that a pack takes; 0.5 puts two packs on one.
+            max_packs: packs handed out at once; None for what the cluster has room for now.
+            init: more for `ray.init`.
+
+        Raises:
+            SettingError: a setting breaks its rule, or the cluster is not there or too small.
+        """
+        place = "hydra.launcher.ray"
+        is_number = is_positive(cpus_per_pack)
+        require(is_number, f"{place}.cpus_per_pack", "above 0 and finite", cpus_per_pack)
+        is_share = is_rate(gpus_per_pack)
+        require(is_share, f"{place}.gpus_per_pack", "at least 0 and finite", gpus_per_pack)
+        is_bound = max_packs is None or (isinstance(max_packs, int) and max_packs >= 1)
+        require(is_bound, f"{place}.max_packs", "null, or an integer of at least 1", max_packs)
+        found = _join(address, init)
+        room = _room(found, {"CPU": cpus_per_pack, "GPU": gpus_per_pack})
+        self.capacity = max_packs or room
+        import ray
+
+        # A dead worker's pack is queued again where it can be told of: not by Ray.
+        self.remote = ray.remote(num_cpus=cpus_per_pack, num_gpus=gpus_per_pack, max_retries=0)(
+            _train
+        )
+        self.references: list[Any] = []
+
+    def submit(self, tasks: Sequence[Task]) -> list[Handle]:
+        """Sends the tasks to the cluster, which starts each where there is room."""
+        import ray
+
+        if self.references:
+            _, self.references = ray.wait(
+                self.references, num_returns=len(self.references), timeout=0
+            )
+        sent = [self.remote.remote(task) for task in tasks]
+        self.references += sent
+        return [_Sent(reference) for reference in sent]
+
+    def stop(self) -> None:
+        """Asks all workers to save and stop, and returns when they have."""
+        import ray
+
+        try:
+            for reference in self.references:
+                ray.cancel(reference)
+            if self.references:
+                ray.wait(self.references, num_returns=len(self.references))
+        except KeyboardInterrupt:
+            for reference in self.references:
+                ray.cancel(reference, force=True)
+            raise
+        finally:
+            self.references = []
+
+
+class _Sent:
+    """A task that the cluster has."""
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+
+    def end(self) -> PackEnd | None:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        ready, _ = ray.wait([self.reference], timeout=0)
+        if not ready:
+            return None
+        try:
+            end: PackEnd = ray.get(self.reference)
+            return end
+        except RayTaskError as error:  # it raised: the package is missing there, say
+            return PackEnd(TrainingFailedError(str(error.cause)))
+        except RayError as error:
+            raise WorkerDiedError(type(error).__name__) from error
+
+
+def _train(task: Task) -> PackEnd:
+    """What a worker runs."""
+    return task()
+
+
+def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
+    """Joins a cluster, and returns its resources, name -> amount.
+
+    Raises:
+        SettingError: it is not there.
+    """
+    import ray
+
+    try:
+        if not ray.is_initialized():
+            own = {"include_dashboard": False} if address == "local" else {}
+            ray.init(address=address, log_to_driver=False, **(own | dict(init)))
+        return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SettingError(
+            f"hydra.launcher.ray.address must be that of a running cluster, or local, but got "
+            f"{address}: {reason}"
+        ) from error
+
+
+def _room(found: Mapping[str, float], of_a_pack: Mapping[str, float]) -> int:
+    """Packs that a cluster has room for, at least 1.
+
+    Raises:
+        SettingError: not even one; Ray would wait for ever.
+    """
+    for kind, amount in of_a_pack.items():
+        name = f"hydra.launcher.ray.{kind.lower()}s_per_pack"
+        rule = f"at most the cluster's {found.get(kind, 0):g} {kind}s"
+        require(amount <= found.get(kind, 0), name, rule, amount)
+    return int(min(found[kind] // amount for kind, amount in of_a_pack.items() if amount))

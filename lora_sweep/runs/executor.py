@@ -1,0 +1,65 @@
+"""What trains packs elsewhere must offer: other processes here, a cluster's queue, other hosts.
+
+    task (picklable) --submit--> handle --end()--> PackEnd, or WorkerDiedError
+
+Nothing big comes back: what became of a run stands in its folder, which all processes see.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lora_sweep.errors import LoraSweepError
+
+
+@dataclass(frozen=True)
+class PackEnd:
+    """How a worker's work on a pack ended.
+
+    Attributes:
+        error: what kept it from training, or from writing; None for what stands in the folders.
+        stopped: what a worker says that somebody else asked to stop; None for one that was not.
+        warnings: what it logged as warnings and errors, a line each.
+    """
+
+    error: LoraSweepError | None = None
+    stopped: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+Task = Callable[[], PackEnd]
+
+
+class Handle(Protocol):
+    """A pack that was handed out."""
+
+    def end(self) -> PackEnd | None:
+        """Returns how it ended, or None as long as it has not; never waits.
+
+        Raises:
+            WorkerDiedError: its worker is gone, and has left no answer.
+        """
+
+
+class Executor(Protocol):
+    """Workers that take packs.
+
+    Attributes:
+        capacity: packs that may be handed out at once, at least 1.
+    """
+
+    capacity: int
+
+    def submit(self, tasks: Sequence[Task]) -> list[Handle]:
+        """Hands out tasks, together with those under way never more than `capacity`.
+
+        Raises:
+            LoraSweepError: the workers can't be had; the message says what to do.
+        """
+
+    def stop(self) -> None:
+        """Asks all workers to save and stop, and returns when they have.
+
+        Raises:
+            KeyboardInterrupt: another signal came meanwhile; then they are ended at once.
+        """

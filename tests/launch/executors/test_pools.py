@@ -1,0 +1,77 @@
+"""Worker processes: what comes back from them, and what a dead one costs."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lora_sweep.errors import WorkerDiedError
+from lora_sweep.launch.executors.pools import PoolExecutor
+from lora_sweep.runs.executor import Handle, PackEnd
+
+
+def _say_device() -> PackEnd:
+    return PackEnd(warnings=(os.environ["CUDA_VISIBLE_DEVICES"], str(os.getpid())))
+
+
+def _die() -> PackEnd:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return PackEnd()
+
+
+def _raise() -> PackEnd:
+    raise ZeroDivisionError("by nothing")
+
+
+def _sleep() -> PackEnd:
+    time.sleep(60)
+    return PackEnd()
+
+
+@pytest.fixture
+def pools() -> Iterator[PoolExecutor]:
+    executor = PoolExecutor([{"CUDA_VISIBLE_DEVICES": "7"}, {"CUDA_VISIBLE_DEVICES": ""}])
+    yield executor
+    executor.stop()
+
+
+def waited(handle: Handle) -> PackEnd:
+    """How the task ended, once it has."""
+    until = time.monotonic() + 60
+    while (end := handle.end()) is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return end
+
+
+def test_workers_see_their_own_device_and_stay(pools: PoolExecutor) -> None:
+    first = [waited(handle).warnings for handle in pools.submit([_say_device, _say_device])]
+    again = [waited(handle).warnings for handle in pools.submit([_say_device, _say_device])]
+    assert [device for device, _ in first] == ["7", ""]
+    assert len({process for _, process in first}) == 2
+    assert again == first  # the same processes
+
+
+def test_dead_worker_is_told_and_replaced(pools: PoolExecutor) -> None:
+    dying, living = pools.submit([_die, _say_device])
+    with pytest.raises(WorkerDiedError, match=r"SIGKILL\(-9\)"):
+        waited(dying)
+    assert waited(living).warnings[0] == ""
+    (handle,) = pools.submit([_say_device])
+    assert waited(handle).warnings[0] == "7"
+
+
+def test_error_comes_back_with_its_message(pools: PoolExecutor) -> None:
+    (handle,) = pools.submit([_raise])
+    assert "ZeroDivisionError: by nothing" in str(waited(handle).error)
+
+
+def test_stop_reaches_a_worker_that_is_busy(pools: PoolExecutor) -> None:
+    pools.submit([_sleep])
+    assert pools.workers[0].process is not None
+    pools.workers[0].process.result(timeout=60)
+    started = time.monotonic()
+    pools.stop()
+    assert time.monotonic() - started < 30

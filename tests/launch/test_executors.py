@@ -1,0 +1,147 @@
+"""Sweeps whose packs other processes train: the files and numbers of one process."""
+
+import os
+import signal
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sweeps import Command, end, lines_with, wait_for
+
+pytestmark = pytest.mark.slow
+AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=6")
+EXECUTORS = {
+    "local": ["hydra.launcher.devices=[cpu,cpu]"],
+    "joblib": ["hydra/launcher=pack_joblib"],
+    "submitit": ["hydra/launcher=pack_submitit_local"],
+    "ray": ["hydra.launcher.executor=ray", "+hydra.launcher.ray.init.num_cpus=2"],
+}
+RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+EACH = [pytest.param(name, marks=[RAY] if name == "ray" else []) for name in EXECUTORS]
+Sweep = Callable[..., Command]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell's `pytest &` ignores Ctrl-C, and every process started here would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """6 runs in 2 packs, one of which holds the 2 that fail."""
+    cache = f"paths.cache={tmp_path_factory.getbasetemp() / 'cache'}"
+    return ["-m", *tiny_settings, cache, *AXES, "hydra.launcher.pack_size=3"]
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> Command:
+    """The sweep as one process trains it."""
+    command = Command(tmp_path_factory.mktemp("one_process"), *arguments)
+    code, output = command.run()
+    assert (code, len(command.runs)) == (1, 6), output
+    return command
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, arguments: list[str]) -> Sweep:
+    """The same sweep by an executor, in a folder of its own, not started yet."""
+
+    def command(executor: str, *more: str) -> Command:
+        return Command(tmp_path / "sweep", *arguments, *EXECUTORS[executor], *more)
+
+    return command
+
+
+def owners(command: Command) -> dict[str, int]:
+    """Pack -> id of the process that trains it just now."""
+    found: dict[str, int] = {}
+    for claim in command.sweep_dir.glob(".packs/*.claim"):
+        lines = lines_with(claim.read_text(), "pid=") if claim.exists() else []
+        for line in lines:
+            found[claim.stem] = int(line.removeprefix("pid="))
+    return found
+
+
+@pytest.mark.parametrize("executor", EACH)
+def test_workers_leave_what_one_process_leaves(
+    executor: str, one_process: Command, sweep: Sweep
+) -> None:
+    command = sweep(executor)
+    code, output = command.run()
+    assert code == 1, output
+    assert "error: 2 of 6 jobs failed, the others are trained" in output
+    assert "6 of 6 runs done" in output and "Traceback" not in output
+    assert command.numbers() == one_process.numbers()
+    for ours, expected in zip(command.runs, one_process.runs, strict=True):
+        assert {file.name for file in ours.iterdir()} == {f.name for f in expected.iterdir()}
+        log = (ours / "run.log").read_text()
+        assert log.count(": epoch 1:") == (expected / "run.log").read_text().count(": epoch 1:")
+
+
+def test_two_workers_train_at_the_same_time(sweep: Sweep) -> None:
+    command = sweep("local", "learning_rate.head=0.001,0.01", "training.epochs=200")
+    process = command.start()
+    wait_for(lambda: len(set(owners(command).values())) == 2 and len(command.checkpoints()) >= 4)
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 143
+
+
+@pytest.mark.parametrize("executor", EACH)
+def test_dead_worker_costs_its_pack_alone(
+    executor: str, one_process: Command, sweep: Sweep
+) -> None:
+    command = sweep(executor)
+    process = command.start()
+    wait_for(lambda: bool(command.checkpoints()) and bool(owners(command)))
+    pack, owner = sorted(owners(command).items())[0]
+    os.kill(owner, signal.SIGKILL)
+    code, output = end(process)
+    assert code == 1 and "2 of 6 jobs failed" in output, output
+    (said,) = lines_with(output, "worker died")
+    assert f"while it trained {pack}: queued again, try 2 of 3" in said
+    assert command.numbers() == one_process.numbers()
+
+
+def test_pack_that_kills_every_worker_fails(sweep: Sweep) -> None:
+    command = sweep("joblib", "training.epochs=500", "learning_rate.head=0.001")
+    process = command.start()
+    for _ in range(3):
+        wait_for(lambda: bool(owners(command)))
+        (owner,) = owners(command).values()
+        os.kill(owner, signal.SIGKILL)
+        wait_for(lambda old=owner: owners(command).get("pack-000000") != old)
+    code, output = end(process)
+    assert code == 1, output
+    assert "pack-000000 must leave its workers alive, but got 3 that died" in output
+    assert "SIGKILL" in output and "2 of 2 jobs failed" in output
+
+
+@pytest.mark.parametrize("executor", EACH)
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_stopped_sweep_goes_on_from_what_workers_saved(
+    number: signal.Signals, code: int, executor: str, one_process: Command, sweep: Sweep
+) -> None:
+    command = sweep(executor)
+    stopped, output = command.run_until(lambda: bool(command.checkpoints()), number)
+    assert stopped == code, output
+    assert "saved: the same command goes on" in output and "Traceback" not in output
+    again, output = command.run()
+    assert again == 1, output
+    assert command.numbers() == one_process.numbers()
+
+
+def test_search_keeps_its_workers_between_batches(
+    tmp_path: Path, tiny_settings: list[str]
+) -> None:
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=4")
+    more = (*EXECUTORS["local"], "hydra.launcher.pack_size=1", "lr=interval(0.001,0.01)")
+    command = Command(tmp_path, "-m", *tiny_settings, *search, *more)
+    code, output = command.run()
+    assert code == 0, output
+    assert output.count("2 of 2 runs done") == 2
+    assert len(list(command.sweep_dir.glob("*/result.json"))) == 4
