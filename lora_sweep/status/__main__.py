@@ -9,6 +9,7 @@ from pathlib import Path
 from lora_sweep.errors import LoraSweepError, SettingError
 
 WATCH_SECONDS = 5.0
+WIDE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,8 @@ def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
             print(status_json(status), flush=True)
         return
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)  # a file or pipe need not cut lines
     if seconds is None:
         console.print(status_text(status))
         return

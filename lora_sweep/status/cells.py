@@ -75,14 +75,10 @@ def _best(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _differing(all_settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the settings, but the seed, that are not the same everywhere."""
+    """Names of the settings, but the seed, that have several values; no effect is no value."""
     values: dict[str, set[str]] = {}
     for settings in all_settings:
         for name, value in settings.items():
-            values.setdefault(name, set()).add(json.dumps(value))
-    n_with = {name: sum(name in settings for settings in all_settings) for name in values}
-    return [
-        name
-        for name, distinct in values.items()
-        if name != "seed" and (len(distinct) > 1 or n_with[name] < len(all_settings))
-    ]
+            if value is not None:
+                values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, distinct in values.items() if name != "seed" and len(distinct) > 1]

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -25,9 +24,7 @@ def status_text(status: Status) -> RenderableType:
     for name, lines in _rows(status).items():
         for place, line in enumerate(lines):
             table.add_row("" if place else name, Text(line))
-    n_done = status.n_runs - status.running - status.left
-    bar = ProgressBar(total=max(1, status.n_runs), completed=n_done, width=60)
-    return Group(Text(_counts(status), style="bold"), bar, table)
+    return Group(Text(_counts(status), style="bold"), table)
 
 
 def status_json(status: Status) -> str:
