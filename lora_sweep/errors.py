@@ -21,6 +21,10 @@ class TrainingFailedError(LoraSweepError):
     """One run can't go on (a loss that is not finite); the message names step and settings."""
 
 
+class PrunedError(LoraSweepError):
+    """A run was ended before its time, because it promised too little."""
+
+
 class RecordError(LoraSweepError):
     """A run folder's record can't be read, or is of another format version."""
 

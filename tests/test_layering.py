@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs.record": {"files", "runs.fields"},
     "runs.store": {"files", "runs.record"},
     "runs.log": {"files", "runs.store"},
+    "runs.referee": set(),
     "runs.checkpoint": {"training", *FILES_ON_DISK},
     "runs.claims": {"files"},
     "runs.sweep_list": {"files", "runs.record", "runs.store"},
@@ -37,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
     "runs.keeper": {"training", "runs.checkpoint", "runs.log", "tensor_files", *RUN_STORE},
-    "runs.pack_keeper": {"training", "runs.keeper", "runs.log"},
+    "runs.pack_keeper": {"training", "runs.keeper", "runs.log", "runs.referee"},
     "runs.origin": {"config"},
     "runs.pack_size": {"training"},
     "runs.train": {
@@ -47,12 +48,14 @@ ALLOWED: dict[str, set[str]] = {
             "runs.checkpoint",
             "runs.jobs",
             "runs.pack_keeper",
+            "runs.referee",
             *RUN_STORE,
             *EXECUTION,
         ),
     },
     "runs.packs": {
         *("runs.claims", "runs.jobs", "runs.pack_size", "runs.sweep_packs", "runs.train"),
+        "runs.referee",
         *RUN_STORE,
     },
     "runs.execute": {
@@ -61,7 +64,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": RUN_STORE,
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
-    "launch": {"config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"},
+    "launch": {
+        *("config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"),
+        *("runs.packs", "runs.referee"),
+    },
     "cli": {"config", "interrupt", "launch", "runs.execute"},
 }
 # package -> the parts that may import it

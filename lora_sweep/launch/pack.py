@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
+from lora_sweep.runs.referee import Referee
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class PackLauncher(Launcher):
     Attributes:
         composed: overrides -> config of jobs that a sweeper has composed already, a tenth of a
             second each; they are taken from here.
+        referee: decides which runs end early; set by a sweeper that prunes.
+        together: so many runs, a cell's seeds, are kept in one pack where it can be.
     """
 
     def __init__(self, pack_size: int | str = "auto") -> None:
@@ -48,6 +51,8 @@ class PackLauncher(Launcher):
         require(is_size or pack_size == "auto", "hydra.launcher.pack_size", rule, pack_size)
         self.pack_size = pack_size if isinstance(pack_size, int) else None
         self.composed: dict[tuple[str, ...], DictConfig] = {}
+        self.referee: Referee | None = None
+        self.together = 1
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -82,11 +87,13 @@ class PackLauncher(Launcher):
     def _train(self, jobs: Sequence[DictConfig]) -> list[Result]:
         """Each job's objective, or the error that it ended in."""
         from lora_sweep.runs.execute import run_cells
+        from lora_sweep.runs.packs import Ways
 
         self._configure_log(self.config.hydra.job_logging)
         configs = [_typed(job) for job in jobs]
         cells = [config for config in configs if isinstance(config, RunConfig)]
-        trained = iter(run_cells(cells, pack_size=self.pack_size))
+        ways = Ways(self.pack_size, self.together, self.referee)
+        trained = iter(run_cells(cells, ways))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]
 
     def _return(self, job: DictConfig, result: Result) -> JobReturn:

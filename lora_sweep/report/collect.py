@@ -4,7 +4,8 @@
 | --- | --- |
 | finished | has a record |
 | failed | has a failure's record instead |
-| missing | has neither: not started, still going on, or killed |
+| pruned | has the record of a run that a search ended early |
+| missing | has none of these: not started, still going on, or killed |
 | unreadable | has one that can't be read, or settings that are none of a run; named in a warning |
 
 Settings stand in columns of their dotted names; None where a setting has no effect.
@@ -25,6 +26,7 @@ from lora_sweep.report.tidy import (
     FAILED,
     FINISHED,
     MISSING,
+    PRUNED,
     UNREADABLE,
     checked_row,
     checked_settings,
@@ -32,9 +34,11 @@ from lora_sweep.report.tidy import (
 )
 from lora_sweep.runs.record import (
     FAILURE_FILE,
+    PRUNED_FILE,
     RESULT_FILE,
     RunRecord,
     read_failure,
+    read_pruned,
     read_result,
 )
 from lora_sweep.runs.store import SETTINGS_FILE
@@ -136,6 +140,11 @@ def _row(folder: Path, listed: object) -> dict[str, Any] | None:
         failure = read_failure(folder / FAILURE_FILE)
         settings = checked_settings(failure.settings)
         own = {"folder": folder.name, "status": FAILED, "error": failure.error}
+        return checked_row(own | settings)
+    if (folder / PRUNED_FILE).exists():
+        pruned = read_pruned(folder / PRUNED_FILE)
+        settings = checked_settings(pruned.settings)
+        own = {"folder": folder.name, "status": PRUNED, "error": pruned.reason}
         return checked_row(own | settings)
     if listed is None and not (folder / SETTINGS_FILE).exists():
         _log.debug("%s is no run's folder", folder)

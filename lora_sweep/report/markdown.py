@@ -14,7 +14,7 @@ from lora_sweep.report.provenance import provenance_section
 from lora_sweep.report.sentences import comparison_section, verdict_lines
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import escape_markdown, init_tables, to_markdown
-from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, UNREADABLE
+from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
@@ -113,11 +113,10 @@ def _pictures(findings: Findings, section: str) -> list[str]:
 
 
 def counts_line(runs: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """Returns how many runs are finished, failed, missing and collapsed, in how many cells."""
+    """Returns how many runs ended in which way, in how many cells."""
     n_with = runs["status"].value_counts()
     counts = [f"{n_with.get(status, 0)} {status}" for status in (FINISHED, FAILED, MISSING)]
-    if UNREADABLE in n_with:
-        counts.append(f"{n_with[UNREADABLE]} {UNREADABLE}")
+    counts += [f"{n_with[status]} {status}" for status in (PRUNED, UNREADABLE) if status in n_with]
     counts.append(f"{runs['collapsed'].sum()} collapsed")
     return f"{_counted(len(runs), 'run')} in {_counted(len(summary), 'cell')}: {', '.join(counts)}"
 

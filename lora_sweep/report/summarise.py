@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, UNREADABLE, setting_names
+from lora_sweep.report.tidy import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE, setting_names
 
 FIXED = "fixed"
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
 STATISTICS = (
     "median", "std", "final_median", "final_std", "n_seeds", "n_expected", "n_failed", "n_missing",
-    "n_unreadable", "n_collapsed", "seeds", "folders", "shares_a_run",
+    "n_unreadable", "n_pruned", "n_collapsed", "seeds", "folders", "shares_a_run",
 )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     - `median`, `std` (ddof = 1; NaN for one seed) of the reported metric over the finished runs,
       `final_median`, `final_std` of the final one; NaN without a finished run;
     - `n_seeds` (finished), `n_expected` (all), `n_failed`, `n_missing`, `n_unreadable`,
-      `n_collapsed`;
+      `n_pruned`, `n_collapsed`;
     - `seeds`, `folders` of the finished runs, in the order of the seeds;
     - `shares_a_run`: one of its runs also stands in another cell, or twice in this one.
 
@@ -66,6 +66,7 @@ def _describe(cell: pd.DataFrame) -> dict[str, Any]:
         "n_failed": int(n_with.get(FAILED, 0)),
         "n_missing": int(n_with.get(MISSING, 0)),
         "n_unreadable": int(n_with.get(UNREADABLE, 0)),
+        "n_pruned": int(n_with.get(PRUNED, 0)),
         "n_collapsed": int(finished["collapsed"].sum()),
         "seeds": tuple(int(seed) for seed in finished["seed"]),
         "folders": tuple(finished["folder"]),

@@ -142,7 +142,7 @@ def varying_settings(summary: pd.DataFrame) -> list[str]:
 
 def cell_note(cell: dict[Any, Any]) -> str:
     """Returns what a reader must know of a cell besides its numbers; empty for most."""
-    counted = ("failed", "missing", "unreadable", "collapsed")
+    counted = ("failed", "pruned", "missing", "unreadable", "collapsed")
     notes = [f"{cell[f'n_{what}']} {what}" for what in counted if cell[f"n_{what}"]]
     return ", ".join([*notes, "shares a run"] if cell["shares_a_run"] else notes)
 

@@ -9,6 +9,7 @@ import pandas as pd
 from lora_sweep.errors import RecordError
 
 FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unreadable"
+PRUNED = "pruned"
 METRICS = ("reported_metric", "best_metric", "final_metric")
 COLUMNS = {
     "folder": "str",

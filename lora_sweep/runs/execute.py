@@ -14,7 +14,7 @@ from lora_sweep.models.base import base_fingerprint
 from lora_sweep.runs.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.runs.jobs import Job, Outcome
 from lora_sweep.runs.origin import run_fingerprint, sweep_origins
-from lora_sweep.runs.packs import train_jobs
+from lora_sweep.runs.packs import Ways, train_jobs
 from lora_sweep.runs.plans import find_device
 from lora_sweep.runs.record import RunRecord
 from lora_sweep.runs.store import RunFolder
@@ -47,21 +47,18 @@ def run_cell(config: RunConfig, *, waits: bool = True) -> float:
             runs are trained.
         LoraSweepError: an input is missing or wrong.
     """
-    (result,) = run_cells([config], pack_size=None, waits=waits)
+    (result,) = run_cells([config], Ways(waits=waits))
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def run_cells(
-    configs: Sequence[RunConfig], *, pack_size: int | None, waits: bool = True
-) -> list[float | Exception]:
+def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exception]:
     """Trains the cells' runs that are not finished; compatible ones together.
 
     Args:
         configs: one a cell, all of one sweep.
-        pack_size: most runs that train at once; None for as many as pay off.
-        waits: for runs that another process trains just now.
+        ways: how the runs are divided and ended.
 
     Returns:
         Of each cell the median reported metric over its seeds, or the error that it ended in.
@@ -88,7 +85,7 @@ def run_cells(
         path: record for path, job in jobs.items() if (record := _finished(job)) is not None
     }
     waiting = [job for path, job in jobs.items() if path not in outcomes]
-    trained = train_jobs(waiting, pack_size=pack_size, waits=waits)
+    trained = train_jobs(waiting, ways)
     outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
     return [
         _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result

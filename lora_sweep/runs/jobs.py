@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lora_sweep.config.run import RunConfig, Settings
-from lora_sweep.errors import TrainingFailedError
+from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.runs.plans import run_plan
 from lora_sweep.runs.record import RunRecord
 from lora_sweep.runs.store import RunFolder
@@ -57,8 +57,10 @@ class Job:
         record = self.folder.finished(self.fingerprint)
         if record is not None:
             return record
-        failure = self.folder.failure()
-        return None if failure is None else TrainingFailedError(f"{self.name}: {failure.error}")
+        if (failure := self.folder.failure()) is not None:
+            return TrainingFailedError(f"{self.name}: {failure.error}")
+        pruned = self.folder.pruned()
+        return None if pruned is None else PrunedError(f"{self.name}: {pruned.reason}")
 
     def config_yaml(self) -> str:
         """Returns the resolved config of the run, as a command would state it."""

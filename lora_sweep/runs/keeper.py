@@ -9,7 +9,7 @@ import numpy as np
 
 from lora_sweep.runs.checkpoint import Checkpoint, write_checkpoint
 from lora_sweep.runs.predictions import DevLabels, save_predictions
-from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
+from lora_sweep.runs.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.tensor_files import write_tensors
 from lora_sweep.training.evaluation import SELECTION, Evaluation
@@ -54,6 +54,7 @@ class RunKeeper:
         self.predictions: list[dict[str, Any]] = []
         self.state: Parameters = {}
         self.error: str | None = None
+        self.pruned: PrunedRecord | None = None
         self.record: RunRecord | None = None
         self.started = time.perf_counter()
         if checkpoint is not None:
@@ -120,6 +121,20 @@ class RunKeeper:
         self.folder.clear_checkpoints()  # tried again, it starts from the beginning
         self.folder.fail(FailureRecord(self.origin.settings, error))
 
+    def on_pruned(self, reason: str) -> None:
+        """Writes that the run is ended early; its last checkpoint stays, to go on from."""
+        self.pruned = PrunedRecord(
+            self.origin.settings, self.epochs[-1].epoch, self.reported_metric, reason
+        )
+        log.info(
+            "%s: pruned after epoch %d at %s %.4f",
+            self.name,
+            self.pruned.epoch,
+            self.origin.metric,
+            self.pruned.metric,
+        )
+        self.folder.prune(self.pruned)
+
     def is_lost(self) -> bool:
         """Returns whether somebody has deleted the folder; the run has then failed."""
         if self.error is None and not self.folder.path.is_dir():
@@ -145,6 +160,11 @@ class RunKeeper:
             self.record.wall_seconds,
             ", COLLAPSED: predictions are one class only" if self.record.collapsed else "",
         )
+
+    @property
+    def reported_metric(self) -> float:
+        """What would be reported of the run if it ended now."""
+        return self.epochs[self._chosen_epoch() - 1].metrics[self.origin.metric]
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """Hands what a pack's training tells to the keepers of its runs, and shows the progress."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 from lora_sweep.errors import ClaimedElsewhereError
 from lora_sweep.runs.keeper import RunKeeper
 from lora_sweep.runs.log import lines_of
+from lora_sweep.runs.referee import Referee
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
@@ -24,6 +25,7 @@ class PackKeeper:
         *,
         wants_stop: Callable[[], bool] = lambda: False,
         holds_claim: Callable[[], bool] = lambda: True,
+        referee: Referee | None = None,
     ) -> None:
         """Takes the keepers in the order of the pack's plans.
 
@@ -32,9 +34,12 @@ class PackKeeper:
             bar: shows the progress.
             wants_stop: whether the training is to end after the step under way.
             holds_claim: whether the runs are still this process's to write.
+            referee: decides which runs end early; None for none.
         """
         self.keepers, self.bar = keepers, bar
         self.wants_stop, self._holds_claim = wants_stop, holds_claim
+        self._referee = referee
+        self._evaluated: dict[str, int] = {}  # name -> run, of those at the latest evaluation
         self.step = bar.n
         self.metrics: dict[int, float] = {}
         self.shown: dict[str, str] = {}
@@ -65,6 +70,7 @@ class PackKeeper:
             return
         with lines_of(keeper.folder.path):
             keeper.on_evaluation(evaluation, state)
+        self._evaluated[keeper.folder.path.name] = run
         self.metrics[run] = evaluation.metrics[keeper.origin.metric]
         self._show(metric=f"{max(self.metrics.values()):.3f}")
         self._show_ranks(evaluation.alpha, evaluation.ranks)
@@ -86,10 +92,25 @@ class PackKeeper:
         with lines_of(self.keepers[run].folder.path):
             self.keepers[run].on_failure(error)
 
+    def leaving(self) -> Collection[int]:
+        """Ends the runs that the referee dismisses, and returns which they are."""
+        evaluated, self._evaluated = self._evaluated, {}
+        if self._referee is None or not evaluated:
+            return ()
+        keepers = {name: self.keepers[run] for name, run in evaluated.items()}
+        epoch = max(keeper.epochs[-1].epoch for keeper in keepers.values())
+        metrics = {name: keeper.reported_metric for name, keeper in keepers.items()}
+        dismissed = self._referee.dismissed(epoch, metrics)
+        for name in dismissed:
+            with lines_of(keepers[name].folder.path):
+                keepers[name].on_pruned(f"pruned by the search after epoch {epoch}")
+        return {evaluated[name] for name in dismissed}
+
     def finish(self) -> None:
-        """Writes the records of all runs that did not fail, then removes their checkpoints."""
+        """Writes the records of the runs that came to their end, and removes their checkpoints."""
         self._check_claim()
-        finished = [keeper for keeper in self.keepers if not keeper.is_lost()]
+        left = [keeper for keeper in self.keepers if keeper.pruned is None]
+        finished = [keeper for keeper in left if not keeper.is_lost()]
         for keeper in finished:
             with lines_of(keeper.folder.path):
                 keeper.finish()

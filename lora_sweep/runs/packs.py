@@ -8,6 +8,7 @@ Several processes that work on one sweep take a pack each, and wait for each oth
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -17,6 +18,7 @@ from lora_sweep.runs.claims import Claims, still_holds
 from lora_sweep.runs.jobs import Job, Outcome, compatibility
 from lora_sweep.runs.pack_size import best_pack_size
 from lora_sweep.runs.record import FailureRecord
+from lora_sweep.runs.referee import Referee
 from lora_sweep.runs.store import is_done
 from lora_sweep.runs.sweep_packs import Packs, SweepPacks
 from lora_sweep.runs.train import Shared, load_shared, train_together
@@ -26,13 +28,29 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
 
 
-def train_jobs(jobs: Sequence[Job], *, pack_size: int | None, waits: bool = True) -> list[Outcome]:
+@dataclass(frozen=True)
+class Ways:
+    """How runs are divided and ended.
+
+    Attributes:
+        pack_size: most runs that train at once; None for as many as pay off.
+        together: so many neighbouring runs are kept in one pack where it can be.
+        referee: decides which runs end early; None for none.
+        waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+    """
+
+    pack_size: int | None = None
+    together: int = 1
+    referee: Referee | None = None
+    waits: bool = True
+
+
+def train_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
     """Trains runs, compatible ones together, and returns what became of each, in order.
 
     Args:
         jobs: the runs, all of one sweep.
-        pack_size: most runs that train at once; None for as many as pay off.
-        waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+        ways: how they are divided and ended.
 
     Raises:
         StoppedError: a signal came; all that trained is saved.
@@ -43,18 +61,18 @@ def train_jobs(jobs: Sequence[Job], *, pack_size: int | None, waits: bool = True
         groups.setdefault(compatibility(job.config), []).append(job)
     outcomes: dict[str, Outcome] = {}
     for members in groups.values():
-        outcomes |= _Group(members, pack_size, waits).train()
+        outcomes |= _Group(members, ways).train()
     return [outcomes[job.name] for job in jobs]
 
 
 class _Group:
     """Compatible runs, and what has become of them so far."""
 
-    def __init__(self, jobs: Sequence[Job], pack_size: int | None, waits: bool) -> None:
+    def __init__(self, jobs: Sequence[Job], ways: Ways) -> None:
         """Takes runs that are to be trained."""
         self.jobs = {job.name: job for job in jobs}
         self.sweep_dir = jobs[0].folder.path.parent
-        self.pack_size, self.waits = pack_size, waits
+        self.ways = ways
         self.packs = SweepPacks(self.sweep_dir)
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
@@ -72,7 +90,9 @@ class _Group:
         said: set[str] = set()
         while waiting := self._waiting():
             try:
-                packs = self.packs.agree(waiting, self._is_done, self._size)
+                packs = self.packs.agree(
+                    waiting, self._is_done, self._size, together=self.ways.together
+                )
             except Exception as error:
                 if isinstance(error, StorageError):
                     raise
@@ -80,7 +100,7 @@ class _Group:
             _say_packs(packs, said)
             if any(self._try(pack, members) for pack, members in packs.items()):
                 continue
-            if not self.waits:
+            if not self.ways.waits:
                 return self.outcomes | {name: self._busy(packs) for name in waiting}
             self._say_owners(packs, said)
             time.sleep(WAIT_SECONDS)
@@ -100,8 +120,8 @@ class _Group:
         """How many of the runs train at once."""
         if not self.shared.encoder.can_pack:
             return 1
-        if self.pack_size is not None:
-            return self.pack_size
+        if self.ways.pack_size is not None:
+            return self.ways.pack_size
         plans, shared = [self.jobs[name].plan for name in names], self.shared
         return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
 
@@ -122,7 +142,7 @@ class _Group:
     def _train(self, pack: str, jobs: Sequence[Job], holds_claim: Callable[[], bool]) -> None:
         names = [job.name for job in jobs]
         try:
-            trained = train_together(jobs, self.shared, holds_claim)
+            trained = train_together(jobs, self.shared, holds_claim, self.ways.referee)
             self.outcomes |= dict(zip(names, trained, strict=True))
             return
         except ClaimedElsewhereError as error:

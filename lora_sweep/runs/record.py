@@ -1,14 +1,14 @@
 """What one run leaves: its record as JSON, with a format version.
 
-A run folder holds either `result.json` (the run is finished) or `failure.json` (it ended with an
-error); with neither, the run is missing: not started, still going on, or killed. A checksum at the
-end of either shows that it is as it was written.
+A run folder holds `result.json` (the run is finished), `failure.json` (it ended with an error) or
+`pruned.json` (a search ended it early); with none, the run is missing: not started, still going
+on, or killed. A checksum at the end of each shows that it is as it was written.
 """
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
@@ -17,6 +17,10 @@ from lora_sweep.runs.fields import check_fields
 FORMAT_VERSION = 1
 RESULT_FILE = "result.json"
 FAILURE_FILE = "failure.json"
+PRUNED_FILE = "pruned.json"
+
+
+Flat = TypeVar("Flat", "FailureRecord", "PrunedRecord")
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,27 @@ class FailureRecord:
         return _to_json(dataclasses.asdict(self))
 
 
+@dataclass(frozen=True)
+class PrunedRecord:
+    """One run that was ended before its time.
+
+    Attributes:
+        settings: as in `RunRecord`.
+        epoch: last epoch that it trained, 1 for the first.
+        metric: what would have been reported of it then, 0 to 1.
+        reason: who ended it and why, in one line.
+    """
+
+    settings: dict[str, Any]
+    epoch: int
+    metric: float
+    reason: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
 def read_result(path: Path) -> RunRecord:
     """Returns the record of a finished run.
 
@@ -152,11 +177,25 @@ def read_failure(path: Path) -> FailureRecord:
     Raises:
         RecordError: the file can't be read, is no such record, or is of another version.
     """
+    return _read_flat(path, FailureRecord, "a failure")
+
+
+def read_pruned(path: Path) -> PrunedRecord:
+    """Returns the record of a pruned run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    return _read_flat(path, PrunedRecord, "a pruned run")
+
+
+def _read_flat(path: Path, kind: type[Flat], what: str) -> Flat:
+    """A record without parts of its own."""
     try:
-        record = FailureRecord(**_read(path)[0])
+        record = kind(**_read(path)[0])
         check_fields(record)
     except TypeError as error:
-        raise DamagedRecordError(f"{path} is no record of a failure: {error}") from error
+        raise DamagedRecordError(f"{path} is no record of {what}: {error}") from error
     return record
 
 

@@ -10,6 +10,7 @@
     outputs/<sweep>/<run>/predictions.safetensors  dev predictions and labels
     outputs/<sweep>/<run>/result.json      written last: the run is finished
     outputs/<sweep>/<run>/failure.json     instead of it: the run failed
+    outputs/<sweep>/<run>/pruned.json      instead of it: a search ended the run early
 
     outputs/<sweep>/<run>/checkpoints/     where the training stands; gone once it is finished
     outputs/<sweep>/.packs/                which runs train together, and who trains them now
@@ -22,7 +23,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lora_sweep.errors import DamagedRecordError, RecordError
 from lora_sweep.files import (
@@ -34,10 +35,13 @@ from lora_sweep.files import (
 )
 from lora_sweep.runs.record import (
     FAILURE_FILE,
+    PRUNED_FILE,
     RESULT_FILE,
     FailureRecord,
+    PrunedRecord,
     RunRecord,
     read_failure,
+    read_pruned,
     read_result,
 )
 
@@ -52,13 +56,14 @@ OVERWRITTEN_FILE = "result.json.overwritten"
 PACKS = ".packs"
 
 Settings = dict[str, Any]
+End = TypeVar("End", FailureRecord, PrunedRecord)
 
 _log = logging.getLogger(__name__)
 
 
 def is_done(folder: Path) -> bool:
-    """Returns whether a run has finished or failed."""
-    return (folder / RESULT_FILE).exists() or (folder / FAILURE_FILE).exists()
+    """Returns whether a run has finished, failed or been pruned."""
+    return any((folder / name).exists() for name in (RESULT_FILE, FAILURE_FILE, PRUNED_FILE))
 
 
 class RunFolder:
@@ -104,14 +109,11 @@ class RunFolder:
 
     def failure(self) -> FailureRecord | None:
         """Returns why the run failed, or None if it did not; a damaged record is set aside."""
-        path = self.path / FAILURE_FILE
-        if not path.exists():
-            return None
-        try:
-            return read_failure(path)
-        except DamagedRecordError as error:
-            set_aside(path, error, "the run trains again")
-            return None
+        return _read_end(self.path / FAILURE_FILE, read_failure)
+
+    def pruned(self) -> PrunedRecord | None:
+        """Returns where a search ended the run, or None; a damaged record is set aside."""
+        return _read_end(self.path / PRUNED_FILE, read_pruned)
 
     def ready(self) -> None:
         """Makes the folder, and clears away what a killed process was writing.
@@ -136,7 +138,8 @@ class RunFolder:
             self.clear_checkpoints()
             with writing(result):
                 result.replace(self.path / OVERWRITTEN_FILE)
-        (self.path / FAILURE_FILE).unlink(missing_ok=True)
+        for name in (FAILURE_FILE, PRUNED_FILE):
+            (self.path / name).unlink(missing_ok=True)
 
     def start(self, settings: Settings, config_yaml: str) -> None:
         """Makes the folder ready for a training from the beginning.
@@ -146,7 +149,8 @@ class RunFolder:
             config_yaml: the whole resolved config, as YAML.
         """
         self.ready()
-        for name in (RESULT_FILE, FAILURE_FILE, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
+        ends = (RESULT_FILE, FAILURE_FILE, PRUNED_FILE)
+        for name in (*ends, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
             (self.path / name).unlink(missing_ok=True)
         self.clear_checkpoints()
         write_text(self.path / CONFIG_FILE, config_yaml)
@@ -169,7 +173,7 @@ class RunFolder:
     def finish(self, record: RunRecord) -> None:
         """Writes the record, last of all: from now on the run is finished."""
         write_text(self.path / RESULT_FILE, record.to_json())
-        for name in (OVERWRITTEN_FILE, FAILURE_FILE):
+        for name in (OVERWRITTEN_FILE, FAILURE_FILE, PRUNED_FILE):
             (self.path / name).unlink(missing_ok=True)
 
     def clear_checkpoints(self) -> None:
@@ -180,6 +184,21 @@ class RunFolder:
     def fail(self, record: FailureRecord) -> None:
         """Writes why the run failed; the next start of the run clears it away."""
         write_text(self.path / FAILURE_FILE, record.to_json())
+
+    def prune(self, record: PrunedRecord) -> None:
+        """Writes that the run was ended early; asked for again, it goes on from its checkpoint."""
+        write_text(self.path / PRUNED_FILE, record.to_json())
+
+
+def _read_end(path: Path, read: Callable[[Path], End]) -> End | None:
+    """The record of a run's end, or None for none; a damaged one is set aside."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except DamagedRecordError as error:
+        set_aside(path, error, "the run trains again")
+        return None
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -40,10 +40,15 @@ class _Book:
     packs: Packs = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
-    def add(self, names: Sequence[str], size: int) -> None:
-        """Adds packs of like size, none of them larger than that."""
-        n_packs = -(-len(names) // size)
-        even = -(-len(names) // n_packs)  # none is left with a single run
+    def add(self, names: Sequence[str], size: int, together: int = 1) -> None:
+        """Adds packs of like size, none of them larger than that.
+
+        As far as the size allows, each holds a multiple of `together` runs.
+        """
+        unit = together if together <= size else 1
+        n_units = -(-len(names) // unit)
+        n_packs = -(-n_units // (size // unit))
+        even = -(-n_units // n_packs) * unit  # none is left with a single run
         for start in range(0, len(names), even):
             self.packs[f"pack-{self.n_made:06d}"] = list(names[start : start + even])
             self.n_made += 1
@@ -94,11 +99,11 @@ class SweepPacks:
     ) -> None:
         """Calls `clear` for the runs that an interrupted pack does not hold.
 
-        Within a pack that is not done, a run that failed or finished stays so.
+        Within a pack that is not done, a run that failed, finished or was pruned stays so.
 
         Args:
             names: of runs.
-            is_done: whether a run has finished or failed.
+            is_done: whether a run has finished, failed or been pruned.
             clear: makes a run one that is to be trained.
         """
         with self._changed() as book:
@@ -109,7 +114,12 @@ class SweepPacks:
                     clear(name)
 
     def agree(
-        self, names: Sequence[str], is_done: IsDone, size: Callable[[Sequence[str]], int]
+        self,
+        names: Sequence[str],
+        is_done: IsDone,
+        size: Callable[[Sequence[str]], int],
+        *,
+        together: int = 1,
     ) -> Packs:
         """Returns the packs that hold these runs, with all their members.
 
@@ -117,14 +127,15 @@ class SweepPacks:
 
         Args:
             names: of compatible runs.
-            is_done: whether a run has finished or failed.
+            is_done: whether a run has finished, failed or been pruned.
             size: tells, of the runs that stand in no pack, how many are to train at once.
+            together: so many runs, neighbours in `names`, are kept in one pack where it can be.
         """
         with self._changed() as book:
             book.drop_done(is_done, names)
             new = [name for name in names if name not in book.listed and not is_done(name)]
             if new:
-                book.add(new, size(new))
+                book.add(new, size(new), together)
             return {p: m for p, m in book.packs.items() if not set(names).isdisjoint(m)}
 
     def split(self, pack: str, is_done: IsDone) -> None:

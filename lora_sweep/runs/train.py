@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tqdm.auto import tqdm
 
-from lora_sweep.errors import TrainingFailedError
+from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.interrupt import StoppedError, stop_on_signals
 from lora_sweep.runs.checkpoint import Checkpoint, common_place, places, read_checkpoint
 from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_texts
@@ -18,6 +18,7 @@ from lora_sweep.runs.origin import device_name, git_commit, versions
 from lora_sweep.runs.pack_keeper import PackKeeper
 from lora_sweep.runs.plans import pack_plan
 from lora_sweep.runs.predictions import DevLabels
+from lora_sweep.runs.referee import Referee
 from lora_sweep.runs.sweep_list import count_runs
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_pack
@@ -45,7 +46,10 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
 
 
 def train_together(
-    jobs: Sequence[Job], shared: Shared, holds_claim: Callable[[], bool]
+    jobs: Sequence[Job],
+    shared: Shared,
+    holds_claim: Callable[[], bool],
+    referee: Referee | None = None,
 ) -> list[Outcome]:
     """Trains compatible runs to their end, and returns what became of each, in order.
 
@@ -56,6 +60,7 @@ def train_together(
         jobs: the runs; none is finished.
         shared: what they train over.
         holds_claim: whether they are still this process's to train.
+        referee: decides which runs end early; None for none.
 
     Raises:
         StoppedError: a signal came; all that trained is saved.
@@ -64,7 +69,7 @@ def train_together(
     """
     outcomes: dict[str, Outcome] = {}
     for group in _resumable_groups(jobs):
-        trained = _train([job for job, _ in group], [at for _, at in group], shared, holds_claim)
+        trained = _train(group, shared, holds_claim, referee)
         outcomes |= {job.name: one for (job, _), one in zip(group, trained, strict=True)}
     return [outcomes[job.name] for job in jobs]
 
@@ -88,19 +93,19 @@ def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | 
 
 
 def _train(
-    jobs: Sequence[Job],
-    start: Sequence[Checkpoint | None],
+    group: Sequence[tuple[Job, Checkpoint | None]],
     shared: Shared,
     holds_claim: Callable[[], bool],
+    referee: Referee | None,
 ) -> list[Outcome]:
     """Trains runs that stand at the same place."""
-    snapshots = [checkpoint.snapshot for checkpoint in start if checkpoint is not None]
+    jobs = [job for job, _ in group]
+    snapshots = [checkpoint.snapshot for _, checkpoint in group if checkpoint is not None]
     n_done = snapshots[0].step if snapshots else 0
     n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
     with ExitStack() as stack:
         keepers = [
-            stack.enter_context(_kept(job, checkpoint, shared))
-            for job, checkpoint in zip(jobs, start, strict=True)
+            stack.enter_context(_kept(job, checkpoint, shared)) for job, checkpoint in group
         ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
@@ -111,6 +116,7 @@ def _train(
             stack.enter_context(bar),
             wants_stop=lambda: stop.signal_number is not None,
             holds_claim=holds_claim,
+            referee=referee,
         )
         plans = [job.plan for job in jobs]
         is_done = train_pack(
@@ -120,7 +126,7 @@ def _train(
             assert stop.signal_number is not None
             raise StoppedError(stop.signal_number, _stopped(int(keeper.step), n_steps, len(jobs)))
         keeper.finish()
-    return [one.record or _failure(one) for one in keepers]
+    return [one.record or _early_end(one) for one in keepers]
 
 
 @contextmanager
@@ -141,8 +147,11 @@ def _stopped(step: int, n_steps: int, n_runs: int) -> str:
     )
 
 
-def _failure(keeper: RunKeeper) -> TrainingFailedError:
-    return TrainingFailedError(f"{keeper.folder.path.name}: {keeper.error}")
+def _early_end(keeper: RunKeeper) -> Exception:
+    name = keeper.folder.path.name
+    if keeper.pruned is not None:
+        return PrunedError(f"{name}: {keeper.pruned.reason}")
+    return TrainingFailedError(f"{name}: {keeper.error}")
 
 
 def _origin(job: Job, shared: Shared) -> RunOrigin:

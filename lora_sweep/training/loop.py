@@ -4,7 +4,7 @@ Nothing here knows of configs or files. What happens is told to an `Observer`, w
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import torch
@@ -46,6 +46,9 @@ class Observer(Protocol):
     def on_failure(self, run: int, error: str) -> None:
         """A run can't go on and has left the pack."""
 
+    def leaving(self) -> Collection[int]:
+        """Runs that are to leave the pack; asked after every evaluation but the last."""
+
     def wants_stop(self) -> bool:
         """Whether the training is to end now; asked after every step, so it must be quick."""
 
@@ -59,7 +62,7 @@ def train_pack(
     *,
     start: Sequence[RunSnapshot] = (),
 ) -> bool:
-    """Trains a pack of runs to its end, or until every run has failed, or the observer stops it.
+    """Trains a pack of runs to its end, or until every run has left, or the observer stops it.
 
     A run's numbers do not depend on the runs beside it, up to the rounding of float32: what is
     drawn for it comes from its own seed.
@@ -90,8 +93,14 @@ def train_pack(
             state = run_state(pack.parameters, row, pack.plans[row])
             observer.on_evaluation(pack.runs[row], evaluation, state)
         _tell_snapshots(pack, n_epochs, None, observer)
-        if n_epochs < shared.n_epochs and observer.wants_stop():
-            return False
+        if n_epochs < shared.n_epochs:
+            if observer.wants_stop():
+                return False
+            leaving = observer.leaving()
+            if leaving:
+                pack.drop([row for row, run in enumerate(pack.runs) if run in leaving])
+            if not pack.runs:
+                break
         progress = EpochProgress(pack, n_epochs)
     return True
 

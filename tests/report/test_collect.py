@@ -10,7 +10,10 @@ import pytest
 
 from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.report.collect import collect_runs
+from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.report.tables import cell_note
 from lora_sweep.report.tidy import setting_names
+from lora_sweep.runs.record import PrunedRecord
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -62,6 +65,18 @@ def test_runs_stand_as_asked_for(sweep: Any, settings: Settings) -> None:
         sweep.finish(name, 0.6, settings(seed=seed))
     sweep.ask_for({"z": settings(), "m": settings(seed=2)})
     assert collect_runs(sweep.path)["folder"].tolist() == ["z", "m", "a"]
+
+
+def test_pruned_run_says_when_and_why(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.6, settings())
+    record = PrunedRecord(settings(seed=1), 1, 0.3, "pruned by the search after epoch 1")
+    sweep.write("b", "pruned.json", record.to_json())
+    runs = collect_runs(sweep.path)
+    assert runs["status"].tolist() == ["finished", "pruned"]
+    assert runs["error"][1] == "pruned by the search after epoch 1"
+    (cell,) = summarise_runs(runs).to_dict("records")
+    assert (cell["n_seeds"], cell["n_expected"], cell["n_pruned"]) == (1, 2, 1)
+    assert cell_note(cell) == "1 pruned"
 
 
 def test_settings_come_from_the_record(sweep: Any, settings: Settings) -> None:

@@ -53,6 +53,7 @@ def test_cell_counts_what_is_not_finished(sweep: Any, settings: Settings) -> Non
         "n_failed": 1,
         "n_missing": 1,
         "n_unreadable": 1,
+        "n_pruned": 0,
         "n_collapsed": 1,
     }
     assert (cell["seeds"], cell["folders"]) == ((1, 3), ("b", "a"))

@@ -1,6 +1,7 @@
 """What is kept of a training: the reported epoch, its state, predictions and the record."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from lora_sweep.runs.checkpoint import read_checkpoint
 from lora_sweep.runs.keeper import RunKeeper, RunOrigin
 from lora_sweep.runs.pack_keeper import PackKeeper
 from lora_sweep.runs.predictions import DevLabels, read_predictions
-from lora_sweep.runs.record import RunRecord, read_failure, read_result
+from lora_sweep.runs.record import RunRecord, read_failure, read_pruned, read_result
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.snapshot import RunSnapshot
@@ -186,3 +187,45 @@ def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
     assert keeper.record is None
     assert read_failure(tmp_path / "failure.json").error == "loss became nan at step 3"
     assert {file.name for file in tmp_path.iterdir()} == {"failure.json", "history.jsonl"}
+
+
+class Strict:
+    """A referee that dismisses every run below a bar, and notes what it was asked."""
+
+    def __init__(self, bar: float) -> None:
+        self.bar = bar
+        self.asked: list[tuple[int, dict[str, float]]] = []
+
+    def dismissed(self, epoch: int, metrics: Mapping[str, float]) -> list[str]:
+        self.asked.append((epoch, dict(metrics)))
+        return [name for name, metric in metrics.items() if metric < self.bar]
+
+
+def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
+    keepers = [RunKeeper(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
+    referee = Strict(0.5)
+    pack = PackKeeper(keepers, tqdm(disable=True), referee=referee)
+    for run, metric in enumerate((0.4, 0.6)):
+        keepers[run].folder.ready()
+        pack.on_evaluation(run, evaluation(1, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
+        pack.on_snapshot(run, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
+    assert pack.leaving() == {0}
+    pack.finish()
+    assert referee.asked == [(1, {"a-0": 0.4, "b-0": 0.6})]
+    pruned = read_pruned(tmp_path / "a-0" / "pruned.json")
+    assert (pruned.settings, pruned.epoch, pruned.metric) == (ORIGIN.settings, 1, 0.4)
+    assert [record is None for record in (keepers[0].record, keepers[1].record)] == [True, False]
+    assert [path.name for path in tmp_path.glob("*/checkpoints/*")] == [
+        "0001-000000003.safetensors"
+    ]
+    assert not (tmp_path / "b-0" / "pruned.json").exists()
+
+
+def test_referee_sees_what_would_be_reported(tmp_path: Path) -> None:
+    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
+    referee = Strict(0.0)
+    pack = PackKeeper([keeper], tqdm(disable=True), referee=referee)
+    for epoch, metric in ((1, 0.7), (2, 0.3)):
+        pack.on_evaluation(0, evaluation(epoch, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
+        assert pack.leaving() == set()
+    assert referee.asked == [(1, {tmp_path.name: 0.7}), (2, {tmp_path.name: 0.7})]

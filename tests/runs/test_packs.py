@@ -62,7 +62,9 @@ class FakeTraining:
         self.error, self.broken, self.fits = error, broken, fits
         self.tried: list[list[int]] = []
 
-    def __call__(self, jobs: Sequence[Job], shared: Any, holds_claim: Any) -> list[Any]:
+    def __call__(
+        self, jobs: Sequence[Job], shared: Any, holds_claim: Any, referee: Any
+    ) -> list[Any]:
         seeds = [job.seed for job in jobs]
         self.tried.append(seeds)
         if len(jobs) > self.fits or set(self.broken) & set(seeds):
@@ -90,7 +92,7 @@ def _train(
 
     monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
     monkeypatch.setattr(packs, "train_together", training)
-    return packs.train_jobs(jobs, pack_size=size)
+    return packs.train_jobs(jobs, packs.Ways(pack_size=size))
 
 
 def test_packs_are_of_like_size(

@@ -14,8 +14,10 @@ from lora_sweep.errors import RecordError
 from lora_sweep.runs.record import (
     FORMAT_VERSION,
     FailureRecord,
+    PrunedRecord,
     RunRecord,
     read_failure,
+    read_pruned,
     read_result,
 )
 
@@ -46,6 +48,13 @@ def test_failure_survives_the_way_through_json(tmp_path: Path) -> None:
     assert read_failure(path) == failure
 
 
+def test_pruned_survives_the_way_through_json(tmp_path: Path) -> None:
+    pruned = PrunedRecord({"lr": 0.1, "model.path": None}, 2, 0.25, "below the median")
+    path = tmp_path / "pruned.json"
+    path.write_text(pruned.to_json(), encoding="utf-8")
+    assert read_pruned(path) == pruned
+
+
 @pytest.mark.parametrize(("content", "message"), RESULT_FAULTS, ids=IDS)
 def test_broken_result_is_refused(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
@@ -54,7 +63,7 @@ def test_broken_result_is_refused(content: str, message: str, tmp_path: Path) ->
         read_result(path)
 
 
-@pytest.mark.parametrize("read", [read_result, read_failure])
+@pytest.mark.parametrize("read", [read_result, read_failure, read_pruned])
 def test_missing_or_binary_record_is_refused(read: Callable[[Path], Any], tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"nothing\.json can't be read"):
         read(tmp_path / "nothing.json")

@@ -9,6 +9,7 @@ import pytest
 from lora_sweep.errors import RecordError
 from lora_sweep.runs.record import (
     FailureRecord,
+    PrunedRecord,
     RunRecord,
     read_failure,
     read_result,
@@ -47,6 +48,20 @@ def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord
         folder.finished(record.fingerprint)
 
 
+def test_pruned_run_is_done_until_it_is_asked_for_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.ready()
+    folder.checkpoints.mkdir()
+    record = PrunedRecord({"seed": 0}, 1, 0.5, "below the median")
+    folder.prune(record)
+    assert is_done(tmp_path)
+    assert folder.pruned() == record
+    folder.reopen()
+    assert not is_done(tmp_path)
+    assert folder.pruned() is None
+    assert folder.checkpoints.exists()
+
+
 def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start({"seed": 0}, "seed: 0\n")
@@ -54,6 +69,7 @@ def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) 
     folder.write("state.safetensors", lambda path: path.write_bytes(b"x"))
     folder.write("predictions.safetensors", lambda path: path.write_bytes(b"x"))
     folder.fail(FailureRecord({}, "why"))
+    folder.prune(PrunedRecord({}, 1, 0.5, "why"))
     folder.finish(record)
     folder.start({"seed": 1}, "seed: 1\n")
     assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}

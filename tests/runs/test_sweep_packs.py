@@ -35,6 +35,16 @@ def test_packs_are_of_like_size(n: int, size: int, expected: list[str], tmp_path
     assert agreed(tmp_path, "abcde"[:n], Runs(), size) == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(4, ["abc", "def"]), (7, ["abcdef"]), (3, ["abc", "def"]), (2, ["ab", "cd", "ef"])],
+    ids=["room for one cell", "for two", "just one", "too small for one"],
+)
+def test_seeds_of_a_cell_stay_together(size: int, expected: list[str], tmp_path: Path) -> None:
+    packs = SweepPacks(tmp_path).agree(list("abcdef"), Runs().is_done, lambda _: size, together=3)
+    assert ["".join(members) for members in packs.values()] == expected
+
+
 def test_another_process_finds_the_same_packs(tmp_path: Path) -> None:
     runs = Runs()
     assert agreed(tmp_path, "abcd", runs, 2) == ["ab", "cd"]

@@ -156,6 +156,20 @@ def test_pack_of_failed_runs_ends() -> None:
     assert set(listener.failures) == {0} and listener.evaluations == {}
 
 
+def test_dismissed_run_leaves_and_the_others_go_on() -> None:
+    others = [RUN, dataclasses.replace(RUN, seed=2)]
+    listener = train(others[0], dataclasses.replace(RUN, seed=9), others[1], leave={2: [1]})
+    assert [len(listener.evaluations[run]) for run in range(3)] == [3, 2, 3]
+    assert [len(listener.snapshots[run]) for run in range(3)] == [3, 2, 3]
+    _assert_same(listener, 0, train(others[0]))
+    _assert_same(listener, 2, train(others[1]))
+
+
+def test_pack_of_dismissed_runs_ends() -> None:
+    listener = train(RUN, dataclasses.replace(RUN, seed=2), leave={1: [0, 1]})
+    assert [len(listener.evaluations[run]) for run in range(2)] == [1, 1]
+
+
 def test_logits_rest_in_the_discrete_epochs() -> None:
     learnt = dataclasses.replace(
         RUN, allocation=dataclasses.replace(ALLOCATION, epochs_discrete=2)

@@ -1,7 +1,7 @@
 """A tiny frozen encoder with adapted layers, a toy corpus, and plans of runs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -132,8 +132,10 @@ FIXED = dataclasses.replace(RUN, allocation=None)
 class Listener:
     """An observer that keeps everything it is told, by run, and stops after a step of its own."""
 
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.stop_after = stop_after
+    def __init__(
+        self, stop_after: int | None = None, leave: Mapping[int, Collection[int]] | None = None
+    ) -> None:
+        self.stop_after, self.leave = stop_after, leave or {}
         self.snapshots: dict[int, list[RunSnapshot]] = {}
         self.steps: list[int] = []
         self.ranks: dict[int, list[int]] = {}
@@ -162,6 +164,9 @@ class Listener:
     def on_failure(self, run: int, error: str) -> None:
         self.failures[run] = error
 
+    def leaving(self) -> Collection[int]:
+        return self.leave.get(max(e[-1].epoch for e in self.evaluations.values()), ())
+
     def wants_stop(self) -> bool:
         return self.stop_after is not None and self.steps[-1] >= self.stop_after
 
@@ -172,10 +177,11 @@ def train(
     encoder: AdaptedEncoder | None = None,
     start: Sequence[RunSnapshot] = (),
     stop_after: int | None = None,
+    leave: Mapping[int, Collection[int]] | None = None,
     **shared: Any,
 ) -> Listener:
     """Trains plans as a pack over the toy encoder and corpus; returns what was told."""
-    listener = Listener(stop_after)
+    listener = Listener(stop_after, leave)
     plan = dataclasses.replace(SHARED, **shared)
     texts = make_texts(regression=regression)
     train_pack(encoder or make_encoder(), texts, plans, plan, listener, start=start)
