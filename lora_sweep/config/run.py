@@ -24,6 +24,7 @@ from lora_sweep.config.schema import (
     ModelConfig,
     PathsConfig,
     RankConfig,
+    TrackerConfig,
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
@@ -62,6 +63,7 @@ class RunConfig:
     data: DataConfig = MISSING
     training: TrainingConfig = MISSING
     paths: PathsConfig = MISSING
+    tracker: TrackerConfig = MISSING
     lr: float = MISSING
     seed: int = MISSING
     n_seeds: int = MISSING

@@ -139,6 +139,13 @@ class TrainingConfig:
 
 
 @dataclass
+class TrackerConfig:
+    """Where runs are shown besides their own files; no setting of a run, so it changes none."""
+
+    name: Literal["none", "tensorboard", "wandb"] = MISSING
+
+
+@dataclass
 class PathsConfig:
     """Where sweeps and caches lie; nothing else knows of places."""
 

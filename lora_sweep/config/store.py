@@ -17,6 +17,7 @@ _SCHEMAS = {
     "model": schema.ModelConfig,
     "training": schema.TrainingConfig,
     "paths": schema.PathsConfig,
+    "tracker": schema.TrackerConfig,
 }
 _DATA_SCHEMAS = {
     "schema_minimal_pairs": data.MinimalPairsConfig,

@@ -15,11 +15,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.runs.record import FAILURE_FILE, RESULT_FILE, read_failure, read_result
+from lora_sweep.runs.record import (
+    FAILURE_FILE,
+    PRUNED_FILE,
+    RESULT_FILE,
+    read_failure,
+    read_pruned,
+    read_result,
+)
 from lora_sweep.runs.store import CHECKPOINTS, SETTINGS_FILE, Settings
 from lora_sweep.runs.sweep_list import SWEEP_FILE, read_sweep
 
-PRUNED_FILE = "pruned.json"
 SETTLED_SECONDS = 2.0
 """A folder that changed so shortly before it was read may change again at the same time stamp."""
 
@@ -43,7 +49,7 @@ class Run:
         state: what became of it.
         settings: of the run; empty where they can't be read.
         cell: the same for the runs of one cell; empty where there are no settings.
-        reason: why it failed, or can't be read.
+        reason: why it failed, was pruned, or can't be read.
         metric, value: of a finished run: the metric that a table would show, 0 to 1.
         collapsed: of a finished run: it predicts one class only.
         ended_at: of a finished run, seconds of the file system's clock.
@@ -145,14 +151,15 @@ def _read_run(folder: Path, listed: Run | None) -> Run | None:
         if FAILURE_FILE in files:
             failure = read_failure(folder / FAILURE_FILE)
             return _run(folder.name, State.FAILED, failure.settings, reason=failure.error)
+        if PRUNED_FILE in files:
+            pruned = read_pruned(folder / PRUNED_FILE)
+            return _run(folder.name, State.PRUNED, pruned.settings, reason=pruned.reason)
         if listed is None and SETTINGS_FILE in files:
             settings = _read_settings(folder / SETTINGS_FILE)
     except RecordError as error:
         return _run(folder.name, State.DAMAGED, settings, reason=str(error))
     if listed is None and not settings:
         return None
-    if PRUNED_FILE in files:
-        return _run(folder.name, State.PRUNED, settings)
     return _run(folder.name, State.OPEN, settings, has_begun=CHECKPOINTS in files)
 
 
