@@ -6,6 +6,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+ABOUT = "about"
+"""Entry of a checkpoint's metadata; as in `tensor_files`, which would load torch."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -36,7 +39,8 @@ def read_progress(checkpoints: Path, n_epochs: int) -> Progress | None:
     for path in sorted(checkpoints.glob("*.safetensors"), reverse=True):
         try:
             with safe_open(path, framework="numpy") as file:
-                numbers = json.loads(file.metadata()["numbers"])
+                about = json.loads(file.metadata()[ABOUT])
+            numbers = json.loads(about["numbers"])
             seconds, written_at = float(numbers["wall_seconds"]), path.stat().st_mtime
             epochs = [entry for entry in numbers["history"] if entry["kind"] == "epoch"]
             share = 0.0

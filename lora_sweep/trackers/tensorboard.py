@@ -23,7 +23,6 @@ class TensorBoardTracker:
         for path in folder.glob(EVENTS):
             path.unlink()
         self._settings = settings
-        # A page that is open just now forgets the points that it has read before.
         self._writer = SummaryWriter(str(folder), purge_step=0, flush_secs=FLUSH_SECONDS)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

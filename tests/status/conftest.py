@@ -80,7 +80,7 @@ class Sweep:
         numbers = {"step": step, "wall_seconds": seconds, "history": history}
         folder = self.path / name / "checkpoints"
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"numbers": json.dumps(numbers)}
+        about = {"about": json.dumps({"numbers": json.dumps(numbers)})}
         file = folder / f"{epoch:04d}-{step:09d}.safetensors"
         save_file({"x": np.zeros(1)}, file, about)
 
