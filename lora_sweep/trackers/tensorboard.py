@@ -23,7 +23,7 @@ class TensorBoardTracker:
         for path in folder.glob(EVENTS):
             path.unlink()
         self._settings = settings
-        self._writer = SummaryWriter(str(folder), purge_step=0, flush_secs=FLUSH_SECONDS)
+        self._writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""

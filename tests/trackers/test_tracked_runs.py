@@ -13,6 +13,7 @@ from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.runs import execute, pack_keeper
+from lora_sweep.runs.packs import Ways
 from lora_sweep.trackers import tracker as trackers
 
 Composed = Callable[..., RunConfig]
@@ -37,15 +38,16 @@ def check_told(folder: Path) -> None:
     """Every evaluation, alpha and ranks are told once, and the record's numbers."""
     told, lines = scalars(folder), history(folder)
     epochs = [line for line in lines if line["kind"] == "epoch"]
-    (metric,) = [name for name in told if name.startswith("metrics/") and name.count("/") == 1]
-    name = metric.removeprefix("metrics/")
+    record = json.loads((folder / "result.json").read_text())
+    name = record["metric"]
     assert told["loss/train"] == [(e["step"], pytest.approx(e["train_loss"])) for e in epochs]
-    assert told[metric] == [(e["step"], pytest.approx(e["metrics"][name])) for e in epochs]
+    assert told[f"metrics/{name}"] == [
+        (e["step"], pytest.approx(e["metrics"][name])) for e in epochs
+    ]
     expected = {line["step"]: line["alpha"] for line in lines}
     assert told["schedule/alpha"] == [
         (step, pytest.approx(alpha)) for step, alpha in sorted(expected.items())
     ]
-    record = json.loads((folder / "result.json").read_text())
     for number, matrix in enumerate(record["matrices"]):
         steps = {line["step"]: line["ranks"][number] for line in lines}
         points = [(step, pytest.approx(rank)) for step, rank in sorted(steps.items())]
@@ -57,7 +59,7 @@ def test_tensorboard_shows_the_runs_of_a_pack(
     composed: Composed, tiny_run: list[str], tmp_path: Path
 ) -> None:
     config = composed(*tiny_run, "tracker=tensorboard", "n_seeds=2")
-    execute.run_cells([config], pack_size=2)
+    execute.run_cells([config], Ways(pack_size=2))
     folders = [path.parent for path in (tmp_path / "outputs" / "tiny").glob("*/result.json")]
     assert len(folders) == 2
     for folder in folders:
