@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "allocation": set(),
     "data": {"padding", *FILES_ON_DISK},
     "models": set(),
+    "trackers": set(),
     "config": set(),
     "training": {"adapters", "allocation", "data", "padding"},
     "runs.predictions": set(),
@@ -33,13 +34,17 @@ ALLOWED: dict[str, set[str]] = {
     "runs.search_record": {"files", "runs.fields", "runs.record"},
     "runs.checkpoint": {"training", *FILES_ON_DISK},
     "runs.claims": {"files"},
+    "runs.progress": set(),
     "runs.sweep_list": {"files", "runs.record", "runs.store"},
     "runs.struck": {"files"},
     "runs.sweep_packs": {"runs.struck", *RUN_STORE},
     "runs.jobs": {"training", "config", "runs.plans", *RUN_STORE},
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
-    "runs.keeper": {"training", "runs.checkpoint", "runs.log", "tensor_files", *RUN_STORE},
+    "runs.keeper": {
+        *("training", "runs.checkpoint", "runs.log", "tensor_files", "trackers"),
+        *RUN_STORE,
+    },
     "runs.pack_keeper": {"training", "runs.keeper", "runs.log", "runs.referee"},
     "runs.origin": {"config"},
     "runs.pack_size": {"training"},
@@ -51,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
             "runs.jobs",
             "runs.pack_keeper",
             "runs.referee",
+            "trackers",
             *RUN_STORE,
             *EXECUTION,
         ),
@@ -70,9 +76,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "runs.execute": {
         *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs", "runs.dispatch"),
-        *(*RUN_STORE, *EXECUTION),
+        *("trackers", *RUN_STORE, *EXECUTION),
     },
     "report": {*RUN_STORE, "runs.search_record"},
+    "status": {"runs.claims", "runs.progress", "runs.sweep_packs", *RUN_STORE},
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
     "launch": {
         *("config", "runs.store", "runs.sweep_list", "runs.execute", "report.show"),
@@ -94,6 +101,8 @@ ONLY_IN = {
     "seaborn": {"report"},
     "transformers": {"data", "models", "training.attention"},
     "datasets": {"data"},
+    "tensorboard": {"trackers.tensorboard"},
+    "wandb": {"trackers.wandb"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -26,6 +26,7 @@ from lora_sweep.config.schema import (
     PathsConfig,
     PrunerConfig,
     RankConfig,
+    TrackerConfig,
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
@@ -69,6 +70,7 @@ class RunConfig:
     training: TrainingConfig = MISSING
     paths: PathsConfig = MISSING
     pruner: PrunerConfig = MISSING
+    tracker: TrackerConfig = MISSING
     lr: float = MISSING
     seed: int = MISSING
     n_seeds: int = MISSING

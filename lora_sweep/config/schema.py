@@ -227,6 +227,13 @@ class PrunerConfig:
 
 
 @dataclass
+class TrackerConfig:
+    """Where runs are shown besides their own files; no setting of a run, so it changes none."""
+
+    name: Literal["none", "tensorboard", "wandb"] = MISSING
+
+
+@dataclass
 class PathsConfig:
     """Where sweeps and caches lie; nothing else knows of places."""
 

@@ -18,6 +18,7 @@ _SCHEMAS = {
     "training": schema.TrainingConfig,
     "paths": schema.PathsConfig,
     "pruner": schema.PrunerConfig,
+    "tracker": schema.TrackerConfig,
 }
 _DATA_SCHEMAS = {
     "schema_minimal_pairs": data.MinimalPairsConfig,

@@ -9,10 +9,14 @@ disks and NFS from version 3 on.
 
 import logging
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
 from filelock import SoftFileLease, Timeout
 
 from lora_sweep.files import writing
@@ -128,3 +132,45 @@ def free_first(
         yield name
         is_over, is_claimed = over(), claimed()
     yield from (name for name in others if name not in is_over)
+
+
+def live_claims(folder: Path) -> dict[str, str]:
+    """Returns the claims of a folder that somebody holds, name -> who; changes nothing.
+
+    As for those who claim, a dead process of this host holds nothing, nor does a process without a
+    heartbeat for the lease's duration. A single look can't wait for a heartbeat, so it takes the
+    last one's age from this machine's clock; a clock that is minutes off misleads it.
+
+    Args:
+        folder: where the claims' files lie; need not be there.
+    """
+    held = {}
+    for path in folder.glob("*.claim"):
+        try:
+            heartbeat = path.stat().st_mtime
+        except FileNotFoundError:  # given back since it was listed
+            continue
+        owner = SoftFileLease(path).owner
+        if owner is None or time.time() - heartbeat > (owner.lease_duration or LEASE_SECONDS):
+            continue
+        if owner.hostname == _this_host() and not _was_alive(owner.pid, heartbeat):
+            continue
+        held[path.stem] = f"process {owner.pid} on {owner.hostname.partition('?')[0]}"
+    return held
+
+
+def _was_alive(pid: int, at: float) -> bool:
+    """Whether the process of that number was there at that time, in seconds of this clock."""
+    try:
+        return psutil.Process(pid).create_time() <= at + 1  # a younger one has got a dead one's id
+    except psutil.NoSuchProcess:
+        return False
+
+
+@cache
+def _this_host() -> str:
+    """This host as leases name it: hosts and containers that share processes, share the name."""
+    with TemporaryDirectory() as folder, SoftFileLease(Path(folder, "own")) as lease:
+        owner = lease.owner
+    assert owner is not None
+    return owner.hostname

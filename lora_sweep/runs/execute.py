@@ -20,12 +20,13 @@ from lora_sweep.runs.plans import find_device
 from lora_sweep.runs.record import RunRecord
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.runs.sweep_packs import SweepPacks
+from lora_sweep.trackers.tracker import check_tracker
 
 log = logging.getLogger(__name__)
 
 
 def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
-    """Checks, before any run starts, that base, corpus and device are there and fit.
+    """Checks, before any run starts, that tracker, base, corpus and device are there and fit.
 
     Args:
         config: of the cell.
@@ -34,6 +35,7 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     Raises:
         LoraSweepError: one is not; the message says what to do.
     """
+    check_tracker(config.tracker.name)
     if trains_here:
         find_device(config.device)
     check_fit(config, base_folder(config))

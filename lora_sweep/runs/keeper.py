@@ -12,6 +12,8 @@ from lora_sweep.runs.predictions import DevLabels, save_predictions
 from lora_sweep.runs.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.runs.store import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.tensor_files import write_tensors
+from lora_sweep.trackers.points import history_values, record_values
+from lora_sweep.trackers.tracker import NoTracker, Tracker
 from lora_sweep.training.evaluation import SELECTION, Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
@@ -45,7 +47,9 @@ class RunKeeper:
         folder: RunFolder,
         origin: RunOrigin,
         dev: DevLabels,
+        *,
         checkpoint: Checkpoint | None = None,
+        tracker: Tracker | None = None,
     ) -> None:
         """Starts with nothing kept, or with what a checkpoint kept; the folder is ready for it."""
         self.folder, self.origin, self.dev = folder, origin, dev
@@ -57,6 +61,7 @@ class RunKeeper:
         self.pruned: PrunedRecord | None = None
         self.record: RunRecord | None = None
         self.started = time.perf_counter()
+        self.tracker = tracker or NoTracker()
         if checkpoint is not None:
             self._take(checkpoint)
 
@@ -70,6 +75,8 @@ class RunKeeper:
         self.predictions, self.state = checkpoint.predictions, checkpoint.state
         self.started -= checkpoint.wall_seconds
         self.folder.rewrite_history(self.history)
+        for entry in self.history:
+            self._track(entry)
 
     def on_ranks(
         self, step: int, alpha: float | None, budget_params: float, ranks: list[float]
@@ -120,6 +127,7 @@ class RunKeeper:
         log.error("%s failed: %s", self.name, error)
         self.folder.clear_checkpoints()  # tried again, it starts from the beginning
         self.folder.fail(FailureRecord(self.origin.settings, error))
+        self.tracker.finish("failed", {})
 
     def on_pruned(self, reason: str) -> None:
         """Writes that the run is ended early; its last checkpoint stays, to go on from."""
@@ -134,6 +142,7 @@ class RunKeeper:
             self.pruned.metric,
         )
         self.folder.prune(self.pruned)
+        self.tracker.finish("pruned", {"summary/reported_metric": self.pruned.metric})
 
     def is_lost(self) -> bool:
         """Returns whether somebody has deleted the folder; the run has then failed."""
@@ -150,6 +159,7 @@ class RunKeeper:
         )
         self.record = self._record()
         self.folder.finish(self.record)
+        self.tracker.finish("finished", record_values(self.record))
         log.info(
             "%s: %s: best %.2f (epoch %d), final %.2f, %.0f s%s",
             self.name,
@@ -174,6 +184,13 @@ class RunKeeper:
     def _add_history(self, entry: dict[str, Any]) -> None:
         self.history.append(entry)
         self.folder.add_history(entry)
+        self._track(entry)
+
+    def _track(self, entry: dict[str, Any]) -> None:
+        """Tells the tracker, but not the ranks at an evaluation's step, which it told already."""
+        if entry["kind"] == "ranks" and entry["step"] in {epoch.step for epoch in self.epochs}:
+            return
+        self.tracker.log(entry["step"], history_values(entry, self.origin.matrices))
 
     def _record(self) -> RunRecord:
         best = self._best_epoch(self.origin.metric)

@@ -225,6 +225,23 @@ class SweepPacks:
         return self._book
 
 
+def read_packs(sweep_dir: Path) -> Packs:
+    """Returns the packs that are not done, as they stand; none without a list. Changes nothing.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    path = sweep_dir / PACKS / PACKS_FILE
+    try:
+        fields, _ = read_checked_json(path)
+        check_version(path, fields)
+        return _Book(**fields).packs
+    except FileNotFoundError:
+        return {}
+    except (OSError, DamagedFileError, TypeError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+
+
 def _to_text(book: _Book) -> str:
     fields: dict[str, Any] = {"format_version": FORMAT_VERSION, **vars(book)}
     return to_checked_json(fields, indent=1)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from tqdm.auto import tqdm
@@ -21,6 +21,7 @@ from lora_sweep.runs.plans import pack_plan
 from lora_sweep.runs.predictions import DevLabels
 from lora_sweep.runs.referee import Referee
 from lora_sweep.runs.sweep_list import count_runs
+from lora_sweep.trackers.tracker import start_tracker
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
@@ -139,7 +140,15 @@ def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[R
     with log_to(job.folder.path):
         if checkpoint is None:
             job.folder.start(job.settings, job.config_yaml())
-        yield RunKeeper(job.folder, _origin(job, shared), _dev_labels(shared.texts), checkpoint)
+        name = job.config.tracker.name
+        with closing(start_tracker(name, job.folder.path, job.settings)) as tracker:
+            yield RunKeeper(
+                job.folder,
+                _origin(job, shared),
+                _dev_labels(shared.texts),
+                checkpoint=checkpoint,
+                tracker=tracker,
+            )
 
 
 def _stopped(step: int, n_steps: int, n_runs: int) -> str:

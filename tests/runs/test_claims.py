@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_sweep.runs.claims import Claims, free_first, still_holds
+from lora_sweep.runs.claims import Claims, free_first, live_claims, still_holds
 
 HOLDER = """
 import sys, time
@@ -123,3 +123,36 @@ def test_free_names_come_before_the_claimed_ones(tmp_path: Path) -> None:
                 over.add("d")
                 claims.enter_context(others.claimed("e"))
     assert "".join(tried) == "acfbe"
+
+
+def test_live_claims_are_those_of_living_processes(tmp_path: Path) -> None:
+    with held_by_another(tmp_path, 60.0) as process:
+        assert list(live_claims(tmp_path)) == ["p"]
+        assert str(process.pid) in live_claims(tmp_path)["p"]
+        process.kill()
+        process.wait()
+        assert live_claims(tmp_path) == {}
+    assert (tmp_path / "p.claim").exists()  # taking it over is left to those who train
+
+
+def test_live_claims_need_a_heartbeat(tmp_path: Path) -> None:
+    with Claims(tmp_path, 60.0).claimed("p"):
+        assert list(live_claims(tmp_path)) == ["p"]
+        past = time.time() - 61
+        os.utime(tmp_path / "p.claim", (past, past))
+        assert live_claims(tmp_path) == {}
+
+
+def test_live_claim_is_not_one_of_a_reused_process_number(tmp_path: Path) -> None:
+    with Claims(tmp_path, 10**9).claimed("p"):
+        past = time.time() - 10**8  # this process was not there then
+        os.utime(tmp_path / "p.claim", (past, past))
+        assert live_claims(tmp_path) == {}
+
+
+def test_live_claim_of_another_host_is_one_while_its_heart_beats(tmp_path: Path) -> None:
+    with Claims(tmp_path, 60.0).claimed("p") as lease:
+        assert lease is not None
+        foreign = Path(lease.lock_file).read_text().replace("host=", "host=far-away-")
+    (tmp_path / "p.claim").write_text(foreign)
+    assert "on far-away-" in live_claims(tmp_path)["p"]

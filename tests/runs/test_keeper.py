@@ -167,7 +167,7 @@ def test_keeper_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
         first.on_snapshot(RunSnapshot(step=epoch, n_epochs=epoch, r=2, tensors={}))
     first.folder.add_history({"kind": "ranks", "step": 2})  # behind the last checkpoint
     read = read_checkpoint(folder.checkpoints, (2, 2), ORIGIN.fingerprint)
-    second = RunKeeper(folder, ORIGIN, DEV, read)
+    second = RunKeeper(folder, ORIGIN, DEV, checkpoint=read)
     last = evaluation(3, 0.2, None, [0, 1, 1])
     second.on_evaluation(last, {"R": torch.full((2,), 3.0)})
     second.finish()

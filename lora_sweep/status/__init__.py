@@ -1,0 +1,1 @@
+"""How a sweep stands while it runs."""

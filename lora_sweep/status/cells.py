@@ -1,0 +1,84 @@
+"""The best cell so far, of runs that are still coming in."""
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lora_sweep.status.folders import Run, State
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell with a finished run.
+
+    Attributes:
+        settings: those in which the sweep's cells differ, dotted name -> value.
+        metric: what is reported.
+        median: of the reported metric over the finished runs, 0 to 1.
+        n_seeds: finished runs.
+        n_expected: runs of the cell, whatever became of them.
+        n_collapsed: finished runs that predict one class only.
+    """
+
+    settings: dict[str, Any]
+    metric: str
+    median: float
+    n_seeds: int
+    n_expected: int
+    n_collapsed: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all runs of the cell are finished."""
+        return self.n_seeds == self.n_expected
+
+
+def best_cells(runs: Iterable[Run]) -> list[Cell]:
+    """Returns, of each metric and data set, the cell with the highest median.
+
+    Where that one lacks runs, the best of the complete cells follows it, if there is one.
+    """
+    members: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.cell:
+            members.setdefault(run.cell, []).append(run)
+    differing = _differing([cell[0].settings for cell in members.values()])
+    by_task: dict[tuple[str, object], list[Cell]] = {}
+    for cell in members.values():
+        finished = [run for run in cell if run.state is State.FINISHED]
+        if finished:
+            task = finished[0].metric, finished[0].settings.get("data.name")
+            by_task.setdefault(task, []).append(_describe(cell, finished, differing))
+    return [best for cells in by_task.values() for best in _best(cells)]
+
+
+def _describe(cell: Sequence[Run], finished: Sequence[Run], differing: Sequence[str]) -> Cell:
+    settings = cell[0].settings
+    return Cell(
+        settings={name: settings[name] for name in differing if settings.get(name) is not None},
+        metric=finished[0].metric,
+        median=statistics.median(run.value for run in finished),
+        n_seeds=len(finished),
+        n_expected=len(cell),
+        n_collapsed=sum(run.collapsed for run in finished),
+    )
+
+
+def _best(cells: Sequence[Cell]) -> list[Cell]:
+    first = max(cells, key=lambda cell: cell.median)
+    complete = [cell for cell in cells if cell.is_complete]
+    if first.is_complete or not complete:
+        return [first]
+    return [first, max(complete, key=lambda cell: cell.median)]
+
+
+def _differing(all_settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the settings, but the seed, that have several values; no effect is no value."""
+    values: dict[str, set[str]] = {}
+    for settings in all_settings:
+        for name, value in settings.items():
+            if value is not None:
+                values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, distinct in values.items() if name != "seed" and len(distinct) > 1]

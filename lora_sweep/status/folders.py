@@ -1,0 +1,201 @@
+"""Run folders -> what became of each run; what has not changed is not read again.
+
+Making, renaming or deleting a file changes its folder's time. So one look at the sweep's folder
+tells which run folders changed since the last one, and only those are opened.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lora_sweep.errors import LoraSweepError, RecordError
+from lora_sweep.runs.record import (
+    FAILURE_FILE,
+    PRUNED_FILE,
+    RESULT_FILE,
+    read_failure,
+    read_pruned,
+    read_result,
+)
+from lora_sweep.runs.store import CHECKPOINTS, SETTINGS_FILE, Settings
+from lora_sweep.runs.sweep_list import SWEEP_FILE, read_sweep
+
+SETTLED_SECONDS = 2.0
+"""A folder that changed so shortly before it was read may change again at the same time stamp."""
+
+
+class State(StrEnum):
+    """What became of a run, as its folder says."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    PRUNED = "pruned"
+    DAMAGED = "damaged"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the status of a sweep needs to know of one run.
+
+    Attributes:
+        name: of its folder.
+        state: what became of it.
+        settings: of the run; empty where they can't be read.
+        cell: the same for the runs of one cell; empty where there are no settings.
+        reason: why it failed, was pruned, or can't be read.
+        metric, value: of a finished run: the metric that a table would show, 0 to 1.
+        collapsed: of a finished run: it predicts one class only.
+        ended_at: of a finished run, seconds of the file system's clock.
+        seconds: of a finished run: trained so long.
+        has_begun: of an open run: there is a checkpoint to go on from.
+    """
+
+    name: str
+    state: State
+    settings: Settings
+    cell: str
+    reason: str = ""
+    metric: str = ""
+    value: float = math.nan
+    collapsed: bool = False
+    ended_at: float = math.nan
+    seconds: float = math.nan
+    has_begun: bool = False
+
+
+class SweepFolder:
+    """The folder of a sweep, looked at again and again."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the folder; nothing is read yet."""
+        self.path = path
+        self._listed: dict[str, Run] = {}
+        self._list_changed: int | None = None
+        self._read: dict[str, tuple[int, Run | None]] = {}
+
+    def look(self) -> list[Run]:
+        """Returns the runs: those that were asked for, and others that left a folder.
+
+        Raises:
+            LoraSweepError: the folder is not there, or holds no sweep.
+            RecordError: the list of the runs that were asked for can't be read.
+        """
+        if not self.path.is_dir():
+            raise LoraSweepError(f"{self.path} must be a sweep's folder, but got {self._what()}")
+        self._look_at_list()
+        runs = self._listed | {run.name: run for run in self._folders()}
+        if not runs:
+            raise LoraSweepError(
+                f"{self.path} must hold a sweep, that is {SWEEP_FILE} or run folders, but got "
+                f"{self._what()}"
+            )
+        return list(runs.values())
+
+    def _look_at_list(self) -> None:
+        """Reads the list of runs if it is another one than at the last look."""
+        try:
+            changed = (self.path / SWEEP_FILE).stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if changed != self._list_changed:
+            listed = read_sweep(self.path)
+            self._listed = {name: _open_run(name, settings) for name, settings in listed.items()}
+            self._list_changed = changed
+
+    def _folders(self) -> Iterator[Run]:
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                    continue
+                try:
+                    run = self._folder(entry)
+                except FileNotFoundError:  # deleted since it was listed
+                    continue
+                if run is not None:
+                    yield run
+
+    def _folder(self, entry: "os.DirEntry[str]") -> Run | None:
+        changed = entry.stat(follow_symlinks=False).st_mtime_ns
+        read = self._read.get(entry.name)
+        if read is not None and read[0] == changed:
+            return read[1]
+        run = _read_run(Path(entry.path), self._listed.get(entry.name))
+        if time.time_ns() - changed > SETTLED_SECONDS * 1e9:
+            self._read[entry.name] = changed, run
+        return run
+
+    def _what(self) -> str:
+        if not self.path.exists():
+            return "nothing there"
+        if not self.path.is_dir():
+            return "a file"
+        if any((self.path / name).exists() for name in (RESULT_FILE, SETTINGS_FILE)):
+            return "the folder of a single run: give the one it lies in"
+        return "a folder without them"
+
+
+def _read_run(folder: Path, listed: Run | None) -> Run | None:
+    """What a run's folder says; None for a folder that is no run's."""
+    files = set(os.listdir(folder))
+    settings = {} if listed is None else listed.settings
+    try:
+        if RESULT_FILE in files:
+            return _finished(folder)
+        if FAILURE_FILE in files:
+            failure = read_failure(folder / FAILURE_FILE)
+            return _run(folder.name, State.FAILED, failure.settings, reason=failure.error)
+        if PRUNED_FILE in files:
+            pruned = read_pruned(folder / PRUNED_FILE)
+            return _run(folder.name, State.PRUNED, pruned.settings, reason=pruned.reason)
+        if listed is None and SETTINGS_FILE in files:
+            settings = _read_settings(folder / SETTINGS_FILE)
+    except RecordError as error:
+        return _run(folder.name, State.DAMAGED, settings, reason=str(error))
+    if listed is None and not settings:
+        return None
+    return _run(folder.name, State.OPEN, settings, has_begun=CHECKPOINTS in files)
+
+
+def _finished(folder: Path) -> Run:
+    path = folder / RESULT_FILE
+    record = read_result(path)
+    return _run(
+        folder.name,
+        State.FINISHED,
+        record.settings,
+        metric=record.metric,
+        value=record.reported_metric,
+        collapsed=record.collapsed,
+        ended_at=path.stat().st_mtime,
+        seconds=record.wall_seconds,
+    )
+
+
+def _open_run(name: str, settings: object) -> Run:
+    return _run(name, State.OPEN, settings)
+
+
+def _run(name: str, state: State, settings: object, **fields: object) -> Run:
+    known = dict(settings) if isinstance(settings, dict) else {}
+    return Run(name, state, known, _cell(known), **fields)  # type: ignore[arg-type]
+
+
+def _cell(settings: Settings) -> str:
+    if not settings:
+        return ""
+    others = {name: value for name, value in settings.items() if name != "seed"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
+def _read_settings(path: Path) -> Settings:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error

@@ -1,0 +1,114 @@
+"""A sweep's status as text for people, and as JSON for scripts."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lora_sweep.status.cells import Cell
+from lora_sweep.status.summary import Status
+
+MAX_LINES = 10
+"""As many packs or reasons are listed; the rest is counted."""
+UNKNOWN = "not known yet: no run has trained for an epoch"
+
+
+def status_text(status: Status) -> RenderableType:
+    """Returns what the terminal shows."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, lines in _rows(status).items():
+        for place, line in enumerate(lines):
+            table.add_row("" if place else name, Text(line))
+    return Group(Text(_counts(status), style="bold"), table)
+
+
+def status_json(status: Status) -> str:
+    """Returns the status as one line of JSON, with the fields of `Status` and the counts."""
+    return json.dumps(dataclasses.asdict(status))
+
+
+def _counts(status: Status) -> str:
+    names = ("running", "finished", "failed", "pruned", "damaged", "left")
+    counts = [f"{getattr(status, name)} {name}" for name in names]
+    return f"{status.sweep}: {status.n_runs} runs: {', '.join(counts)}"
+
+
+def _rows(status: Status) -> dict[str, list[str]]:
+    """Heading -> lines; headings without a line are not shown."""
+    packs = [
+        f"{pack.name}: {len(pack.runs)} runs, epoch {pack.epoch} of {pack.n_epochs} done, "
+        f"{pack.owner}"
+        for pack in status.packs
+    ]
+    return {
+        "collapsed": [f"{status.collapsed} of {status.finished} finished runs"],
+        "runs per hour": [_pace(status)],
+        "time to the end": [_time_left(status)],
+        "best cell so far": list(map(_cell, status.best)) or ["no run is finished"],
+        "running": _shortened(packs),
+        "failed": _by_reason(status.failures),
+        "damaged": _by_reason(status.damages),
+    }
+
+
+def _pace(status: Status) -> str:
+    if status.runs_per_hour is None:
+        return UNKNOWN
+    return f"{status.runs_per_hour:.3g} (from {status.from_runs:.3g} runs' training)"
+
+
+def _time_left(status: Status) -> str:
+    if status.is_over:
+        return "nothing is left"
+    if not status.packs:
+        return "nothing is trained now: the sweep's command goes on with it"
+    if status.seconds_left is None:
+        return UNKNOWN
+    return f"about {_duration(status.seconds_left)}, if it goes on like this"
+
+
+def _duration(seconds: float) -> str:
+    """In the unit that gives a number people can hold: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return (
+                f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
+            )
+    return f"{seconds / 86400:.1f} days"
+
+
+def _cell(cell: Cell) -> str:
+    """What the cell is, its median × 100, of how many seeds, and its marks."""
+    settings = ", ".join(f"{name}={value}" for name, value in cell.settings.items())
+    marks = [] if cell.is_complete else ["incomplete"]
+    marks += [f"{cell.n_collapsed} collapsed"] if cell.n_collapsed else []
+    said = f" ({', '.join(marks)})" if marks else ""
+    return (
+        f"{settings or 'the only cell'}: {cell.metric} {100 * cell.median:.2f}, median of "
+        f"{cell.n_seeds} of {cell.n_expected} seeds{said}"
+    )
+
+
+def _by_reason(reasons: Mapping[str, str]) -> list[str]:
+    """A line a reason, the most frequent first, with the runs that it holds for."""
+    runs: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        runs.setdefault(" ".join(reason.split()), []).append(name)
+    most = sorted(runs.items(), key=lambda item: -len(item[1]))
+    return _shortened(
+        [
+            f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+            for reason, names in most
+        ]
+    )
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more"]

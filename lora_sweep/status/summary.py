@@ -1,0 +1,111 @@
+"""How a sweep stands: counts, pace, time to the end, the best cells, what failed and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lora_sweep.status.cells import Cell, best_cells
+from lora_sweep.status.folders import Run, State, SweepFolder
+from lora_sweep.status.pace import Pace, Span, recent_pace
+from lora_sweep.status.packs import PackStatus, pack_states
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a sweep stands.
+
+    Attributes:
+        sweep: its folder.
+        n_runs: asked for, or found.
+        finished, failed, pruned, damaged, running, left: they sum to `n_runs`. Left is what is
+            not trained now, begun or not; damaged is a record that can't be read.
+        collapsed: finished runs that predict one class only.
+        runs_per_hour: while the sweep trains; None while that is not known.
+        from_runs: as many runs' training tells it.
+        seconds_left: to the end, if it goes on like that; None while it is not known, and where
+            nothing is trained now.
+        best: see `best_cells`.
+        packs: trained now.
+        failures: name -> reason, of failed runs.
+        damages: name -> reason, of damaged ones.
+    """
+
+    sweep: str
+    n_runs: int
+    finished: int
+    failed: int
+    pruned: int
+    damaged: int
+    running: int
+    left: int
+    collapsed: int
+    runs_per_hour: float | None
+    from_runs: float
+    seconds_left: float | None
+    best: list[Cell]
+    packs: list[PackStatus]
+    failures: dict[str, str]
+    damages: dict[str, str]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.running == self.left == 0
+
+
+def sweep_status(folder: SweepFolder) -> Status:
+    """Returns how a sweep stands now.
+
+    Args:
+        folder: of the sweep; it remembers what it has read, so keep it for the next look.
+
+    Raises:
+        LoraSweepError: the folder is not there, or holds no sweep.
+        RecordError: the list of its runs or packs can't be read.
+    """
+    runs = folder.look()
+    packs = pack_states(folder.path, {run.name: run for run in runs})
+    live = [pack for pack in packs if pack.owner is not None]
+    count = Counter(run.state for run in runs)
+    n_running = sum(len(pack.runs) for pack in live)
+    pace = _pace(runs, live)
+    # What is trained of the runs that are not done, in runs.
+    begun = sum(pack.share * len(pack.runs) for pack in packs)
+    return Status(
+        sweep=str(folder.path),
+        n_runs=len(runs),
+        finished=count[State.FINISHED],
+        failed=count[State.FAILED],
+        pruned=count[State.PRUNED],
+        damaged=count[State.DAMAGED],
+        running=n_running,
+        left=count[State.OPEN] - n_running,
+        collapsed=sum(run.collapsed for run in runs),
+        runs_per_hour=None if pace is None else 3600 * pace.runs_per_second,
+        from_runs=0.0 if pace is None else pace.n_runs,
+        seconds_left=_seconds_left(pace, live, count[State.OPEN] - begun),
+        best=best_cells(runs),
+        packs=live,
+        failures={run.name: run.reason for run in runs if run.state is State.FAILED},
+        damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
+    )
+
+
+def _pace(runs: Sequence[Run], live: Sequence[PackStatus]) -> Pace | None:
+    spans = [
+        Span(run.ended_at - run.seconds, run.ended_at, 1.0)
+        for run in runs
+        if run.state is State.FINISHED
+    ]
+    spans += [
+        Span(pack.started_at, pack.noted_at, pack.noted_share * len(pack.runs)) for pack in live
+    ]
+    return recent_pace(spans, min((pack.noted_at for pack in live), default=float("inf")))
+
+
+def _seconds_left(pace: Pace | None, live: Sequence[PackStatus], work_left: float) -> float | None:
+    """At the pace of all, but not before the slowest pack of now has ended."""
+    if pace is None or not live:
+        return None
+    own = [seconds for pack in live if (seconds := pack.seconds_left) is not None]
+    return max([work_left / pace.runs_per_second, *own])

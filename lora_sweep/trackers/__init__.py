@@ -1,0 +1,1 @@
+"""Trackers: run histories told to other tools, off by default."""

@@ -1,0 +1,58 @@
+"""Weights & Biases, offline: a folder a run in the sweep's `wandb/`, for `wandb sync` later.
+
+An offline run has no page before it is synced, and its steps can't be taken back when a run goes
+on from a checkpoint. So the points are kept, and written when the run has ended.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class WandbTracker:
+    """Keeps one run's points, and writes them at its end."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Writes nothing yet.
+
+        Args:
+            folder: of the run; its name is the run's, and the sweep's the project's.
+            settings: of the run.
+        """
+        self._folder, self._settings = folder, dict(settings)
+        self._points: list[tuple[int, Mapping[str, float]]] = []
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """See `Tracker`."""
+        self._points.append((step, values))
+
+    def finish(self, outcome: str, summary: Mapping[str, float]) -> None:
+        """See `Tracker`."""
+        import wandb
+
+        sweep = self._folder.resolve().parent
+        run = wandb.init(
+            project=sweep.name,
+            name=self._folder.name,
+            dir=sweep,
+            config=self._settings,
+            reinit="create_new",  # whatever else of this process is tracked stays as it is
+            # Nothing of the machine, of the console or of the code is told.
+            settings=wandb.Settings(
+                mode="offline",
+                silent=True,
+                console="off",
+                save_code=False,
+                x_disable_stats=True,
+                x_disable_meta=True,
+            ),
+        )
+        try:
+            for step, values in self._points:
+                run.log(dict(values), step=step)
+            run.summary.update({"outcome": outcome, **summary})
+        finally:
+            run.finish(exit_code=int(outcome == "failed"))
+
+    def close(self) -> None:
+        """See `Tracker`."""

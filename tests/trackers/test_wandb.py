@@ -1,0 +1,99 @@
+"""What Weights & Biases leaves of a run offline, read from its own file."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.trackers.wandb import WandbTracker
+
+FILE_HEADER, BLOCK, RECORD_HEADER = 7, 32768, 7
+LAST_PIECES = (1, 4)  # of a record: the only one, or the last
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing leaves the test's folder, whatever the machine is set to."""
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_MODE", "online")  # the tracker's own choice must win
+
+
+def records(file: Path) -> Iterator[Any]:
+    """The records of a run's file: pieces of LevelDB's log format, a protocol buffer each."""
+    from wandb.proto import wandb_internal_pb2
+
+    content, at, whole = file.read_bytes(), FILE_HEADER, b""
+    while at + RECORD_HEADER <= len(content):
+        if BLOCK - at % BLOCK < RECORD_HEADER:
+            at += BLOCK - at % BLOCK
+        _, length, kind = struct.unpack("<IHB", content[at : at + RECORD_HEADER])
+        whole += content[at + RECORD_HEADER : at + RECORD_HEADER + length]
+        at += RECORD_HEADER + length
+        if kind in LAST_PIECES:
+            yield wandb_internal_pb2.Record.FromString(whole)
+            whole = b""
+
+
+def as_dict(items: Any) -> dict[str, Any]:
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def read_back(sweep: Path, name: str) -> dict[str, Any]:
+    """Config, points, summary and exit code of the run of that name."""
+    for file in sweep.glob("wandb/offline-run-*/run-*.wandb"):
+        found: dict[str, Any] = {"points": [], "summary": {}}
+        for record in records(file):
+            match record.WhichOneof("record_type"):
+                case "run" if record.run.display_name:
+                    found |= {"name": record.run.display_name, "project": record.run.project}
+                    found["config"] = as_dict(record.run.config.update)
+                case "history":
+                    values = as_dict(record.history.item)
+                    step = values.get("_step", record.history.step.num)
+                    own = {key: value for key, value in values.items() if key[0] != "_"}
+                    found["points"].append((step, own))
+                case "summary":
+                    found["summary"] |= as_dict(record.summary.update)
+                case "exit":
+                    found["exit_code"] = record.exit.exit_code
+        if found.get("name") == name:
+            return found
+    raise FileNotFoundError(name)
+
+
+@pytest.mark.slow
+def test_runs_of_a_pack_are_told_apart(tmp_path: Path) -> None:
+    sweep = tmp_path / "demo"
+    trackers = []
+    for name, loss in (("a", 1.0), ("b", 2.0)):
+        (sweep / name).mkdir(parents=True)
+        trackers.append((WandbTracker(sweep / name, {"lr": 0.1, "init": "randn"}), loss))
+    for step in (1, 5):
+        for tracker, loss in trackers:
+            tracker.log(step, {"loss/train": loss / step})
+    assert not (sweep / "wandb").exists()
+    for (tracker, _), outcome in zip(trackers, ("finished", "failed"), strict=True):
+        tracker.finish(outcome, {"summary/best_metric": 0.75})
+        tracker.close()
+    first, second = read_back(sweep, "a"), read_back(sweep, "b")
+    assert first["points"] == [(1, {"loss/train": 1.0}), (5, {"loss/train": 0.2})]
+    assert second["points"] == [(1, {"loss/train": 2.0}), (5, {"loss/train": 0.4})]
+    assert (first["project"], first["config"]["lr"], first["config"]["init"]) == (
+        *("demo", 0.1, "randn"),
+    )
+    assert (first["summary"]["outcome"], first["summary"]["summary/best_metric"]) == (
+        *("finished", 0.75),
+    )
+    assert (first["exit_code"], second["exit_code"]) == (0, 1)
+
+
+def test_run_that_is_stopped_writes_nothing(tmp_path: Path) -> None:
+    """It goes on later, and is told whole then."""
+    tracker = WandbTracker(tmp_path / "a", {})
+    tracker.log(1, {"loss/train": 1.0})
+    tracker.close()
+    assert not (tmp_path / "wandb").exists()
