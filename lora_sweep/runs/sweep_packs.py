@@ -235,7 +235,8 @@ def read_packs(sweep_dir: Path) -> Packs:
     try:
         fields, _ = read_checked_json(path)
         check_version(path, fields)
-        return _Book(**fields).packs
+        over = Struck(sweep_dir / PACKS).names()
+        return {pack: names for pack, names in _Book(**fields).packs.items() if pack not in over}
     except FileNotFoundError:
         return {}
     except (OSError, DamagedFileError, TypeError) as error:
