@@ -45,7 +45,7 @@ class FakeLauncher:
 @pytest.fixture
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
     """A sweep's command line -> the launcher, after the sweep; its folder is `tmp_path/s`."""
-    monkeypatch.setattr(execute, "check_inputs", lambda config: None)
+    monkeypatch.setattr(execute, "check_inputs", lambda config, trains_here: None)
 
     def run(
         *given: str, failing: dict[str, Exception] | None = None, **sweeper_settings: Any
@@ -117,7 +117,7 @@ def test_wrong_run_stops_the_sweep_before_it_starts(sweep: Sweep, tmp_path: Path
 def test_missing_input_stops_the_sweep_before_it_starts(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(config: Any) -> None:
+    def fail(config: Any, trains_here: bool) -> None:
         raise CorpusError("no corpus here")
 
     monkeypatch.setattr(execute, "check_inputs", fail)

@@ -59,6 +59,7 @@ def test_embedded_model_with_other_weights_is_refused(
 
 def test_missing_embedded_model_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr(base, "_embedded", base._embedded.__wrapped__)  # not what was found before
     with pytest.raises(BaseModelError, match=r"not installed: run `make install`.*model\.path"):
         find_base("minilm", None)
 

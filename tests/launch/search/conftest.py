@@ -91,7 +91,7 @@ class FakeLauncher:
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """A search's command line -> its launcher, at its end; its folder is `tmp_path/s`."""
-    monkeypatch.setattr(execute, "check_inputs", lambda config: None)
+    monkeypatch.setattr(execute, "check_inputs", lambda config, trains_here: None)
 
     def run(
         *given: str,
