@@ -4,6 +4,7 @@ Metrics are percent with two decimals, as in the other tables; a std is the samp
 over a trial's seeds.
 """
 
+import math
 from collections.abc import Sequence
 
 from lora_sweep.report.tables import Table, Value, median_and_std
@@ -85,7 +86,7 @@ def failure_table(record: SearchRecord) -> Table:
 
 def points(difference: float) -> str | None:
     """Returns a difference of metrics (0 to 1) in percent points, with its sign; None for NaN."""
-    return None if difference != difference else f"{100 * difference:+z.2f}"
+    return None if math.isnan(difference) else f"{100 * difference:+z.2f}"
 
 
 def _best_row(trial: TrialRecord, names: Sequence[str]) -> tuple[Value, ...]:

@@ -139,7 +139,7 @@ def _draw_slice(axes: Axes, record: SearchRecord, name: str) -> None:
         c=[trial.number for trial in finished],
         cmap="cividis",
         vmin=0,
-        vmax=max(1, max(trial.number for trial in record.trials)),
+        vmax=max(1, *(trial.number for trial in record.trials)),
         edgecolors="0.2",
         linewidths=0.5,
         s=30,
