@@ -25,7 +25,7 @@ _FRONT = (
 _FRESH = (
     "These runs chose nothing, so theirs is the number to quote. Flattery: points by which a "
     "trial looked better in the search. The best of these few fresh medians is itself a choice, "
-    "though a small one."
+    "though a small one. In the tables by init, a trial's cell holds all its runs, these as well."
 )
 _IMPORTANCE = (
     "Shares of the metric's variance over the searched ranges (fANOVA, a forest fitted to the "

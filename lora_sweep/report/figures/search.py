@@ -28,10 +28,10 @@ _LOOKS = {"pruned": ("|", "0.35"), "failed": ("x", "#c0392b")}
 
 def search_figures(record: SearchRecord) -> Iterator[tuple[str, str, Figure]]:
     """Returns file name, title and figure of each picture that there is something for."""
-    if finished_trials(record):
+    if any(trial.params for trial in finished_trials(record)):
         yield "search_slices", "The search: every trial by each setting", draw_slices(record)
-        if len(record.objectives) > 1:
-            yield "search_front", "The search: the Pareto front", draw_front(record)
+    if finished_trials(record) and len(record.objectives) > 1:
+        yield "search_front", "The search: the Pareto front", draw_front(record)
     if record.importances:
         yield "search_importances", "The search: what mattered", draw_importances(record)
     if any(not math.isnan(look.flattery) for look in second_looks(record)):
