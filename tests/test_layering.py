@@ -83,6 +83,11 @@ ALLOWED: dict[str, set[str]] = {
         *("adapters", "allocation", "data", "models", "training", "tensor_files"),
         *("runs.fields", "runs.finished", "runs.inputs", *RUN_STORE),
     },
+    "predict": {"data", "files", "runs.plans", "trained"},
+    "evaluate": {
+        *("cli", "config", "data", "report.statistics", "runs.inputs", "runs.plans"),
+        *("trained", "training"),
+    },
     "export": {"adapters", "files", "models", "trained", "training"},
     "report": {*RUN_STORE, "runs.search_record"},
     "status": {"runs.claims", "runs.progress", "runs.sweep_packs", *RUN_STORE},
@@ -97,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # package -> the parts that may import it
 ONLY_IN = {
-    "hydra": {"config.store", "launch", "cli"},
+    "hydra": {"config.store", "launch", "cli", "evaluate.sources"},
     "optuna": {"launch"},
     "joblib": {"launch.executors"},
     "submitit": {"launch.executors"},
