@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def arguments(description: str | None) -> argparse.Namespace:
     """Returns the sizes that an example was asked for."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--n-train", type=int, default=1000, help="training sentences")
+    parser.add_argument("--n-train", type=int, default=2000, help="training sentences")
     parser.add_argument("--n-dev", type=int, default=200, help="dev sentences")
     parser.add_argument("--epochs", type=int, default=3)
     return parser.parse_args()

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from corpus import load
+from judge import Judge
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import AutoModelForSequenceClassification, set_seed
+from transformers import set_seed
 
 from lora_sweep import AdapterPlan, LoRAXSAdapter, adapt, parameter_groups
 from lora_sweep.adapters.factors import svd_factors
@@ -46,7 +47,7 @@ def main() -> None:
     """Draws all pictures, or those that need no training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--n-train", type=int, default=600, help="sentences of the training")
+    parser.add_argument("--n-train", type=int, default=1000, help="sentences of the training")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of the training")
     sizes = parser.parse_args()
     sizes.folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,7 @@ def train(n_train: int, n_epochs: int) -> tuple[list[str], Tensor, list[int]]:
     set_seed(0)
     base, rows, _, collate = load(n_train, 20)
     loader = DataLoader(rows, batch_size=16, shuffle=True, collate_fn=collate)
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    model = Judge(base)
     adapter: LoRAXSAdapter = adapt(model, AdapterPlan(LOW, HIGH, AVERAGE, init="quadratic"))
     adapter.schedule(steps_per_epoch=len(loader), n_epochs=n_epochs)
     groups = parameter_groups(model, lr=1e-2, lr_logits=5e-2, lr_head=3e-3)

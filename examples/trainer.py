@@ -6,7 +6,8 @@ sentences; nothing is downloaded.
 
 import torch
 from corpus import arguments, load, matthews
-from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
+from judge import Judge
+from transformers import Trainer, TrainingArguments, set_seed
 
 from lora_sweep import AdapterPlan, AllocationCallback, adapt, parameter_groups
 
@@ -17,9 +18,8 @@ def main() -> None:
     set_seed(0)
     base, train, dev, collate = load(sizes.n_train, sizes.n_dev)
 
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    model = Judge(base)
     adapter = adapt(model, AdapterPlan(rank_min=5, rank_max=25, rank_average=20, init="quadratic"))
-    model.bert.pooler.requires_grad_(True)  # part of BERT's head that counts as encoder
     groups = parameter_groups(model, lr=1e-2, lr_logits=1e-2, lr_head=3e-3)
     trainer = Trainer(
         model=model,
@@ -28,6 +28,7 @@ def main() -> None:
             num_train_epochs=sizes.epochs,
             per_device_train_batch_size=16,
             eval_strategy="epoch",
+            warmup_steps=0.06,  # a share of all steps
             report_to="none",
         ),
         train_dataset=train,

@@ -25,9 +25,10 @@ def adapt(
 ) -> LoRAXSAdapter:
     """Adapts a model in place and returns what is trained of it besides the head.
 
-    The encoder (`model.base_model`, or the model itself where it has none) is frozen, and its
-    matching linear layers become LoRA-XS layers. What lies outside it, the head, is left as it
-    is. Evaluated right away the model gives what it gave before, up to R's start at 1e-5.
+    The encoder (`model.base_model`, as all models of transformers have it, or the model itself
+    where there is none) is frozen, and its matching linear layers become LoRA-XS layers. What
+    lies outside it, the head, is left as it is. Evaluated right away the model gives what it gave
+    before, up to R's start at 1e-5.
 
     Args:
         model: a transformers model, for example an `AutoModelForSequenceClassification`, or any
