@@ -176,10 +176,11 @@ def trained_runs(
 
     outputs, cache = tmp_path_factory.mktemp("trained"), tmp_path_factory.getbasetemp() / "cache"
     places = [f"paths.outputs={outputs}", f"paths.cache={cache}"]
+    learnt = ["model.pooling=cls", "init=randn", "learning_rate.adapter=0.5"]
     own = {
-        "bert": ["model.pooling=cls", "learning_rate.adapter=0.5"],
-        "other_seed": ["model.pooling=cls", "learning_rate.adapter=0.5", "seed=1"],
-        "longer": ["model.pooling=cls", "learning_rate.adapter=0.5", "training.epochs=3"],
+        "bert": learnt,
+        "other_seed": [*learnt, "seed=1"],
+        "longer": [*learnt, "training.epochs=3"],
         "roberta": ["model.pooling=cls", f"model.path={tiny_roberta}", "paths.sweep=roberta"],
         "mean": ["model.pooling=mean", "paths.sweep=mean"],
         "fixed": ["model.pooling=cls", "init=fixed", "paths.sweep=fixed"],
