@@ -69,7 +69,7 @@ class LoRAXSLinear(nn.Module):
         r = self.cores.shape[-1]
         frozen = (self.weight, self.bias, self.A[:r], self.B[:, :r])
         y: Tensor = _AdaptedLinear.apply(  # type: ignore[no-untyped-call]
-            x.view(-1, x.shape[-1]), self.cores, frozen, self.runs
+            x.reshape(-1, x.shape[-1]), self.cores, frozen, self.runs
         )
         return y.view(*x.shape[:-1], -1)
 
@@ -134,6 +134,19 @@ def cores_by_matrix(
         dtype: of the encoder's products.
     """
     return (scale[:, None, None, None] * masks * R).to(dtype).unbind(dim=1)
+
+
+def leading_singular_values(layers: Iterable[LoRAXSLinear], r: int) -> Tensor:
+    """Returns the r largest singular values of every adapted matrix (N, r), largest first.
+
+    A holds them: its rows are singular vectors times singular values.
+
+    Args:
+        layers: in module order (N).
+        r: at most the rank that the factors are stored at.
+    """
+    rows = [torch.linalg.vector_norm(layer.A[:r].float(), dim=1) for layer in layers]
+    return torch.stack(rows)
 
 
 def set_cores(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, leading_singular_values, set_cores
 from lora_sweep.data.batches import Batch, padded_batch, ragged_batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.padding import pad
@@ -55,12 +55,8 @@ class AdaptedEncoder:
         return all(m.p == 0 for m in self.encoder.modules() if isinstance(m, nn.Dropout))
 
     def spectra(self, r: int) -> Tensor:
-        """Returns the r largest singular values of every adapted matrix (N, r), largest first.
-
-        A holds them: its rows are singular vectors times singular values.
-        """
-        rows = [layer.A[:r].float() for layer in self.layers.values()]
-        return torch.stack([torch.linalg.vector_norm(A, dim=1) for A in rows])
+        """Returns the r largest singular values of every adapted matrix (N, r), largest first."""
+        return leading_singular_values(self.layers.values(), r)
 
     def batch(self, texts: TokenisedTexts, index: Tensor) -> Batch:
         """Returns the texts (K, b) as a batch that this encoder takes, on the CPU."""
