@@ -39,11 +39,13 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(BIN)/python -m bench
 
+# A test process a core, each of one thread: tests of one file stay together and share what they set up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
 test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is none)
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-fast: $(VENV)/test-ready ## run the tests that take seconds
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 torture: $(VENV)/test-ready ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
 	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings as hypothesis_settings
 
 from lora_sweep.cli import CONF
-from lora_sweep.config.run import RunConfig, to_run_config
+from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
 
 # A busy machine is no fault of an example.
 hypothesis_settings.register_profile("no_deadline", deadline=None)
@@ -23,40 +23,57 @@ HIDDEN, LAYERS = 16, 2
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random BERT of 2 layers (8 adapted matrices) and a fast tokeniser."""
+    return make_base(tmp_path_factory.mktemp("base"), "bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the family RoBERTa: other special tokens, positions and head."""
+    return make_base(tmp_path_factory.mktemp("roberta"), "roberta")
+
+
+def make_base(folder: Path, family: str) -> Path:
+    """Fills a folder with a random encoder and a tokeniser, and returns it."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
     from tokenizers.processors import TemplateProcessing
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("base")
-    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+    is_bert = family == "bert"
+    special = (
+        ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if is_bert else ("<s>", "<pad>", "</s>", "<unk>")
+    )
+    pad, unknown, first, last = special if is_bert else (special[i] for i in (1, 3, 0, 2))
     vocabulary = {token: number for number, token in enumerate(special + WORDS)}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=unknown))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single=f"{first} $A {last}", special_tokens=[(t, vocabulary[t]) for t in (first, last)]
     )
+    inputs = {} if is_bert else {"model_input_names": ["input_ids", "attention_mask"]}
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
+        pad_token=pad,
+        unk_token=unknown,
+        cls_token=first,
+        sep_token=last,
+        **inputs,
     ).save_pretrained(folder)
-    config = BertConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=len(vocabulary),
         hidden_size=HIDDEN,
         num_hidden_layers=LAYERS,
         num_attention_heads=2,
         intermediate_size=24,
-        max_position_embeddings=160,
-        pad_token_id=0,
+        max_position_embeddings=160 if is_bert else 162,
+        pad_token_id=vocabulary[pad],
     )
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
+        AutoModel.from_config(config).save_pretrained(folder)
     return folder
 
 
@@ -145,3 +162,35 @@ def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
         return dataclasses.replace(run_config, **root)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def trained_runs(
+    tiny_settings: list[str], tiny_roberta: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """What -> folder of a finished run; `bert` and `roberta` read the first token.
+
+    `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
+    """
+    from lora_sweep.runs.execute import run_cell
+
+    outputs, cache = tmp_path_factory.mktemp("trained"), tmp_path_factory.getbasetemp() / "cache"
+    places = [f"paths.outputs={outputs}", f"paths.cache={cache}"]
+    own = {
+        "bert": ["model.pooling=cls", "learning_rate.adapter=0.5"],
+        "other_seed": ["model.pooling=cls", "learning_rate.adapter=0.5", "seed=1"],
+        "longer": ["model.pooling=cls", "learning_rate.adapter=0.5", "training.epochs=3"],
+        "roberta": ["model.pooling=cls", f"model.path={tiny_roberta}", "paths.sweep=roberta"],
+        "mean": ["model.pooling=mean", "paths.sweep=mean"],
+        "fixed": ["model.pooling=cls", "init=fixed", "paths.sweep=fixed"],
+        "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],
+    }
+    runs = {}
+    with initialize_config_dir(CONF):
+        for what, overrides in own.items():
+            composed = compose("config", overrides=[*tiny_settings, *places, *overrides])
+            config = to_run_config(composed)
+            run_cell(config)
+            name = run_name(run_settings(config, config.seed))
+            runs[what] = outputs / config.paths.sweep / name
+    return runs

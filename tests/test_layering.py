@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs.progress": set(),
     "runs.sweep_list": {"files", "runs.record", "runs.store"},
     "runs.struck": {"files"},
+    "runs.finished": {"tensor_files", *RUN_STORE},
     "runs.sweep_packs": {"runs.struck", *RUN_STORE},
     "runs.jobs": {"training", "config", "runs.plans", *RUN_STORE},
     "runs.plans": {"training", "config"},
@@ -79,6 +80,16 @@ ALLOWED: dict[str, set[str]] = {
         *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs", "runs.dispatch"),
         *("trackers", *RUN_STORE, *EXECUTION),
     },
+    "trained": {
+        *("adapters", "allocation", "data", "models", "training", "tensor_files"),
+        *("runs.fields", "runs.finished", "runs.inputs", *RUN_STORE),
+    },
+    "predict": {"data", "files", "runs.plans", "trained"},
+    "evaluate": {
+        *("cli", "config", "data", "report.statistics", "runs.inputs", "runs.plans"),
+        *("trained", "training"),
+    },
+    "export": {"adapters", "files", "models", "trained", "training"},
     "report": {*RUN_STORE, "runs.search_record"},
     "status": {"runs.claims", "runs.progress", "runs.sweep_packs", *RUN_STORE},
     "report.figures.method": {"allocation.masks", "report"},  # pictures of the masks themselves
@@ -92,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # package -> the parts that may import it
 ONLY_IN = {
-    "hydra": {"config.store", "launch", "cli"},
+    "hydra": {"config.store", "launch", "cli", "evaluate.sources"},
     "optuna": {"launch"},
     "joblib": {"launch.executors"},
     "submitit": {"launch.executors"},
@@ -102,6 +113,7 @@ ONLY_IN = {
     "seaborn": {"report"},
     "transformers": {"data", "models", "training.attention", "library.callback"},
     "datasets": {"data"},
+    "peft": {"trained.stock"},
     "tensorboard": {"trackers.tensorboard"},
     "wandb": {"trackers.wandb"},
 }

@@ -1,10 +1,14 @@
 """The settings of a corpus: what all sources share, and what each asks for besides."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
 from lora_sweep.config.rules import require
+from lora_sweep.errors import SettingError
 
 
 @dataclass(unsafe_hash=True)
@@ -89,3 +93,24 @@ class FilesConfig(DataConfig):
     label: str = MISSING
     regression: bool = MISSING
     metric: str | None = None
+
+
+def recorded_data(settings: Mapping[str, Any]) -> DataConfig:
+    """Returns the data of a run from its settings, `data.*` among them.
+
+    A setting that the run's version did not have yet takes its default.
+
+    Raises:
+        SettingError: they are of no source that is known.
+    """
+    own = {
+        name.removeprefix("data."): value
+        for name, value in settings.items()
+        if name.startswith("data.")
+    }
+    for kind in (MinimalPairsConfig, FilesConfig, GlueConfig, ColaConfig):
+        fields = dataclasses.fields(kind)
+        needed = {field.name for field in fields if field.default is MISSING}
+        if needed <= set(own) <= {field.name for field in fields}:
+            return kind(**own)
+    raise SettingError(f"data must be of a source that is known, but got {', '.join(sorted(own))}")

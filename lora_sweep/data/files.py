@@ -6,7 +6,7 @@ that is a number in one file and text in another ("1" in CSV, 1 in JSON) is the 
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
@@ -53,6 +53,37 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     splits = {name: _split(table, task) for name, table in tables.items()}
     corpus = Corpus(task, splits.pop("train"), splits, None, tuple(parts))
     return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
+
+
+def load_labelled(
+    path: Path,
+    *,
+    text: str,
+    text_pair: str | None,
+    label: str,
+    label_names: Sequence[str],
+) -> LabelledTexts:
+    """Returns the rows of one file, with labels as numbers of classes that are known.
+
+    Args:
+        path: CSV, TSV, JSON lines or Parquet, by suffix.
+        text: column of the sentence, or of the first one of a pair.
+        text_pair: column of the second sentence; None for single sentences.
+        label: column of the label: names of classes, or their numbers.
+        label_names: of class 0, 1, ...; empty for regression.
+
+    Raises:
+        CorpusError: the file can't be read, or a row breaks a rule; the message says where.
+    """
+    columns = [column for column in (text, text_pair, label) if column is not None]
+    table = read_table(path, columns)
+    names = tuple(label_names)
+    if names:
+        found = {_class_label(table, row, label) for row in range(len(table.numbers))}
+        numbers = tuple(map(str, range(len(names))))
+        names = numbers if found <= set(numbers) else names
+    task = Task("files", text, text_pair, label, len(names) or 1, names, ())
+    return _split(table, task)
 
 
 def _check_parts(parts: Mapping[str, Path]) -> None:
@@ -115,7 +146,9 @@ def _split(table: Table, task: Task) -> LabelledTexts:
     for row in range(n_rows):
         name = _class_label(table, row, task.label)
         if name not in classes:
-            raise _fault(table, row, task.label, f"label {name!r} does not occur in train")
+            known = ", ".join(map(repr, task.label_names))
+            fault = f"label {name!r} does not occur in train, which has {known}"
+            raise _fault(table, row, task.label, fault)
         labels.append(classes[name])
     return LabelledTexts(texts, pairs, tuple(labels))
 

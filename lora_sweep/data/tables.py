@@ -14,7 +14,7 @@ Text is UTF-8, with or without a byte-order mark. Nothing stands for a missing v
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,25 +106,31 @@ def _read_separated(path: Path, columns: tuple[str, ...], delimiter: str) -> Tab
     text = read_text(path)
     # The limit is the whole process's: it only ever grows.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    records = _records(path, text, delimiter)
-    _, header = next(records)
-    _check_header(path, header, columns, delimiter)
+    rows_read = records(path, io.StringIO(text, newline=""), delimiter)
+    _, header = next(rows_read)
+    check_header(path, header, columns, delimiter)
     where = [header.index(column) for column in columns]
     numbers, rows = [], []
-    for number, fields in records:
-        if len(fields) != len(header):
-            raise CorpusError(
-                f"{path}, line {number}: {len(fields)} columns, but the header has {len(header)}"
-            )
+    for number, fields in rows_read:
+        check_width(f"{path}, line {number}", fields, header)
         numbers.append(number)
         rows.append([fields[column] for column in where])
     return _table(path, columns, numbers, rows)
 
 
-def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields first line and fields of every record; a quoted field may hold line breaks."""
+def records(path: Path, text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields first line and fields of every record; a quoted field may hold line breaks.
+
+    Args:
+        path: of the file, for messages.
+        text: its lines, with their line breaks as they are.
+        delimiter: comma or tab.
+
+    Raises:
+        CorpusError: a record can't be read.
+    """
     lines = csv.reader(
-        io.StringIO(text, newline=""),
+        text,
         delimiter=delimiter,
         quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL,
         strict=True,
@@ -141,17 +147,25 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
             yield number, fields
 
 
-def _check_header(path: Path, header: list[str], columns: tuple[str, ...], delimiter: str) -> None:
+def check_header(path: Path, header: list[str], columns: tuple[str, ...], delimiter: str) -> None:
+    """Raises a CorpusError if the header lacks a column, or is separated by something else."""
     for other, name in _DELIMITERS.items():
         if len(header) == 1 and other in header[0]:
             raise CorpusError(
                 f"{path}, line 1: the columns seem to be separated by {name}, but a file of this "
                 f"suffix is read with {_DELIMITERS[delimiter]}"
             )
-    _check_columns(f"{path}, line 1", header, columns)
+    check_columns(f"{path}, line 1", header, columns)
 
 
-def _check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) -> None:
+def check_width(where: str, fields: Sequence[str], header: Sequence[str]) -> None:
+    """Raises a CorpusError unless a record has as many fields as the header."""
+    if len(fields) != len(header):
+        raise CorpusError(f"{where}: {len(fields)} columns, but the header has {len(header)}")
+
+
+def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) -> None:
+    """Raises a CorpusError unless every column is there once."""
     for column in columns:
         if (n_found := there.count(column)) != 1:
             fault = "no column" if n_found == 0 else f"{n_found} columns"
@@ -164,14 +178,19 @@ def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
     for number, line in numbered_lines(read_text(path)):
         if not line.strip():
             continue
-        entry = _json_object(f"{path}, line {number}", line)
-        _check_columns(f"{path}, line {number}", list(entry), columns)
+        entry = json_object(f"{path}, line {number}", line)
+        check_columns(f"{path}, line {number}", list(entry), columns)
         numbers.append(number)
         rows.append([entry[column] for column in columns])
     return _table(path, columns, numbers, rows)
 
 
-def _json_object(where: str, line: str) -> dict[str, object]:
+def json_object(where: str, line: str) -> dict[str, object]:
+    """Returns the object in a line of JSON lines.
+
+    Raises:
+        CorpusError: there is none.
+    """
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -187,7 +206,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
 
     source = pa.BufferReader(_read_bytes(path))
     try:
-        _check_columns(str(path), pq.read_schema(source).names, columns)
+        check_columns(str(path), pq.read_schema(source).names, columns)
         content = pq.read_table(source, columns=list(columns))
     except pa.ArrowException as error:
         raise CorpusError(f"{path}: not a Parquet file that can be read: {error}") from error

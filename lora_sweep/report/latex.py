@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
-from lora_sweep.report.tables import InitTable, Value
+from lora_sweep.report.tables import Table, Value
 
 _PREAMBLE = "% Needs \\usepackage{booktabs}. Made by lora_sweep, of the cells of report.md.\n"
 
 
-def to_latex(tables: Sequence[InitTable]) -> str:
+def to_latex(tables: Sequence[Table]) -> str:
     """Returns a `table` environment for each table; all text is escaped.
 
     Args:
@@ -18,7 +18,7 @@ def to_latex(tables: Sequence[InitTable]) -> str:
     return _PREAMBLE + "".join(f"\n{_environment(table)}" for table in tables)
 
 
-def _environment(table: InitTable) -> str:
+def _environment(table: Table) -> str:
     rows = [[_text(value) for value in row] for row in table.rows]
     body = tabulate(
         rows,
@@ -32,7 +32,7 @@ def _environment(table: InitTable) -> str:
     return "\n".join(lines).replace("±", r"$\pm$") + "\n"
 
 
-def _alignment(table: InitTable, column: int) -> str:
+def _alignment(table: Table, column: int) -> str:
     is_number = any(isinstance(row[column], int | float) for row in table.rows)
     return "right" if is_number else "left"
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from lora_sweep.report.between import between_section
 from lora_sweep.report.comparison import REGION, Comparison
-from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, Picture
+from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
 from lora_sweep.report.noise import noise_section
 from lora_sweep.report.observation import observation_section
 from lora_sweep.report.provenance import provenance_section
+from lora_sweep.report.search_section import search_section
 from lora_sweep.report.sentences import comparison_section, verdict_lines
 from lora_sweep.report.sweep import Sweep
 from lora_sweep.report.tables import escape_markdown, init_tables, to_markdown
@@ -71,6 +72,8 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
     runs, summary = sweep.runs, sweep.summary
     parts = [f"# Sweep {escape_markdown(sweep.name)}", f"{counts_line(runs, summary)}."]
     parts.append(_explanation(runs))
+    if sweep.search is not None:
+        parts += search_section(sweep.search, _pictures(findings, SEARCH))
     tables = init_tables(summary)
     if any("Notes" in table.columns for table in tables):
         parts.append(_NOTES)

@@ -76,7 +76,7 @@ def published_tables(cells: pd.DataFrame) -> list[InitTable]:
             for cell in own.to_dict("records")
         )
         title = table_title(str(init))
-        tables.append(InitTable(str(init), title, (*names, "Median ± Std"), rows))
+        tables.append(InitTable(title, (*names, "Median ± Std"), rows, init=str(init)))
     return tables
 
 

@@ -8,11 +8,14 @@ from rich.text import Text
 
 from lora_sweep.report.comparison import REGION
 from lora_sweep.report.markdown import counts_line
+from lora_sweep.report.search_section import flattery_lines, trials_line
+from lora_sweep.report.search_tables import search_tables
 from lora_sweep.report.sentences import verdict_sentence
 from lora_sweep.report.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.tables import init_tables
 from lora_sweep.report.terminal import print_tables
 from lora_sweep.report.write import PAGE_FILE, REPORT_FILE, STANDARD, Forms, write_report
+from lora_sweep.runs.search_record import SearchRecord
 
 
 def show_report(
@@ -42,9 +45,17 @@ def show_report(
     for comparison in findings.comparisons:
         for line in comparison.lines:
             console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
+    if sweep.search is not None:
+        _show_search(sweep.search, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
     counts = counts_line(sweep.runs, sweep.summary)
     console.print(Text(f"\n{counts}\nreport: {', '.join(map(str, files))}"), soft_wrap=True)
+
+
+def _show_search(record: SearchRecord, console: Console) -> None:
+    print_tables(search_tables(record), console)
+    for line in (*flattery_lines(record), trials_line(record)):
+        console.print(Text(line), soft_wrap=True)
 
 
 def _read(folders: Sequence[Path], out: Path | None) -> Sweep:

@@ -1,5 +1,6 @@
 """All that a report is made from: one sweep, or several beside each other."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lora_sweep.errors import LoraSweepError
+from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.report.collect import collect_runs, collect_sweeps
 from lora_sweep.report.courses import Course, Courses
 from lora_sweep.report.summarise import summarise_runs
+from lora_sweep.runs.search_record import SearchRecord, read_search
 from lora_sweep.runs.sweep_list import read_commands
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Sweep:
         summary: a row a cell, as from `summarise_runs`.
         courses: run folder (as in `runs`) -> how the run went.
         commands: command lines that the runs were asked for with.
+        search: the search that asked for them; None where there was none, or several sweeps.
     """
 
     name: str
@@ -33,6 +38,7 @@ class Sweep:
     summary: pd.DataFrame
     courses: dict[str, Course]
     commands: tuple[str, ...]
+    search: SearchRecord | None = None
 
 
 def read_sweep_folder(folder: Path) -> Sweep:
@@ -53,6 +59,7 @@ def read_sweep_folder(folder: Path) -> Sweep:
         summary=summarise_runs(runs),
         courses={path.name: course for path, course in courses.items()},
         commands=tuple(read_commands(folder)),
+        search=_read_search(folder),
     )
 
 
@@ -84,3 +91,11 @@ def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
         courses={os.path.relpath(path, out): course for path, course in courses.items()},
         commands=tuple(dict.fromkeys(commands)),
     )
+
+
+def _read_search(folder: Path) -> SearchRecord | None:
+    try:
+        return read_search(folder)
+    except RecordError as error:
+        _log.warning("the report has no section on the search: %s", error)
+        return None

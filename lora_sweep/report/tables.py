@@ -38,20 +38,29 @@ _REPEATS = {
 
 
 @dataclass(frozen=True)
-class InitTable:
-    """One table: the cells of an init, best first.
+class Table:
+    """One table.
 
     Attributes:
-        init: init schedule, or `fixed`.
         title: the table's heading.
         columns: names of the columns.
         rows: a value a column; None is printed blank.
     """
 
-    init: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True)
+class InitTable(Table):
+    """The cells of an init, best first.
+
+    Attributes:
+        init: init schedule, or `fixed`.
+    """
+
+    init: str
 
 
 def init_tables(summary: pd.DataFrame) -> list[InitTable]:
@@ -84,7 +93,7 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
     ]
 
 
-def to_markdown(table: InitTable) -> str:
+def to_markdown(table: Table) -> str:
     """Returns the table in Markdown, padded as the study's tables are."""
     rows = [[escape_markdown(v) if isinstance(v, str) else v for v in row] for row in table.rows]
     # Text that looks like a number stays text: 67.80 is not 67.8.

@@ -4,18 +4,21 @@ Where a table is wider than the terminal, columns that say the same in all its r
 heading; what is still too wide is left to the terminal to wrap.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from lora_sweep.report.tables import InitTable, Value
+from lora_sweep.report.tables import Table, Value
 
 
-def print_tables(tables: list[InitTable], console: Console) -> None:
+def print_tables(tables: Sequence[Table], console: Console) -> None:
     """Prints the tables of a sweep.
 
     Args:
-        tables: as from `init_tables`.
+        tables: in their order.
         console: where to; a file or pipe gets every table in its full width.
     """
     for table in tables:
@@ -30,12 +33,12 @@ def print_tables(tables: list[InitTable], console: Console) -> None:
         console.print(drawn, crop=False, soft_wrap=True)
 
 
-def _width(console: Console, drawn: Table) -> int:
+def _width(console: Console, drawn: RichTable) -> int:
     unlimited = console.options.update(width=10_000)
     return console.measure(drawn, options=unlimited).maximum
 
 
-def _split_common(table: InitTable) -> tuple[list[str], InitTable]:
+def _split_common(table: Table) -> tuple[list[str], Table]:
     """Returns what all rows have in common, in words, and the table of the other columns."""
     columns = list(zip(*table.rows, strict=True))
     is_common = [len(set(values)) == 1 and len(values) > 1 for values in columns]
@@ -47,11 +50,11 @@ def _split_common(table: InitTable) -> tuple[list[str], InitTable]:
     kept = [i for i, is_so in enumerate(is_common) if not is_so]
     rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
     names = tuple(table.columns[i] for i in kept)
-    return common, InitTable(init=table.init, title=table.title, columns=names, rows=rows)
+    return common, replace(table, columns=names, rows=rows)
 
 
-def _draw(table: InitTable) -> Table:
-    drawn = Table()
+def _draw(table: Table) -> RichTable:
+    drawn = RichTable()
     for i, name in enumerate(table.columns):
         is_number = any(isinstance(row[i], int | float) for row in table.rows)
         drawn.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)

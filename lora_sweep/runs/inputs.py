@@ -112,7 +112,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         SettingError: no layer has the names asked for, or rank_max is too large for one.
         BaseModelError: the base can't be loaded.
     """
-    key = _EncoderKey(
+    key = EncoderKey(
         folder=folder,
         pooling=config.model.pooling,
         dropout=config.model.dropout,
@@ -122,7 +122,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
         compiled=config.compile,
     )
-    return _adapted_encoder(key, config.rank.max)
+    return _kept_encoder(key, config.rank.max)
 
 
 def _check_values(config: RunConfig, folder: Path, values: list[float]) -> None:
@@ -183,12 +183,13 @@ def _texts(data: DataConfig, folder: Path, cache_dir: Path) -> PackTexts:
         metrics=corpus.task.metrics,
         n_labels=corpus.task.n_labels,
         is_regression=corpus.task.is_regression,
+        label_names=corpus.task.label_names,
     )
 
 
 @dataclass(frozen=True)
-class _EncoderKey:
-    """What an encoder kept in memory was made for, besides the rank."""
+class EncoderKey:
+    """What an encoder is made for, besides the rank; those kept in memory are known by it."""
 
     folder: Path
     pooling: str
@@ -200,19 +201,29 @@ class _EncoderKey:
     compiled: bool
 
 
-_ENCODERS: dict[_EncoderKey, tuple[int, AdaptedEncoder]] = {}
+_ENCODERS: dict[EncoderKey, tuple[int, AdaptedEncoder]] = {}
 
 
-def _adapted_encoder(key: _EncoderKey, rank: int) -> AdaptedEncoder:
+def _kept_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
     """Keeps one encoder a process: its factors serve every rank up to theirs."""
     kept = _ENCODERS.get(key)
     if kept is None or kept[0] < rank:
         _ENCODERS.clear()
-        _ENCODERS[key] = rank, _make_encoder(key, rank)
+        _ENCODERS[key] = rank, make_encoder(key, rank)
     return _ENCODERS[key][1]
 
 
-def _make_encoder(key: _EncoderKey, rank: int) -> AdaptedEncoder:
+def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
+    """Returns the frozen base with its adapted layers, anew.
+
+    Args:
+        key: what it is made for.
+        rank: at which its matrices are factorised, at least.
+
+    Raises:
+        SettingError: no layer has the names asked for, or the rank is too large for one.
+        BaseModelError: the base can't be loaded.
+    """
     shape = base_shape(key.folder)
     start = first_position(shape.family, shape.pad_id)
     if start is None:

@@ -37,6 +37,7 @@ class RunOrigin:
     device: str
     versions: dict[str, str]
     git_commit: str | None
+    label_names: list[str] = dataclasses.field(default_factory=list)
 
 
 class RunKeeper:

@@ -184,6 +184,7 @@ def _origin(job: Job, shared: Shared) -> RunOrigin:
         device=device_name(shared.plan.device),
         versions=versions(),
         git_commit=git_commit(),
+        label_names=list(shared.texts.label_names),
     )
 
 

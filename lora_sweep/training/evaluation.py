@@ -10,9 +10,10 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
 from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
-from lora_sweep.training.encoder import head_outputs
+from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.metrics import Array, metric_values
 from lora_sweep.training.pack import Pack
+from lora_sweep.training.parameters import Parameters
 
 SELECTION = "selection"
 
@@ -87,14 +88,45 @@ def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evalu
     ]
 
 
+@torch.no_grad()
+def text_outputs(
+    encoder: AdaptedEncoder,
+    texts: TokenisedTexts,
+    cores: tuple[Tensor, ...],
+    heads: Parameters,
+    *,
+    batch_size: int,
+    device: torch.device,
+) -> Tensor:
+    """Returns the outputs of K runs (K, n, n_labels), float32, on the device.
+
+    Args:
+        encoder: in evaluation mode.
+        texts: n of them.
+        cores: N tensors (K, r, r), of the encoder's dtype.
+        heads: the runs' heads, among others.
+        batch_size: texts at once, over all runs.
+        device: where all of it is.
+    """
+    n_runs, n_labels = heads["head.out.bias"].shape
+    outputs = torch.empty(n_runs, len(texts), n_labels, device=device)
+    for index in evaluation_batches(texts, max(1, batch_size // n_runs)):
+        batch = encoder.batch(texts, index.expand(n_runs, -1)).to(device)
+        features = encoder.features(batch, cores, n_runs)
+        outputs[:, index.to(device)] = head_outputs(features, heads, None)
+    return outputs
+
+
 def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Array:
     """Predictions of all runs (K, n): labels, or values for a regression."""
-    n_runs, shared = len(pack.runs), pack.shared
-    outputs = torch.empty(n_runs, len(texts), pack.texts.n_labels, device=shared.device)
-    for index in evaluation_batches(texts, max(1, shared.evaluation_batch_size // n_runs)):
-        batch = pack.encoder.batch(texts, index.expand(n_runs, -1)).to(shared.device)
-        features = pack.encoder.features(batch, cores, n_runs)
-        outputs[:, index.to(shared.device)] = head_outputs(features, pack.parameters, None)
+    outputs = text_outputs(
+        pack.encoder,
+        texts,
+        cores,
+        pack.parameters,
+        batch_size=pack.shared.evaluation_batch_size,
+        device=pack.shared.device,
+    )
     if pack.texts.is_regression:
         return outputs[..., 0].double().cpu().numpy()
     return outputs.argmax(dim=-1).cpu().numpy()

@@ -35,6 +35,7 @@ class PackTexts:
         metrics: metric names, the headline first.
         n_labels: outputs of the head; 1 for regression.
         is_regression: squared error instead of cross-entropy.
+        label_names: of class 0, 1, ..., where they are known.
     """
 
     train: TokenisedTexts
@@ -44,6 +45,7 @@ class PackTexts:
     metrics: tuple[str, ...]
     n_labels: int
     is_regression: bool
+    label_names: tuple[str, ...] = ()
 
 
 class Pack:

@@ -8,11 +8,11 @@ import pytest
 
 from lora_sweep.report.__main__ import main
 from lora_sweep.report.latex import to_latex
-from lora_sweep.report.tables import InitTable
+from lora_sweep.report.tables import Table
 
 
 def test_rows_and_text_are_escaped() -> None:
-    table = InitTable("a_b", "A_b & 5 %", ("Task", "LR", "Median ± Std"), (
+    table = Table("A_b & 5 %", ("Task", "LR", "Median ± Std"), (
         ("minimal_pairs", 0.002, "67.80 ± 0.87"),
         ("cola", None, "1.00"),
     ))  # fmt: skip

@@ -11,9 +11,12 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
 from lora_sweep.launch.search.space import RANKS, Params, Space
 
+SAMPLERS = ("tpe", "gp", "random", "grid", "qmc", "nsgaii")
+"""Those that are tested to go on where a search stopped."""
 MAY_EXECUTE = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 
 
@@ -133,6 +136,7 @@ def make_sampler(config: DictConfig, space: Space, *, seed: int, n_jobs: int) ->
         SettingError: there is no such sampler, or it can't work with its settings.
     """
     name = sampler_name(config)
+    require(name in SAMPLERS, "hydra/sweeper/sampler", f"one of {', '.join(SAMPLERS)}", name)
     if name == "grid":
         return GridSampler(space.combinations())
     changed = {"constant_liar": True} if name == "tpe" and n_jobs > 1 else {}

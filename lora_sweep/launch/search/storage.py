@@ -5,6 +5,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.pool import NullPool
 
 from lora_sweep.errors import SettingError
 
@@ -51,7 +52,8 @@ def open_storage(place: str) -> BaseStorage:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(place))
         if not place.startswith("sqlite:///"):
-            return RDBStorage(place)
+            # Many searchers, few connections: each is closed once it was used.
+            return RDBStorage(place, engine_kwargs={"poolclass": NullPool})
         Path(place.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return RDBStorage(place, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
     except Exception as error:  # every database has its own, and so has every missing driver

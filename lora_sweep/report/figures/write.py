@@ -35,6 +35,7 @@ from lora_sweep.report.figures.scores import (
     draw_medians,
     draw_runs,
 )
+from lora_sweep.report.figures.search import search_figures
 from lora_sweep.report.figures.style import init_label
 from lora_sweep.report.groups import group_runs
 from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
@@ -43,7 +44,7 @@ from lora_sweep.report.tidy import FINISHED
 from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
 
 FOLDER = "figures"
-COMPARISON, RANKS, METHOD = "comparison", "ranks", "method"
+COMPARISON, RANKS, METHOD, SEARCH = "comparison", "ranks", "method", "search"
 _DPI = 120
 Drawn = Iterator[tuple["Picture", Figure]]
 
@@ -57,7 +58,7 @@ class Picture:
     Attributes:
         name: of its files, without ending.
         title: what is seen.
-        section: of the report that it belongs to: an init, or `comparison`, `ranks`, `method`.
+        section: of the report that it belongs to: an init, or one of the names above.
     """
 
     name: str
@@ -86,12 +87,19 @@ def write_figures(sweep: Sweep) -> list[Picture]:
     """Writes `figures/NAME.svg` and `.png` and returns the pictures, in the report's order."""
     pictures = []
     with mpl.rc_context({"svg.hashsalt": "lora_sweep", "text.parse_math": False}):
-        for group in _groups(sweep):
+        for picture, figure in _draw_sweep(sweep):
             (sweep.folder / FOLDER).mkdir(exist_ok=True)
-            for picture, figure in _draw_all(group):
-                _save(figure, sweep.folder / FOLDER / picture.name)
-                pictures.append(picture)
+            _save(figure, sweep.folder / FOLDER / picture.name)
+            pictures.append(picture)
     return pictures
+
+
+def _draw_sweep(sweep: Sweep) -> Drawn:
+    if sweep.search is not None:
+        for name, title, figure in search_figures(sweep.search):
+            yield Picture(name, title, SEARCH), figure
+    for group in _groups(sweep):
+        yield from _draw_all(group)
 
 
 def _groups(sweep: Sweep) -> Iterator[_Group]:

@@ -75,6 +75,33 @@ def metric_interval(
     return MetricInterval(mean, mean - half, mean + half, of_seeds**0.5, of_dev**0.5)
 
 
+def examples_interval(
+    predicted: NDArray[Any],
+    labels: NDArray[Any],
+    metric: str,
+    *,
+    confidence: float = 0.95,
+    n_resamples: int = 2_000,
+) -> tuple[float, float]:
+    """Returns the interval of one model's metric: where it would lie on other examples.
+
+    The central part of its values on the examples drawn with replacement (percentile bootstrap).
+    It says nothing of other seeds; `metric_interval` does.
+
+    Args:
+        predicted: (n,).
+        labels: (n,).
+        metric: its name.
+        confidence: of the interval.
+        n_resamples: of the examples.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
+    """
+    values = _over_examples(predicted[None], labels, metric, n_resamples)[:, 0]
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
 def _over_examples(
     predicted: NDArray[Any], labels: NDArray[Any], metric: str, n_resamples: int
 ) -> Floats:

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 
 from lora_sweep.cli import CONF
-from lora_sweep.launch.search.sweeper import OptunaResumable
+from lora_sweep.launch.search.sweeper import OptunaResumable, _hide_passwords
 from lora_sweep.runs import execute
 from lora_sweep.runs.record import EpochRecord, RunRecord
 from lora_sweep.runs.sweep_list import read_sweep
@@ -115,6 +115,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         )
         settings = {str(k): v for k, v in master.hydra.sweeper.items() if k != "_target_"}
         sweeper = OptunaResumable(**settings)
+        _hide_passwords(master)
         sweeper.master = master
         sweeper.context = HydraContext(config_loader=loader, callbacks=Callbacks())
         launcher = FakeLauncher(tmp_path / "s", metric, ends or {})

@@ -235,8 +235,11 @@ def test_last_of_two_ranges_holds(search: Searching, found: Found) -> None:
         (["hydra.sweeper.direction=up"], r"direction must be one or two of maximize, minimize"),
         (["hydra.sweeper.storage=study.xml"], r"storage must be null, journal, a path"),
         (["hydra.sweeper.storage=nosql://x"], r"storage must be reachable, but got nosql://x"),
-        (["hydra/sweeper/sampler=cmaes"], r"hydra/sweeper/sampler must be one .* but got cmaes"),
-        (["hydra/sweeper/sampler=grid"], r"lr must be a list of values \(lr=A,B,C"),
+        (
+            ["hydra/sweeper/sampler=cmaes"],
+            r"hydra/sweeper/sampler must be one of tpe, .* but got cmaes",
+        ),
+        (["hydra/sweeper/sampler=grid"], r"lr must be a list of values in a grid \(lr=A,B,C"),
         (["rank.min=interval(26,30)"], r"rank.min <= rank.average .* rank.min in 26"),
         (["lr=tag(log,interval(0,1))"], r"lr must be a range or choices that Optuna takes"),
         (["lr=interval(2,1)"], r"lr must be a range or choices that Optuna takes"),

@@ -1,0 +1,1 @@
+"""Metrics of a run, or of an export of one, on any data source."""

@@ -1,0 +1,87 @@
+"""Labelled texts -> a classifier's metrics, each with its interval over the texts."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tabulate import tabulate
+
+from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.report.statistics.dev_noise import examples_interval
+from lora_sweep.trained.classifier import Classifier, predict_texts
+from lora_sweep.training.metrics import Array, metric_values
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric on one set of texts.
+
+    Attributes:
+        metric: its name; with `/PART` for a part of the dev set.
+        n_texts: how many texts it is of.
+        value: 0 to 1.
+        low, high: 95 % interval over the texts.
+    """
+
+    metric: str
+    n_texts: int
+    value: float
+    low: float
+    high: float
+
+
+def score_parts(
+    classifier: Classifier, parts: Mapping[str, LabelledTexts], headline: Sequence[str]
+) -> list[Score]:
+    """Returns the metrics that the run reported, on all headline parts together and on each part.
+
+    Args:
+        classifier: opened by `open_classifier`.
+        parts: name -> texts with labels as the classifier numbers its classes.
+        headline: names of the parts that the metric without a suffix is of.
+    """
+    predicted = {name: predict_texts(classifier, part).values for name, part in parts.items()}
+    labels = {name: np.asarray(part.labels) for name, part in parts.items()}
+    metrics = [name for name in classifier.about.metrics if "/" not in name]
+    scores = _scores(
+        metrics,
+        np.concatenate([predicted[name] for name in headline]),
+        np.concatenate([labels[name] for name in headline]),
+    )
+    if len(parts) > 1:
+        for name in parts:
+            scores += _scores(metrics, predicted[name], labels[name], suffix=f"/{name}")
+    return scores
+
+
+def scores_table(title: str, scores: Sequence[Score]) -> str:
+    """Returns the scores as a table with a title, × 100."""
+    rows = [
+        [
+            score.metric,
+            score.n_texts,
+            f"{100 * score.value:.2f}",
+            f"{100 * score.low:.2f} to {100 * score.high:.2f}",
+        ]
+        for score in scores
+    ]
+    headers = ["Metric", "Texts", "Value", "95 % interval"]
+    table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+    return f"{title}\n\n{table}\n\nInterval: over other texts of this kind, not over other seeds."
+
+
+def scores_json(scores: Sequence[Score]) -> str:
+    """Returns the scores as one line of JSON, 0 to 1."""
+    return json.dumps([dataclasses.asdict(score) for score in scores])
+
+
+def _scores(
+    metrics: Sequence[str], predicted: Array, labels: Array, suffix: str = ""
+) -> list[Score]:
+    values = metric_values(metrics, predicted, labels)
+    return [
+        Score(metric + suffix, len(labels), value, *examples_interval(predicted, labels, metric))
+        for metric, value in values.items()
+    ]

@@ -1,0 +1,122 @@
+"""What to evaluate on: the run's own data, other data by settings, or a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lora_sweep.config.data import DataConfig, recorded_data
+from lora_sweep.data.files import load_labelled
+from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.errors import SettingError
+from lora_sweep.runs.inputs import load_corpus
+from lora_sweep.trained.about import About
+
+
+@dataclass(frozen=True)
+class LabelledParts:
+    """Texts to evaluate on.
+
+    Attributes:
+        title: what they are, for people.
+        parts: name -> texts, with labels as the classifier numbers its classes.
+        headline: the parts that the metric without a suffix is of.
+    """
+
+    title: str
+    parts: Mapping[str, LabelledTexts]
+    headline: tuple[str, ...]
+
+
+def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
+    """Returns the dev parts of a data source.
+
+    Args:
+        about: of the classifier.
+        overrides: settings of the group `data`, as on the command line; without `data=NAME` they
+            change the run's own data.
+
+    Raises:
+        LoraSweepError: a setting is wrong, or the corpus is not to be had or has other labels.
+    """
+    config = _data_config(about.settings, overrides)
+    corpus = load_corpus(config)
+    if (corpus.task.text_pair is None) != (about.columns[1] is None):
+        raise SettingError(
+            f"data must be on {'single sentences' if about.columns[1] is None else 'pairs'} as "
+            f"the run is, but got {config.name}"
+        )
+    renumbered = _numbers(corpus.task.label_names, about.label_names, config.name)
+    parts = {name: _renumber(part, renumbered) for name, part in corpus.dev.items()}
+    return LabelledParts(config.name, parts, corpus.headline_parts)
+
+
+def file_parts(path: Path, about: About, columns: tuple[str, str | None, str]) -> LabelledParts:
+    """Returns the rows of a file as one part.
+
+    Args:
+        path: CSV, TSV, JSON lines or Parquet.
+        about: of the classifier.
+        columns: of text, second text (None for single sentences) and label.
+
+    Raises:
+        CorpusError: the file can't be read, or a row breaks a rule; says where.
+    """
+    text, text_pair, label = columns
+    texts = load_labelled(
+        path, text=text, text_pair=text_pair, label=label, label_names=about.label_names
+    )
+    return LabelledParts(str(path), {"input": texts}, ("input",))
+
+
+def _data_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> DataConfig:
+    for override in overrides:
+        if not override.startswith(("data=", "data.")):
+            raise SettingError(
+                f"only data=NAME and data.SETTING=VALUE may be given here, but got {override}"
+            )
+    if any(override.startswith("data=") for override in overrides):
+        return _composed(overrides)
+    own = recorded_data(settings)
+    return _changed(own, [name.removeprefix("data.") for name in overrides]) if overrides else own
+
+
+def _composed(overrides: Sequence[str]) -> DataConfig:
+    """The group `data` as a command with these overrides has it."""
+    from hydra import compose, initialize_config_dir
+
+    from lora_sweep.cli import CONF
+    from lora_sweep.config.run import to_run_config
+
+    with initialize_config_dir(CONF):
+        return to_run_config(compose("config", overrides=list(overrides))).data
+
+
+def _changed(config: DataConfig, values: Sequence[str]) -> DataConfig:
+    from omegaconf import OmegaConf
+
+    changed = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(values)))
+    typed = OmegaConf.to_object(changed)
+    assert isinstance(typed, DataConfig)
+    return typed
+
+
+def _numbers(theirs: Sequence[str], ours: Sequence[str], name: str) -> list[int] | None:
+    """The classifier's number of every class of a corpus; None where numbers stay as they are."""
+    if list(theirs) == list(ours):
+        return None
+    if ours and theirs and set(theirs) <= set(ours):
+        return [list(ours).index(label) for label in theirs]
+    numbers = [str(number) for number in range(len(ours))]
+    if theirs and set(theirs) <= set(numbers):
+        return [int(label) for label in theirs]
+    raise SettingError(
+        f"data must have labels among the run's ({', '.join(ours) or 'real numbers'}) or their "
+        f"numbers, but got {name} with {', '.join(theirs) or 'real numbers'}"
+    )
+
+
+def _renumber(texts: LabelledTexts, numbers: list[int] | None) -> LabelledTexts:
+    if numbers is None:
+        return texts
+    return replace(texts, labels=tuple(numbers[int(label)] for label in texts.labels))

@@ -1,0 +1,161 @@
+"""The model card of an export, in the hub's format: what, from which run, how good, its limits."""
+
+import statistics
+from typing import Any
+
+from lora_sweep.models.base import EMBEDDED
+from lora_sweep.models.classifier import StockHead
+from lora_sweep.trained.about import About
+
+_WHAT = {
+    "peft": "A LoRA adapter with a classification head, which stock PEFT loads.",
+    "merged": "A plain transformers classifier, with the adapter's updates in its weights.",
+    "loraxs": "The trained R's and the head of a LoRA-XS adapter; A and B are made anew from the "
+    "base, which is needed besides.",
+}
+_LIBRARIES = {"peft": "peft", "merged": "transformers", "loraxs": "lora_sweep"}
+_EMBEDDED_ID = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def model_card(about: About, place: StockHead | None) -> str:
+    """Returns the card as Markdown with the hub's YAML header.
+
+    Args:
+        about: of the export.
+        place: where a stock classifier of the family keeps its head; None for `loraxs`.
+    """
+    from huggingface_hub import ModelCardData
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lora_sweep.export", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # Markdown, from settings that were checked
+    )
+    data: dict[str, Any] = {
+        "library_name": _LIBRARIES[about.kind],
+        "pipeline_tag": "text-classification",
+        "tags": ["lora_sweep", "lora-xs", about.settings["data.task"]],
+        "base_model": _base_id(about),
+        "model_name": about.run,
+        "eval_results": _results(about),
+    }
+    header = ModelCardData(**{name: value for name, value in data.items() if value})
+    return environment.get_template("card.md").render(
+        card_data=header.to_yaml(),
+        title=f"{_plain(about.settings['data.task'])}: {about.run}",
+        what=_WHAT[about.kind],
+        about=about,
+        base=_base_id(about) or f"`{about.settings['model.path']}`",
+        allocation=_allocation(about),
+        data=_data(about),
+        labels=", ".join(map(_plain, about.label_names)) or "a real number",
+        use=_use(about, place),
+        spread=_spread(about),
+        limits=_limits(about),
+    )
+
+
+def _base_id(about: About) -> str | None:
+    """The base's name on the hub; None for a local folder."""
+    settings = about.settings
+    if settings["model.path"] is not None:
+        return None
+    name = settings["model.name"]
+    return _EMBEDDED_ID if name == EMBEDDED else str(name)
+
+
+def _results(about: About) -> list[Any]:
+    from huggingface_hub import EvalResult
+
+    task = about.settings["data.task"]
+    return [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=task,
+            dataset_name=task,
+            dataset_split="dev",
+            metric_type=name,
+            metric_value=value,
+        )
+        for name, value in about.metrics.items()
+        if "/" not in name
+    ]
+
+
+def _allocation(about: About) -> str:
+    settings = about.settings
+    if settings["init"] == "fixed":
+        return f"all ranks fixed at {settings['rank.average']}"
+    lr = "" if settings["lr"] is None else f", lr {settings['lr']:g}"
+    return f"its ranks allocated by init={settings['init']}{lr}"
+
+
+def _data(about: About) -> str:
+    settings = about.settings
+    sizes = [
+        f"{name.removeprefix('data.')} {settings[name]}"
+        for name in ("data.n_train", "data.n_dev", "data.train", "data.dev")
+        if settings.get(name) is not None
+    ]
+    task = _plain(settings["data.task"])
+    return task + (f" ({', '.join(map(_plain, sizes))})" if sizes else "")
+
+
+def _spread(about: About) -> str:
+    """The headline metric over the seeds of the run's cell."""
+    values = [100 * value for value in about.seeds.values()]
+    seeds = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in about.seeds.items())
+    if len(values) < 2:
+        return f"One seed of this cell was at hand ({seeds}): the spread is not known."
+    return (
+        f"Over the {len(values)} seeds of the run's cell, {about.metric} is "
+        f"{statistics.median(values):.2f} ± {statistics.stdev(values):.2f} (median ± sample "
+        f"standard deviation; by seed {seeds})."
+    )
+
+
+def _limits(about: About) -> list[str]:
+    settings = about.settings
+    limits = ["It was trained for one task, on one corpus; on other texts it was not measured."]
+    if not settings["data.selection_fraction"]:
+        limits.append(
+            "The epoch was chosen on the dev set that is reported above, which flatters it."
+        )
+    if settings["precision"] == "bfloat16" and about.kind != "loraxs":
+        limits.append("The run's own numbers are of bfloat16 products; here they are float32.")
+    if about.kind == "loraxs":
+        limits.append("It works with the base of this fingerprint only, and with lora_sweep.")
+    limits.append("Licence and biases are those of the base and the corpus; see theirs.")
+    return limits
+
+
+def _use(about: About, place: StockHead | None) -> str:
+    if about.kind == "loraxs":
+        return "# python -m lora_sweep.predict DIR --input FILE --output FILE"
+    load = "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
+    tokenizer = 'tokenizer = AutoTokenizer.from_pretrained("DIR")'
+    if about.kind == "merged":
+        model = 'model = AutoModelForSequenceClassification.from_pretrained("DIR")'
+        return "\n".join([load, "", model, tokenizer])
+    options = [f"num_labels={about.n_labels}"]
+    options += [f'{name}="{value}"' for name, value in (place.config if place else {}).items()]
+    return "\n".join(
+        [
+            "from peft import PeftModel",
+            load,
+            "",
+            "base = AutoModelForSequenceClassification.from_pretrained("
+            f'"BASE", {", ".join(options)})',
+            'model = PeftModel.from_pretrained(base, "DIR").eval()',
+            tokenizer,
+        ]
+    )
+
+
+def _plain(text: object) -> str:
+    """A text that Markdown takes for nothing but text, on one line."""
+    words = " ".join(str(text).split())
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in words)

@@ -1,0 +1,148 @@
+"""A trained adapter as stock formats have it: low-rank pairs, PEFT's files, merged weights.
+
+A discrete mask keeps the leading square R_k (k, k) of R, so the update of a matrix is
+
+    s B (M o R) A = s (B_k R_k) A_k        B_k (d_out, k), A_k (k, d_in): leading columns and rows
+
+which is LoRA's s B' A' of rank k, with B' = B_k R_k and A' = A_k. LoRA's scale is alpha / rank, so
+alpha = s k.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lora_sweep.adapters.factors import cached_factors
+from lora_sweep.files import write_text
+from lora_sweep.models.base import EMBEDDED
+from lora_sweep.models.classifier import StockHead, load_classifier, set_head, stock_head
+from lora_sweep.trained.adapter import TrainedAdapter
+from lora_sweep.trained.stock import PEFT_WEIGHTS
+from lora_sweep.training.plan import LORA_ALPHA
+
+PEFT_CONFIG = "adapter_config.json"
+_PEFT_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class LowRankUpdate:
+    """The update scale B A of one matrix.
+
+    Attributes:
+        name: of the matrix in the stock classifier.
+        A, B: (k, d_in) and (d_out, k), float32, with k the matrix's rank.
+        scale: s.
+    """
+
+    name: str
+    A: Tensor
+    B: Tensor
+    scale: float
+
+
+def stock_classifier(adapter: TrainedAdapter, base: Path) -> tuple[Any, StockHead]:
+    """Returns transformers' classifier over the base with the run's head, and its places.
+
+    The adapted matrices are as the base has them.
+
+    Raises:
+        BaseModelError: the family's own head can't compute what the run's does.
+    """
+    about = adapter.about
+    place = stock_head(base, about.settings["model.pooling"])
+    model = load_classifier(base, about.label_names, settings=place.config)
+    set_head(model, place, adapter.head)
+    return model, place
+
+
+@torch.no_grad()
+def low_rank_updates(
+    adapter: TrainedAdapter, model: Any, place: StockHead, cache_dir: Path
+) -> Iterator[LowRankUpdate]:
+    """Yields the update of every adapted matrix, in module order.
+
+    Args:
+        adapter: of a run.
+        model: as `stock_classifier` gives it.
+        place: likewise.
+        cache_dir: where factors are kept.
+    """
+    scale = LORA_ALPHA / adapter.rank_max
+    for matrix, square in zip(adapter.about.matrices, adapter.squares, strict=True):
+        name, k = f"{place.encoder}.{matrix}", len(square)
+        weight = model.get_submodule(name).weight.detach()
+        A, B = cached_factors(weight, adapter.rank_max, cache_dir)
+        product = (B[:, :k].double() @ square.double()).float()  # (d_out, k)
+        yield LowRankUpdate(name, A[:k].contiguous(), product, scale)
+
+
+@torch.no_grad()
+def write_merged(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Path) -> None:
+    """Writes a plain transformers model with the updates in its weights.
+
+    Args:
+        folder: where to.
+        adapter: of a run.
+        base: its base.
+        cache_dir: where factors are kept.
+    """
+    model, place = stock_classifier(adapter, base)
+    for update in low_rank_updates(adapter, model, place, cache_dir):
+        weight = model.get_submodule(update.name).weight
+        change = update.scale * (update.B.double() @ update.A.double())  # (d_out, d_in)
+        weight.copy_((weight.double() + change).float())
+    model.save_pretrained(folder)
+
+
+def write_peft(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Path) -> None:
+    """Writes a LoRA adapter that PEFT loads, with the head as modules that are saved whole.
+
+    Args:
+        folder: where to.
+        adapter: of a run.
+        base: its base.
+        cache_dir: where factors are kept.
+    """
+    model, place = stock_classifier(adapter, base)
+    updates = list(low_rank_updates(adapter, model, place, cache_dir))
+    tensors = {}
+    for update in updates:
+        tensors[f"{_PEFT_PREFIX}{update.name}.lora_A.weight"] = update.A
+        tensors[f"{_PEFT_PREFIX}{update.name}.lora_B.weight"] = update.B
+    for name, part in model.state_dict().items():
+        if name.rpartition(".")[0] in (place.dense, place.out):
+            tensors[f"{_PEFT_PREFIX}{name}"] = part.contiguous()
+    save_file(tensors, folder / PEFT_WEIGHTS, metadata={"format": "pt"})
+    config = _peft_config(adapter, updates, place, base)
+    write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1))
+
+
+def _peft_config(
+    adapter: TrainedAdapter, updates: list[LowRankUpdate], place: StockHead, base: Path
+) -> dict[str, Any]:
+    settings = adapter.about.settings
+    ranks = {update.name: len(update.A) for update in updates}
+    is_local = settings["model.path"] is not None or settings["model.name"] == EMBEDDED
+    return {
+        "peft_type": "LORA",
+        "task_type": "SEQ_CLS",
+        "base_model_name_or_path": str(base) if is_local else settings["model.name"],
+        "inference_mode": True,
+        "r": max(ranks.values()),
+        "lora_alpha": LORA_ALPHA,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "use_rslora": False,
+        "init_lora_weights": True,
+        "target_modules": list(ranks),
+        "rank_pattern": ranks,
+        "alpha_pattern": {update.name: update.scale * len(update.A) for update in updates},
+        "modules_to_save": list(place.trained),
+    }

@@ -1,0 +1,134 @@
+"""Stock sequence classifiers of transformers whose own head is the head that runs train.
+
+    outputs = out(tanh(dense(h)))        h: the first token's last hidden state (d,)
+
+BERT keeps `dense` in its pooler, RoBERTa in its classifier. DeBERTa's pooler takes its activation
+from the config. Other families compute something else behind the encoder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lora_sweep.errors import BaseModelError
+from lora_sweep.models.base import base_shape
+
+
+@dataclass(frozen=True)
+class StockHead:
+    """Where a family's classifier keeps its encoder and its head.
+
+    Attributes:
+        encoder: name of the encoder's module.
+        dense, out: names of the head's two linear layers.
+        trained: names of the modules that hold them.
+        config: settings of the config that the head needs.
+    """
+
+    encoder: str
+    dense: str
+    out: str
+    trained: tuple[str, ...]
+    config: dict[str, str] = field(default_factory=dict)
+
+
+_ROBERTA = StockHead("roberta", "classifier.dense", "classifier.out_proj", trained=("classifier",))
+STOCK_HEADS = {
+    "bert": StockHead("bert", "bert.pooler.dense", "classifier", ("pooler", "classifier")),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "deberta-v2": StockHead(
+        "deberta",
+        "pooler.dense",
+        "classifier",
+        trained=("pooler", "classifier"),
+        config={"pooler_hidden_act": "tanh"},
+    ),
+}
+
+
+def stock_head(folder: Path, pooling: str) -> StockHead:
+    """Returns where the base's family keeps a head like ours.
+
+    Args:
+        folder: of the base.
+        pooling: of the run: `cls` or `mean`.
+
+    Raises:
+        BaseModelError: the family's own head can't compute what ours does; says what to do.
+    """
+    family = base_shape(folder).family
+    head = STOCK_HEADS.get(family)
+    instead = "export it with --to loraxs, which lora_sweep.predict and .evaluate read"
+    if head is None:
+        raise BaseModelError(
+            f"the base must be of a family whose own classifier can hold the run's head "
+            f"({', '.join(STOCK_HEADS)}), but got {family}: {instead}"
+        )
+    if pooling != "cls":
+        raise BaseModelError(
+            f"model.pooling must be cls, for {family}'s own classifier reads the first token "
+            f"alone, but got {pooling}: {instead}, or train the run again with model.pooling=cls"
+        )
+    return head
+
+
+def load_classifier(
+    folder: Path, label_names: Sequence[str], *, settings: Mapping[str, str] | None = None
+) -> Any:
+    """Returns transformers' classifier over a model, float32, in evaluation mode.
+
+    Args:
+        folder: of a base, whose head is then random, or of a whole classifier.
+        label_names: of class 0, 1, ...; empty for regression.
+        settings: of the config, besides.
+
+    Raises:
+        BaseModelError: transformers can't build it.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    labels = dict(enumerate(label_names)) or {0: "LABEL_0"}
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config.id2label = labels
+        config.label2id = {name: number for number, name in labels.items()}
+        config.problem_type = "single_label_classification" if label_names else "regression"
+        for name, value in (settings or {}).items():
+            setattr(config, name, value)
+        with torch.random.fork_rng([]):  # the head's random start, which nobody uses
+            model: Any = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise BaseModelError(f"the model in {folder} can't be loaded: {error}") from error
+    return model.eval()
+
+
+@torch.no_grad()
+def set_head(model: nn.Module, place: StockHead, head: Mapping[str, Tensor]) -> None:
+    """Puts a run's head into a stock classifier.
+
+    Args:
+        model: of `load_classifier`.
+        place: where its head is.
+        head: `head.dense.weight` (d, d), `head.dense.bias` (d,), `head.out.weight` (n_labels, d),
+            `head.out.bias` (n_labels,).
+    """
+    for ours, theirs in (("head.dense", place.dense), ("head.out", place.out)):
+        linear = model.get_submodule(theirs)
+        for part in ("weight", "bias"):
+            linear.get_parameter(part).copy_(head[f"{ours}.{part}"])

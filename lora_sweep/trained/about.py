@@ -1,0 +1,172 @@
+"""What is known of a trained classifier: where it comes from, and what it is to be used with.
+
+Every export holds it as `lora_sweep.json`, with a format version and a checksum.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from lora_sweep.data.tasks import TASKS
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import read_checked_json, to_checked_json, write_text
+from lora_sweep.runs.fields import check_fields
+from lora_sweep.runs.finished import FinishedRun
+from lora_sweep.runs.record import RESULT_FILE, check_version, read_result
+from lora_sweep.runs.store import Settings
+from lora_sweep.trained.kinds import KINDS
+
+FORMAT_VERSION = 1
+EXPORT_FILE = "lora_sweep.json"
+
+
+@dataclass(frozen=True)
+class About:
+    """A classifier's origin and use.
+
+    Attributes:
+        kind: of an export, one of `KINDS`; `run` for a run's folder.
+        run: name of the run's folder.
+        settings: of the run.
+        fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
+        metric: name of the headline metric.
+        label_names: of class 0, 1, ...; empty for regression.
+        matrices: names of the adapted matrices (N), in module order.
+        integer_ranks: their ranks (N).
+        epoch: whose state it is, 1 for the first.
+        metrics: name -> value on the run's dev set at that epoch, 0 to 1.
+        seeds: seed -> reported headline metric of all finished runs of the cell, this one too.
+        versions: of the packages that the run was trained with.
+    """
+
+    kind: str
+    run: str
+    settings: dict[str, Any]
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    metric: str
+    label_names: list[str]
+    matrices: list[str]
+    integer_ranks: list[int]
+    epoch: int
+    metrics: dict[str, float]
+    seeds: dict[str, float]
+    versions: dict[str, str]
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it gives numbers, not classes."""
+        return not self.label_names
+
+    @property
+    def n_labels(self) -> int:
+        """Outputs of the head."""
+        return len(self.label_names) or 1
+
+    @property
+    def columns(self) -> tuple[str, str | None, str]:
+        """Columns of text, second text (None for single sentences) and label in its corpus."""
+        if "data.train" in self.settings:
+            names = ("data.text", "data.text_pair", "data.label")
+            text, pair, label = (self.settings[name] for name in names)
+            return text, pair, label
+        task = TASKS[self.settings["data.task"]]
+        return task.text, task.text_pair, task.label
+
+
+def about_run(run: FinishedRun) -> About:
+    """Returns what is known of a run."""
+    record = run.record
+    return About(
+        kind="run",
+        run=run.folder.resolve().name,
+        settings=record.settings,
+        fingerprint=record.fingerprint,
+        model_fingerprint=record.model_fingerprint,
+        corpus_fingerprint=record.corpus_fingerprint,
+        metric=record.metric,
+        label_names=label_names(run),
+        matrices=record.matrices,
+        integer_ranks=run.integer_ranks,
+        epoch=record.reported_epoch,
+        metrics=record.reported_evaluation.metrics,
+        seeds=_cell_metrics(run),
+        versions=record.versions,
+    )
+
+
+def label_names(run: FinishedRun) -> list[str]:
+    """Returns the names of the classes; their numbers where the run's record is older than them.
+
+    None for regression, whose head has one output.
+    """
+    if run.record.label_names:
+        return run.record.label_names
+    task = TASKS.get(str(run.record.settings.get("data.task")))
+    n_labels = len(run.state["head.out.bias"])
+    if task is not None and len(task.label_names) == n_labels:
+        return list(task.label_names)
+    return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Writes `lora_sweep.json`.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    fields = {"format_version": FORMAT_VERSION, **dataclasses.asdict(about)}
+    write_text(folder / EXPORT_FILE, to_checked_json(fields, indent=1))
+
+
+def read_about(folder: Path) -> About:
+    """Returns what an export's `lora_sweep.json` says.
+
+    Raises:
+        RecordError: it can't be read, was changed, or is of another version.
+    """
+    path = folder / EXPORT_FILE
+    try:
+        fields, _ = read_checked_json(path)
+        check_version(path, fields)
+        about = About(**fields)
+        check_fields(about)
+    except (OSError, DamagedFileError, TypeError) as error:
+        raise RecordError(f"{path} can't be read: {error}: export the run again") from error
+    if about.kind not in KINDS:
+        raise RecordError(f"{path} must be of kind {', '.join(KINDS)}, but got {about.kind!r}")
+    return about
+
+
+def _cell_metrics(run: FinishedRun) -> dict[str, float]:
+    """Seed -> reported metric of the cell's finished runs, as far as they lie beside this one.
+
+    Runs of one cell have all settings but the seed in common, so their folders' names start alike.
+    """
+    own = run.record
+    cell = _but_seed(own.settings)
+    prefix = run.folder.resolve().name.rpartition("-seed")[0]
+    metrics = {str(own.settings["seed"]): own.reported_metric}
+    for folder in _alike(run.folder.resolve(), prefix):
+        try:
+            other = read_result(folder / RESULT_FILE)
+        except RecordError:  # its own report names it
+            continue
+        is_same_data = other.corpus_fingerprint == own.corpus_fingerprint
+        if _but_seed(other.settings) == cell and is_same_data:
+            metrics.setdefault(str(other.settings["seed"]), other.reported_metric)
+    return dict(sorted(metrics.items(), key=lambda item: int(item[0])))
+
+
+def _alike(folder: Path, prefix: str) -> Sequence[Path]:
+    """The other finished runs beside a run whose names start with the prefix."""
+    beside = sorted(folder.parent.glob(f"{escape(prefix)}-seed*/{RESULT_FILE}"))
+    return [path.parent for path in beside if prefix and path.parent != folder]
+
+
+def _but_seed(settings: Settings) -> Settings:
+    return {name: value for name, value in settings.items() if name != "seed"}

@@ -1,0 +1,129 @@
+"""A trained adapter in its base: the outputs are those of the run's own evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lora_sweep.adapters.layer import cores_by_matrix
+from lora_sweep.allocation.masks import discrete_masks
+from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.errors import BaseModelError, RecordError
+from lora_sweep.models.base import base_fingerprint, find_base, load_tokenizer
+from lora_sweep.runs.inputs import EncoderKey, make_encoder
+from lora_sweep.runs.store import Settings
+from lora_sweep.trained.about import About
+from lora_sweep.trained.adapter import TrainedAdapter
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.evaluation import text_outputs
+from lora_sweep.training.parameters import Parameters
+from lora_sweep.training.plan import LORA_ALPHA
+
+
+@dataclass(frozen=True)
+class AdaptedClassifier:
+    """A base with a run's cores and head.
+
+    Attributes:
+        about: its origin and use.
+        tokenizer: of the base.
+        encoder: the base with its LoRA-XS layers.
+        cores: s (M o R) of every adapted matrix, N tensors (1, rank_max, rank_max).
+        head: of the run, with a leading run axis of one.
+        device: where it computes.
+    """
+
+    about: About
+    tokenizer: Any
+    encoder: AdaptedEncoder
+    cores: tuple[Tensor, ...]
+    head: Parameters
+    device: torch.device
+
+    def outputs(self, texts: TokenisedTexts) -> Tensor:
+        """Returns the outputs (n, n_labels), float32, on the CPU."""
+        self.encoder.evaluation_mode()
+        size = int(self.about.settings["training.evaluation_batch_size"])
+        return text_outputs(
+            self.encoder, texts, self.cores, self.head, batch_size=size, device=self.device
+        )[0].cpu()
+
+
+def base_of(about: About, path: Path | None) -> Path:
+    """Returns the folder of the base that a run was trained over.
+
+    Args:
+        about: of the run.
+        path: where the base lies now; None for where the run found it.
+
+    Raises:
+        BaseModelError: it is not to be had, or is another one.
+    """
+    settings = about.settings
+    own = settings["model.path"] if path is None else str(path)
+    try:
+        folder = find_base(settings["model.name"], own)
+    except BaseModelError as error:
+        if path is not None:
+            raise
+        raise BaseModelError(
+            f"the base of {about.run} is not there ({error}); give its folder with --base DIR"
+        ) from error
+    found = base_fingerprint(folder)
+    if found != about.model_fingerprint:
+        raise BaseModelError(
+            f"{folder} must be the base that {about.run} was trained over (fingerprint "
+            f"{about.model_fingerprint[:8]}), but got {found[:8]}: give the right one with "
+            "--base DIR"
+        )
+    return folder
+
+
+def load_adapted(
+    adapter: TrainedAdapter, base: Path, *, cache_dir: Path, device: torch.device
+) -> AdaptedClassifier:
+    """Returns a trained adapter in its base.
+
+    Args:
+        adapter: of a run or an export.
+        base: as `base_of` gives it.
+        cache_dir: where factors are kept.
+        device: where it computes.
+
+    Raises:
+        LoraSweepError: the base can't be loaded, or has other matrices.
+    """
+    about = adapter.about
+    encoder = make_encoder(_key(about.settings, base, cache_dir, device), adapter.rank_max)
+    if list(encoder.layers) != about.matrices:
+        raise RecordError(f"{about.run} must adapt the matrices of its base, but got others")
+    ranks = torch.tensor([about.integer_ranks])  # (1, N)
+    cores = cores_by_matrix(
+        adapter.latent[None],
+        discrete_masks(ranks, adapter.rank_max),
+        torch.tensor([LORA_ALPHA / adapter.rank_max]),
+        dtype=encoder.dtype,
+    )
+    return AdaptedClassifier(
+        about=about,
+        tokenizer=load_tokenizer(base),
+        encoder=encoder,
+        cores=tuple(core.to(device) for core in cores),
+        head={name: part[None].to(device) for name, part in adapter.head.items()},
+        device=device,
+    )
+
+
+def _key(settings: Settings, base: Path, cache_dir: Path, device: torch.device) -> EncoderKey:
+    return EncoderKey(
+        folder=base,
+        pooling=settings["model.pooling"],
+        dropout=settings["model.dropout"],
+        adapted=tuple(settings["model.adapted"]),
+        cache_dir=cache_dir,
+        device=device,
+        dtype=torch.bfloat16 if settings["precision"] == "bfloat16" else torch.float32,
+        compiled=False,
+    )

@@ -1,0 +1,115 @@
+"""What a run trained, as a run's folder and a `loraxs` export keep it: R, logits, head.
+
+    loraxs/lora_sweep.json       origin, use and recipe: base, matrices, ranks, rank_max
+    loraxs/adapter.safetensors   R/<matrix> (k, k) of every adapted matrix, k its rank; logits (N,)
+    loraxs/head.safetensors      head.dense.*, head.out.*
+
+A and B are made anew from the base: the singular vectors of its matrices. The base's fingerprint
+says whether it is the right one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.runs.finished import FinishedRun
+from lora_sweep.tensor_files import read_tensors, write_tensors
+from lora_sweep.trained.about import About, about_run, read_about
+from lora_sweep.training.parameters import LATENT, LOGITS, Parameters
+
+ADAPTER_FILE, HEAD_FILE = "adapter.safetensors", "head.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """A trained adapter with its head; the base is not in it.
+
+    Attributes:
+        about: its origin and use.
+        squares: R's leading square of every adapted matrix's rank, N tensors (k, k).
+        logits: allocation logits (N,); None for a run without.
+        head: `head.dense.weight` (d, d), `head.dense.bias` (d,), `head.out.weight` (n_labels, d),
+            `head.out.bias` (n_labels,).
+    """
+
+    about: About
+    squares: tuple[Tensor, ...]
+    logits: Tensor | None
+    head: Parameters
+
+    @property
+    def rank_max(self) -> int:
+        """Size at which R was trained."""
+        return int(self.about.settings["rank.max"])
+
+    @property
+    def latent(self) -> Tensor:
+        """R of all matrices (N, rank_max, rank_max), zero outside of the leading squares."""
+        R = torch.zeros(len(self.squares), self.rank_max, self.rank_max)
+        for matrix, square in zip(R, self.squares, strict=True):
+            matrix[: len(square), : len(square)] = square
+        return R
+
+
+def adapter_of_run(run: FinishedRun) -> TrainedAdapter:
+    """Returns what a run trained, with the discrete masks of its reported epoch."""
+    R = run.state[LATENT]
+    ranks = run.integer_ranks
+    return TrainedAdapter(
+        about=about_run(run),
+        squares=tuple(own[:k, :k].clone() for own, k in zip(R, ranks, strict=True)),
+        logits=run.state.get(LOGITS),
+        head={name: part for name, part in run.state.items() if name.startswith("head.")},
+    )
+
+
+def write_adapter(folder: Path, adapter: TrainedAdapter) -> None:
+    """Writes the tensors of a `loraxs` export.
+
+    Raises:
+        StorageError: they can't be written.
+    """
+    about = adapter.about
+    tensors = {
+        _name(matrix): square
+        for matrix, square in zip(about.matrices, adapter.squares, strict=True)
+    }
+    if adapter.logits is not None:
+        tensors[LOGITS] = adapter.logits
+    of = {"fingerprint": about.fingerprint}
+    write_tensors(folder / ADAPTER_FILE, tensors, of)
+    write_tensors(folder / HEAD_FILE, adapter.head, of)
+
+
+def read_adapter(folder: Path) -> TrainedAdapter:
+    """Returns what a `loraxs` export holds.
+
+    Raises:
+        RecordError: something is missing, damaged, or of another export.
+    """
+    about = read_about(folder)
+    tensors = _read(folder / ADAPTER_FILE, about)
+    try:
+        squares = tuple(tensors[_name(matrix)] for matrix in about.matrices)
+    except KeyError as error:
+        raise RecordError(f"{folder / ADAPTER_FILE} lacks {error}: export again") from error
+    if [len(square) for square in squares] != about.integer_ranks:
+        raise RecordError(f"{folder / ADAPTER_FILE} must have the ranks of its export")
+    return TrainedAdapter(about, squares, tensors.get(LOGITS), _read(folder / HEAD_FILE, about))
+
+
+def _name(matrix: str) -> str:
+    return f"{LATENT}/{matrix}"
+
+
+def _read(path: Path, about: About) -> Parameters:
+    try:
+        tensors, of = read_tensors(path)
+    except DamagedFileError as error:
+        raise RecordError(f"{error}: export the run again") from error
+    if of.get("fingerprint") != about.fingerprint:
+        raise RecordError(f"{path} must be of the run {about.run}, but got another's")
+    return tensors

@@ -1,0 +1,3 @@
+"""The kinds of exports."""
+
+KINDS = ("peft", "merged", "loraxs")

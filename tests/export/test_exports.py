@@ -1,0 +1,258 @@
+"""Exports: stock libraries and ours give the run's logits; nothing is overwritten or mistaken."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lora_sweep.errors import BaseModelError, LoraSweepError, RecordError, StorageError
+from lora_sweep.export.__main__ import main
+from lora_sweep.export.write import write_export
+from lora_sweep.trained.adapted import base_of, load_adapted
+from lora_sweep.trained.adapter import TrainedAdapter
+from lora_sweep.trained.kinds import KINDS
+from lora_sweep.trained.open import open_adapter, open_classifier
+
+CPU = torch.device("cpu")
+TEXTS = ["cat sees a dog", "the old bird likes not a red cow", "dog"]
+# PEFT asks transformers for a property by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+def with_large_parts(adapter: TrainedAdapter) -> TrainedAdapter:
+    """The adapter with R and head so large that all of them show in the logits; unequal ranks."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    ranks = [1 + place % 4 for place in range(len(adapter.squares))]
+    about = dataclasses.replace(adapter.about, integer_ranks=ranks)
+    head = {name: 0.5 * draw(*part.shape) for name, part in adapter.head.items()}
+    squares = tuple(2 * draw(k, k) for k in ranks)
+    return dataclasses.replace(adapter, about=about, squares=squares, head=head)
+
+
+def exported(adapter: TrainedAdapter, kind: str, tmp_path: Path) -> Path:
+    folder, base = tmp_path / kind, base_of(adapter.about, None)
+    write_export(adapter, kind, folder, base=base, cache_dir=tmp_path / "cache")
+    return folder
+
+
+def our_logits(adapter: TrainedAdapter, tmp_path: Path) -> Tensor:
+    """Those of our own forward pass, text by text."""
+    from lora_sweep.data.sources import LabelledTexts
+    from lora_sweep.data.tokens import tokenise
+
+    base = base_of(adapter.about, None)
+    own = load_adapted(adapter, base, cache_dir=tmp_path / "cache", device=CPU)
+    texts = LabelledTexts(tuple(TEXTS), None, (0,) * len(TEXTS))
+    return own.outputs(
+        tokenise(texts, own.tokenizer, max_length=32, cache_dir=None, tokenizer_fingerprint="")
+    )
+
+
+def stock_logits(model: Any, tokenizer: Any) -> Tensor:
+    """As a user without lora_sweep gets them: one padded batch."""
+    with torch.no_grad():
+        logits: Tensor = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
+    return logits
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+def test_merged_model_has_our_logits(
+    what: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, "merged", tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    found = stock_logits(model, AutoTokenizer.from_pretrained(folder))
+    expected = our_logits(adapter, tmp_path)
+    assert found.shape == (len(TEXTS), 1 if what == "regression" else 2)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert sorted(path.name for path in folder.glob("*.safetensors")) == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+def test_peft_adapter_has_our_logits(
+    what: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, "peft", tmp_path)
+    path = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+    n_labels = adapter.about.n_labels
+    base = AutoModelForSequenceClassification.from_pretrained(path, num_labels=n_labels)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = peft.PeftModel.from_pretrained(base, str(folder))
+    expected = our_logits(adapter, tmp_path)
+    torch.testing.assert_close(stock_logits(model, tokenizer), expected, atol=1e-5, rtol=0)
+    merged = model.merge_and_unload()
+    torch.testing.assert_close(stock_logits(merged, tokenizer), expected, atol=1e-5, rtol=0)
+
+
+def test_every_matrix_shows_in_the_logits(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    """Else the tests above would not see one that is left out."""
+    adapter = with_large_parts(open_adapter(trained_runs["bert"]))
+    whole = our_logits(adapter, tmp_path)
+    for place, square in enumerate(adapter.squares):
+        others = list(adapter.squares)
+        others[place] = torch.zeros_like(square)
+        without = our_logits(dataclasses.replace(adapter, squares=tuple(others)), tmp_path)
+        assert (without - whole).abs().max() > 1e-4  # ten times what is tolerated
+
+
+def test_peft_adapter_wastes_no_rank(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    adapter = with_large_parts(open_adapter(trained_runs["bert"]))
+    folder = exported(adapter, "peft", tmp_path)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    for matrix, k in zip(adapter.about.matrices, adapter.about.integer_ranks, strict=True):
+        name = f"base_model.model.bert.{matrix}"
+        A, B = tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"]
+        assert (len(A), B.shape[1]) == (k, k)
+        assert torch.linalg.matrix_rank(B @ A) == k
+    assert len(tensors) == 2 * 8 + 4  # two of each matrix, and the head
+
+
+def test_loraxs_export_loads_back_to_the_bit(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = open_adapter(trained_runs["bert"])
+    back = open_adapter(exported(adapter, "loraxs", tmp_path))
+    assert back.about == dataclasses.replace(adapter.about, kind="loraxs")
+    assert all(map(torch.equal, back.squares, adapter.squares))
+    assert adapter.logits is not None and back.logits is not None
+    assert torch.equal(back.logits, adapter.logits)
+    assert back.head.keys() == adapter.head.keys()
+    assert torch.equal(our_logits(back, tmp_path), our_logits(adapter, tmp_path))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_export_opens_as_a_classifier(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    from lora_sweep.data.sources import LabelledTexts
+    from lora_sweep.trained.classifier import predict_texts
+
+    if kind == "peft":
+        pytest.importorskip("peft")
+    adapter = open_adapter(trained_runs["roberta"])
+    folder = exported(adapter, kind, tmp_path)
+    found = open_classifier(folder, base=None, cache_dir=tmp_path / "cache", device=CPU)
+    texts = LabelledTexts(tuple(TEXTS), None, (0,) * len(TEXTS))
+    probabilities = predict_texts(found, texts).probabilities
+    expected = torch.softmax(our_logits(adapter, tmp_path), dim=1)
+    torch.testing.assert_close(torch.tensor(probabilities), expected.double(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["peft", "merged"])
+def test_mean_pooling_is_refused_for_stock_formats(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = open_adapter(trained_runs["mean"])
+    with pytest.raises(BaseModelError, match=r"model\.pooling must be cls.*--to loraxs.*or train"):
+        exported(adapter, kind, tmp_path)
+    assert not (tmp_path / kind).exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_export_has_a_model_card(kind: str, trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    adapter = open_adapter(trained_runs["bert"])
+    card = ModelCard.load(exported(adapter, kind, tmp_path) / "README.md")
+    own = adapter.about.seeds
+    assert card.data.pipeline_tag == "text-classification"
+    assert card.data.eval_results[0].metric_type == "accuracy"
+    assert f"`{adapter.about.run}`" in card.text
+    assert "Over the 2 seeds of the run's cell, accuracy is" in card.text
+    assert all(f"{seed}: {100 * value:.2f}" in card.text for seed, value in own.items())
+    assert "flatters" in card.text
+
+
+def test_folder_that_holds_something_is_left_alone(
+    trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    run = str(trained_runs["bert"])
+    assert main([run, "--to", "loraxs", "--out", str(tmp_path / "out")]) == 1
+    assert "--out must be a new or an empty folder" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_command_exports_into_an_empty_folder(
+    trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert main([str(trained_runs["bert"]), "--to", "loraxs", "--out", str(out)]) == 0
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["README.md", "adapter.safetensors", "head.safetensors", "lora_sweep.json"]
+    assert all(name in capsys.readouterr().out for name in [str(out / "lora_sweep.json")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("file", ["lora_sweep.json", "adapter.safetensors", "head.safetensors"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing"])
+def test_damaged_export_is_refused(
+    file: str, damage: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = exported(open_adapter(trained_runs["bert"]), "loraxs", tmp_path)
+    content = bytearray((folder / file).read_bytes())
+    (folder / file).unlink()
+    if damage != "missing":
+        content[-5] ^= 1
+        (folder / file).write_bytes(content if damage == "changed" else content[:-5])
+    with pytest.raises(RecordError, match=r"can't be read|must be as it|must be the fol"):
+        open_adapter(folder)
+
+
+def test_parts_of_two_exports_are_not_mixed(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    one = exported(open_adapter(trained_runs["bert"]), "loraxs", tmp_path)
+    two = exported(open_adapter(trained_runs["other_seed"]), "loraxs", tmp_path / "two")
+    shutil.copy(two / "head.safetensors", one)
+    with pytest.raises(RecordError, match=r"must be of the run .*, but got another's"):
+        open_adapter(one)
+
+
+def test_family_without_our_head_is_refused(
+    trained_runs: dict[str, Path], tiny_base: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(tiny_base, tmp_path / "electra"))
+    config = json.loads((other / "config.json").read_text()) | {"model_type": "electra"}
+    (other / "config.json").write_text(json.dumps(config))
+    adapter = open_adapter(trained_runs["bert"])
+    with pytest.raises(LoraSweepError, match=r"must be of a family .* but got electra"):
+        write_export(adapter, "merged", tmp_path / "out", base=other, cache_dir=tmp_path)
+
+
+def test_out_must_not_be_a_file(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "peft").write_text("mine")
+    with pytest.raises(StorageError, match="must be a folder"):
+        exported(open_adapter(trained_runs["bert"]), "peft", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("peft", "adapter_model.safetensors"), ("merged", "model.safetensors")]
+)
+def test_stock_export_without_its_weights_is_refused(
+    kind: str, file: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    if kind == "peft":
+        pytest.importorskip("peft")
+    folder = exported(open_adapter(trained_runs["bert"]), kind, tmp_path)
+    (folder / file).rename(folder / "adapter_model.bin")
+    with pytest.raises(LoraSweepError, match=r"must have adapter_model|can't be loaded"):
+        open_classifier(folder, base=None, cache_dir=tmp_path / "cache", device=CPU)

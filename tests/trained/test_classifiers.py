@@ -1,0 +1,122 @@
+"""Classifiers from run folders: the numbers of the run's own evaluation, and what is refused."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lora_sweep.data.sources import LabelledTexts, load_files
+from lora_sweep.errors import BaseModelError
+from lora_sweep.runs.finished import read_finished
+from lora_sweep.runs.predictions import read_predictions
+from lora_sweep.trained.about import label_names
+from lora_sweep.trained.classifier import Predictions, predict_texts
+from lora_sweep.trained.open import open_adapter, open_classifier
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def dev(tiny_corpus: Path) -> LabelledTexts:
+    """The dev set of the trained runs."""
+    return load_files(
+        train=tiny_corpus / "train.tsv",
+        dev=tiny_corpus / "dev.tsv",
+        text="text",
+        text_pair=None,
+        label="label",
+        regression=False,
+        metric=None,
+    ).dev["dev"]
+
+
+def predictions(folder: Path, dev: LabelledTexts, cache: Path) -> Predictions:
+    return predict_texts(open_classifier(folder, base=None, cache_dir=cache, device=CPU), dev)
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "mean", "fixed", "regression"])
+def test_predictions_are_those_of_the_run(
+    what: str, trained_runs: dict[str, Path], dev: LabelledTexts, tmp_path: Path
+) -> None:
+    run = read_finished(trained_runs[what])
+    kept = read_predictions(run.folder / "predictions.safetensors")
+    expected = kept.parts["dev"][run.record.reported_epoch - 1]
+    found = predictions(run.folder, dev, tmp_path)
+    np.testing.assert_array_equal(found.values, expected)
+    assert (found.probabilities is None) == (what == "regression")
+
+
+def test_probabilities_sum_to_one(
+    trained_runs: dict[str, Path], dev: LabelledTexts, tmp_path: Path
+) -> None:
+    found = predictions(trained_runs["bert"], dev, tmp_path)
+    assert found.probabilities is not None
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_array_equal(found.probabilities.argmax(axis=1), found.values)
+
+
+def test_latent_is_masked_by_its_ranks(trained_runs: dict[str, Path]) -> None:
+    run = read_finished(trained_runs["bert"])
+    latent = open_adapter(run.folder).latent
+    for own, R, k in zip(latent, run.state["R"], run.integer_ranks, strict=True):
+        mask = torch.zeros(4, 4)
+        mask[:k, :k] = 1
+        assert torch.equal(own, mask * R)
+    assert set(run.integer_ranks) - {4}, "some rank must be masked, or nothing was tested"
+
+
+def test_cell_holds_its_seeds_and_no_other_cell(trained_runs: dict[str, Path]) -> None:
+    expected = {
+        str(seed): read_finished(trained_runs[what]).record.reported_metric
+        for seed, what in enumerate(("bert", "other_seed"))
+    }
+    assert open_adapter(trained_runs["bert"]).about.seeds == expected
+
+
+def test_base_elsewhere_is_found_and_checked(
+    trained_runs: dict[str, Path], tiny_base: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(tiny_base, tmp_path / "moved"))
+    found = open_classifier(trained_runs["bert"], base=moved, cache_dir=tmp_path, device=CPU)
+    assert found.about.matrices[0] == "encoder.layer.0.attention.self.query"
+    with pytest.raises(BaseModelError, match=r"must be the base that .* was trained over"):
+        open_classifier(trained_runs["bert"], base=tiny_roberta, cache_dir=tmp_path, device=CPU)
+
+
+def test_missing_base_says_what_to_do(
+    trained_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = open_adapter(trained_runs["bert"])
+    settings = adapter.about.settings | {"model.path": str(tmp_path / "gone")}
+    about = dataclasses.replace(adapter.about, settings=settings)
+    from lora_sweep.trained.adapted import base_of
+
+    with pytest.raises(BaseModelError, match=r"is not there .*gone.*--base DIR"):
+        base_of(about, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "task", "n_labels", "expected"),
+    [
+        (["no", "yes"], "files", 2, ["no", "yes"]),
+        ([], "rte", 2, ["entailment", "not_entailment"]),
+        ([], "files", 3, ["0", "1", "2"]),
+        ([], "stsb", 1, []),
+    ],
+    ids=["recorded", "known task", "numbers", "regression"],
+)
+def test_labels_of_older_records_are_found(
+    names: list[str],
+    task: str,
+    n_labels: int,
+    expected: list[str],
+    trained_runs: dict[str, Path],
+) -> None:
+    run = read_finished(trained_runs["bert"])
+    settings = run.record.settings | {"data.task": task}
+    record = dataclasses.replace(run.record, label_names=names, settings=settings)
+    state = run.state | {"head.out.bias": torch.zeros(n_labels)}
+    assert label_names(dataclasses.replace(run, record=record, state=state)) == expected
