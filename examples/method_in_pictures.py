@@ -130,7 +130,7 @@ def draw_cap(n_matrices: int) -> Figure:
     budget = n_matrices * AVERAGE**2
     published = published_ranks(logits[None], _one(budget), _one(LOW))[0]
     wasted = float((published**2 - HIGH**2).clamp(min=0).sum() / budget)
-    figure = new_figure(8.0, 3.6)
+    figure = new_figure(9.5, 3.6)
     axes = figure.add_subplot()
     axes.plot(published, "s--", color="0.5", label=f"published: {wasted:.0%} over the cap")
     axes.plot(_capped(logits), "o-", label="capped: given to the others")
