@@ -1,5 +1,6 @@
 """The documentation site: `python -m sphinx -W --keep-going -b html docs docs/_build`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def keep_formulas(
             lines[i - 1 : i] = ["", "::", ""]
 
 
+def unlink_repository(app: Any, name: str, source: list[str]) -> None:
+    """Leaves the words of a guide's links into the repository, which the site does not hold."""
+    if "/" not in name:
+        source[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((\.\./|example_report/)[^)]*\)", r"\1", source[0])
+
+
 def setup(app: Any) -> None:
-    """Runs before napoleon (500), which reads what is left as Google sections."""
+    """Formulas come before napoleon (500), which reads what is left as Google sections."""
+    app.connect("source-read", unlink_repository)
     app.connect("autodoc-process-docstring", keep_formulas, priority=400)
