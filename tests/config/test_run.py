@@ -9,6 +9,8 @@ import pytest
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import SettingError
 
+from .pruned import PRUNED
+
 Changed = Callable[[dict[str, Any]], RunConfig]
 Composed = Callable[..., RunConfig]
 
@@ -69,16 +71,6 @@ def test_fixed_ranks_ignore_what_is_learnt(
     config = changed(settings)
     assert name_of(config, init="fixed") == name_of(run_config, init="fixed")
     assert name_of(config) != name_of(run_config)
-
-
-PRUNED: dict[str, Any] = {
-    "allocation.mode": "importance",
-    "allocation.warmup_fraction": 0.1,
-    "allocation.final_fraction": 0.4,
-    "allocation.every": 10,
-    "allocation.beta1": 0.85,
-    "allocation.beta2": 0.85,
-}
 
 
 @pytest.mark.parametrize(
