@@ -32,7 +32,7 @@ def scores(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, 
     return {score["metric"]: score["value"] for score in json.loads(capsys.readouterr().out)}
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "mean", "fixed"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "mean", "fixed", "pairs"])
 def test_own_data_gives_the_recorded_metrics(
     what: str, trained_runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
