@@ -81,7 +81,7 @@ def test_setting_alone_changes_the_runs_own_data(
     trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trained_runs["bert"]
-    found = scores(capsys, run, "data.train=dev.tsv", "data.dev=train.tsv")
+    found = scores(capsys, run, "--device", "cpu", "data.train=dev.tsv", "data.dev=train.tsv")
     assert found == scores(capsys, run, "--input", tiny_corpus / "train.tsv")
 
 
