@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report report-demo bench test test-fast torture lint types wheel clean
+.PHONY: help install run sweep report status report-demo bench docs test test-fast torture lint types wheel clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ sweep: install ## train a preset: make sweep SWEEP=initializations
 report: install ## print a sweep's tables: make report SWEEP=demo
 	$(BIN)/python -m lora_sweep.report outputs/$(SWEEP)
 
+status: install ## how a sweep stands: make status SWEEP=demo
+	$(BIN)/python -m lora_sweep.status outputs/$(SWEEP)
+
 EXAMPLE := docs/example_report
 report-demo: install ## make docs/example_report from a real sweep of 70 runs, half an hour on two cores
 	$(BIN)/python -m lora_sweep --multirun sweep=example
@@ -38,6 +41,9 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 
 bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(BIN)/python -m bench
+
+docs: $(VENV)/docs-ready ## build guides and API reference into docs/_build; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
 # A test process a core, each of one thread: tests of one file stay together and share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
@@ -77,4 +83,8 @@ $(VENV)/test-ready: $(VENV)/installed
 
 $(VENV)/bench-ready: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	touch $@
+
+$(VENV)/docs-ready: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	touch $@

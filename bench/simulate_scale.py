@@ -1,6 +1,6 @@
 """What a sweep of 10,000 or 1,000,000 runs costs on many workers, by simulation.
 
-    python -m bench.simulate_scale [--pack-minutes 30] [--deaths-per-pack 0.001]
+    python -m bench.simulate_scale [--pack-minutes 30] [--deaths-per-pack 0.001] [--run-kb 686]
 
 The packs are agreed by the real `SweepPacks`, in a folder of this machine; its operations and
 those of the real `Claims` are timed there. Then workers are simulated that take the packs as the
@@ -36,6 +36,13 @@ CALLS_A_TAKE = 55
 CALLS_A_RUN = 100 + 10 * N_CHECKPOINTS
 """The same for a run, estimated from the files that it writes: about ten a file, most of them for
 its temporary folder, and one file an epoch."""
+
+CHECKPOINTS_KEPT = 2
+"""Of a run while it trains."""
+CHECKPOINT_PARTS = 4
+"""Its size in trained states: the state, two moments of Adam, the best epoch's state."""
+LISTED_KB = 1.3
+"""A run's lines in sweep.json."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,19 @@ def simulate(
     return Came(end, 1 - trained / (n_workers * end), waited / (n_workers * end), n_deaths)
 
 
+def disk_gb(n_runs: int, n_workers: int, run_kb: float) -> tuple[float, float]:
+    """Returns what the finished sweep takes, and what checkpoints take beside it at most.
+
+    Args:
+        n_runs: of the sweep.
+        n_workers: each trains a pack.
+        run_kb: of a finished run's folder; nearly all of it is the trained state.
+    """
+    n_training = min(n_workers * PACK_SIZE, n_runs)
+    checkpoints = n_training * CHECKPOINTS_KEPT * CHECKPOINT_PARTS * run_kb
+    return n_runs * (run_kb + LISTED_KB) / 1e6, checkpoints / 1e6
+
+
 def measure(n_runs: int, n_claimed: int) -> tuple[Costs, list[int]]:
     """Returns the store's costs on this machine's disk, and the sizes of the agreed packs.
 
@@ -174,6 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.simulate_scale")
     parser.add_argument("--pack-minutes", type=float, default=30.0)
     parser.add_argument("--deaths-per-pack", type=float, default=0.001)
+    parser.add_argument("--run-kb", type=float, default=686.0, help="folder of a finished run")
     parser.add_argument("--runs", type=int, nargs="+", default=[10_000, 1_000_000])
     given = parser.parse_args()
     logging.getLogger("filelock").setLevel(logging.ERROR)
@@ -185,7 +206,7 @@ def main() -> None:
             rows.append(_row(n_runs, n_workers, costs, sizes, given))
     headers = [
         "Runs", "Workers", "Makespan, h", "Idle", "Waiting for the lock", "Deaths",
-        "File operations a second",
+        "File operations a second", "Disk, GB", "Checkpoints, GB at most",
     ]  # fmt: skip
     print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
 
@@ -205,9 +226,11 @@ def _row(
         lost=60 * given.pack_minutes / N_CHECKPOINTS,
     )
     n_calls = CALLS_A_TAKE * len(sizes) + CALLS_A_RUN * n_runs
+    finished, checkpoints = disk_gb(n_runs, n_workers, given.run_kb)
     return [
         f"{n_runs:,}", f"{n_workers:,}", f"{came.makespan / 3600:,.1f}", f"{came.idle:.1%}",
         f"{came.waiting:.3%}", str(came.n_deaths), f"{n_calls / came.makespan:,.1f}",
+        f"{finished:,.1f}", f"{checkpoints:,.1f}",
     ]  # fmt: skip
 
 

@@ -71,7 +71,8 @@ def _pictures(n_train: int, n_epochs: int) -> Iterator[tuple[str, Figure]]:
     yield "6_alpha", draw_alpha()
     yield "7_budget", draw_budgets(len(weights))
     names, courses, integer = train(n_train, n_epochs)
-    yield "8_training", draw_courses(names, courses)
+    n_soft = (len(courses) - 1) * (n_epochs - 1) // n_epochs
+    yield "8_training", draw_courses(names, courses, n_soft)
     yield "9_learnt", draw_learnt(names, integer)
 
 
@@ -106,18 +107,18 @@ def draw_factors(weight: Tensor, name: str) -> Figure:
 
 def draw_ranks(spectra: Tensor) -> Figure:
     """Returns the starting logits of some inits, and the ranks they give at one budget."""
-    figure = new_figure(11.0, 3.8)
-    above, below = figure.subplots(1, 2)
+    figure = new_figure(9.0, 6.0)
+    above, below = figure.subplots(2, 1, sharex=True)
     colours = named_colours(INITS)
     for place, init in enumerate(INITS):
         logits = starting_logits(init, InitInputs(spectra, torch.Generator().manual_seed(0)))
         look = {"color": colours[init], **line_look(place), "markersize": 4}
         above.plot(logits, label=init, **look)
         below.plot(_capped(logits), label=init, **look)
-    above.set(title="logits w", xlabel="adapted matrix", ylabel="w")
-    below.set(title=f"ranks at M_p = N · {AVERAGE}²", xlabel="adapted matrix", ylabel="rank")
-    for axes in (above, below):
-        number_ticks(axes, len(spectra))
+    above.set(title="logits w", ylabel="w")
+    title = f"ranks at M_p = N · {AVERAGE}²"
+    below.set(title=title, xlabel="adapted matrix, in module order", ylabel="rank", ylim=(3, 27))
+    number_ticks(below, len(spectra))
     _range_lines(below)
     legend_beside(below)
     return figure
@@ -129,12 +130,12 @@ def draw_cap(n_matrices: int) -> Figure:
     budget = n_matrices * AVERAGE**2
     published = published_ranks(logits[None], _one(budget), _one(LOW))[0]
     wasted = float((published**2 - HIGH**2).clamp(min=0).sum() / budget)
-    figure = new_figure(8.0, 3.6)
+    figure = new_figure(9.5, 3.6)
     axes = figure.add_subplot()
     axes.plot(published, "s--", color="0.5", label=f"published: {wasted:.0%} over the cap")
     axes.plot(_capped(logits), "o-", label="capped: given to the others")
-    _range_lines(axes)
     axes.set(title="Logits from −1.5 to 1.5", xlabel="adapted matrix", ylabel="rank")
+    _range_lines(axes)
     number_ticks(axes, n_matrices)
     legend_beside(axes)
     return figure
@@ -189,7 +190,7 @@ def draw_budgets(n_matrices: int, n_epochs: int = 10) -> Figure:
         "right", functions=(lambda m: np.sqrt(np.maximum(m, 0) / n_matrices),
                             lambda r: n_matrices * r**2),
     )  # fmt: skip
-    right.set_ylabel("average rank")
+    right.set(ylabel="average rank", yticks=(5, 10, 15, 20, 25))
     axes.legend(frameon=False, loc="lower right")
     return figure
 
@@ -217,14 +218,15 @@ def train(n_train: int, n_epochs: int) -> tuple[list[str], Tensor, list[int]]:
     return list(adapter.names), torch.tensor(courses), list(adapter.integer_ranks().values())
 
 
-def draw_courses(names: list[str], courses: Tensor) -> Figure:
-    """Returns every matrix's rank over the steps, a panel a component."""
+def draw_courses(names: list[str], courses: Tensor, n_soft: int) -> Figure:
+    """Returns every matrix's rank over the steps, a panel a component; grey is discrete."""
     groups = component_groups(names)
     figure = new_figure(12.0, 3.6)
     panels = figure.subplots(1, len(groups), sharey=True)
     for axes, (component, own) in zip(panels, groups.items(), strict=True):
         for layer, (colour, i) in enumerate(zip(graded_colours(len(own)), own, strict=True)):
             axes.plot(courses[:, i], color=colour, label=f"layer {layer}")
+        axes.axvspan(n_soft, len(courses) - 1, color="0.9", label="discrete")
         axes.set(title=component, xlabel="step")
     panels[0].set_ylabel("rank")
     legend_beside(panels[-1])
@@ -248,11 +250,12 @@ def draw_learnt(names: list[str], integer: list[int]) -> Figure:
 
 
 def _range_lines(axes: Axes) -> None:
-    for rank, name in ((LOW, "rank_min"), (AVERAGE, "rank_average"), (HIGH, "rank_max")):
-        axes.axhline(rank, color="0.7", linestyle=":", linewidth=1)
-        axes.annotate(
-            name, (0.01, rank), xycoords=("axes fraction", "data"), va="bottom", fontsize=7
-        )
+    """Marks the rank range on an axis of ranks; to be called last."""
+    names = {LOW: f"rank_min {LOW}", AVERAGE: f"rank_average {AVERAGE}", HIGH: f"rank_max {HIGH}"}
+    for rank in names:
+        axes.axhline(rank, color="0.6", linestyle=":", linewidth=1)
+    ticks = range(LOW, round(axes.get_ylim()[1]) + 1, 5)
+    axes.set_yticks(list(ticks), [names.get(rank, str(rank)) for rank in ticks])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,12 @@ def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("roberta"), "roberta")
 
 
+@pytest.fixture(scope="session")
+def tiny_deberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the family DeBERTa, whose batches are padded."""
+    return make_base(tmp_path_factory.mktemp("deberta"), "deberta-v2")
+
+
 def make_base(folder: Path, family: str) -> Path:
     """Fills a folder with a random encoder and a tokeniser, and returns it."""
     import torch
@@ -41,18 +47,18 @@ def make_base(folder: Path, family: str) -> Path:
     from tokenizers.processors import TemplateProcessing
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-    is_bert = family == "bert"
-    special = (
-        ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if is_bert else ("<s>", "<pad>", "</s>", "<unk>")
-    )
-    pad, unknown, first, last = special if is_bert else (special[i] for i in (1, 3, 0, 2))
+    is_roberta = family == "roberta"
+    if is_roberta:
+        special = first, pad, last, unknown = ("<s>", "<pad>", "</s>", "<unk>")
+    else:
+        special = pad, unknown, first, last = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
     vocabulary = {token: number for number, token in enumerate(special + WORDS)}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=unknown))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(
         single=f"{first} $A {last}", special_tokens=[(t, vocabulary[t]) for t in (first, last)]
     )
-    inputs = {} if is_bert else {"model_input_names": ["input_ids", "attention_mask"]}
+    inputs = {"model_input_names": ["input_ids", "attention_mask"]} if is_roberta else {}
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=pad,
@@ -68,7 +74,7 @@ def make_base(folder: Path, family: str) -> Path:
         num_hidden_layers=LAYERS,
         num_attention_heads=2,
         intermediate_size=24,
-        max_position_embeddings=160 if is_bert else 162,
+        max_position_embeddings=162 if is_roberta else 160,
         pad_token_id=vocabulary[pad],
     )
     with torch.random.fork_rng([]):
@@ -166,9 +172,12 @@ def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
 
 @pytest.fixture(scope="session")
 def trained_runs(
-    tiny_settings: list[str], tiny_roberta: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_settings: list[str],
+    tiny_roberta: Path,
+    tiny_deberta: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    """What -> folder of a finished run; `bert` and `roberta` read the first token.
+    """What -> folder of a finished run; all but `mean` read the first token.
 
     `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
     """
@@ -176,11 +185,15 @@ def trained_runs(
 
     outputs, cache = tmp_path_factory.mktemp("trained"), tmp_path_factory.getbasetemp() / "cache"
     places = [f"paths.outputs={outputs}", f"paths.cache={cache}"]
+    learnt = ["model.pooling=cls", "init=randn", "learning_rate.adapter=0.5"]
     own = {
-        "bert": ["model.pooling=cls", "learning_rate.adapter=0.5"],
-        "other_seed": ["model.pooling=cls", "learning_rate.adapter=0.5", "seed=1"],
-        "longer": ["model.pooling=cls", "learning_rate.adapter=0.5", "training.epochs=3"],
+        "bert": learnt,
+        "other_seed": [*learnt, "seed=1"],
+        "longer": [*learnt, "training.epochs=3"],
         "roberta": ["model.pooling=cls", f"model.path={tiny_roberta}", "paths.sweep=roberta"],
+        "deberta": [
+            *("model=deberta_v3_base", f"model.path={tiny_deberta}", "paths.sweep=deberta"),
+        ],
         "mean": ["model.pooling=mean", "paths.sweep=mean"],
         "fixed": ["model.pooling=cls", "init=fixed", "paths.sweep=fixed"],
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.simulate_scale import Costs, measure, simulate
+from bench.simulate_scale import Costs, disk_gb, measure, simulate
 
 FREE = Costs(agree=0, read=0, take=0, strike=0)
 
@@ -46,3 +46,10 @@ def test_measured_packs_are_those_of_the_real_packer() -> None:
     costs, sizes = measure(40, 1)
     assert sizes == [14, 14, 12]
     assert min(costs.agree, costs.read, costs.take, costs.strike) > 0
+
+
+def test_disk_is_that_of_all_finished_runs_and_of_checkpoints_of_those_in_training() -> None:
+    finished, checkpoints = disk_gb(1000, 2, run_kb=500)
+    assert finished == pytest.approx(0.5013)
+    assert checkpoints == pytest.approx(32 * 2 * 4 * 500e-6)  # two packs of 16
+    assert disk_gb(10, 2, run_kb=500)[1] == pytest.approx(10 * 2 * 4 * 500e-6)

@@ -20,6 +20,7 @@ OPTIONS = sorted(
 NEEDED = {
     "data=files": ["data.train=a.tsv", "data.dev=b.tsv"],
     "init=values": ["init.values=[0,0.5]"],
+    "init=from_run": ["init.run=outputs/a_sweep/a_run"],
 }
 
 PUBLISHED = {

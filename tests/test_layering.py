@@ -38,9 +38,13 @@ ALLOWED: dict[str, set[str]] = {
     "runs.progress": set(),
     "runs.sweep_list": {"files", "runs.record", "runs.store"},
     "runs.struck": {"files"},
-    "runs.finished": {"tensor_files", *RUN_STORE},
+    "runs.finished": {"data.tasks", "tensor_files", *RUN_STORE},
+    "runs.sources": {
+        *("adapters", "config", "models", "training"),
+        *("runs.finished", "runs.inputs", "runs.plans"),
+    },
     "runs.sweep_packs": {"runs.struck", *RUN_STORE},
-    "runs.jobs": {"training", "config", "runs.plans", *RUN_STORE},
+    "runs.jobs": {"training", "config", "runs.plans", "runs.sources", *RUN_STORE},
     "runs.plans": {"training", "config"},
     "runs.inputs": {"training", "adapters", "data", "models", "config"},
     "runs.keeper": {
@@ -78,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "runs.execute": {
         *("models", "config", "runs.jobs", "runs.packs", "runs.sweep_packs", "runs.dispatch"),
+        "runs.sources",
         *("trackers", *RUN_STORE, *EXECUTION),
     },
     "trained": {

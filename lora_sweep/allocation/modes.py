@@ -28,7 +28,8 @@ class Terms:
         budget_params: M_p, in entries of R.
         alpha: sharpness of the soft mask.
         alpha_max: the largest alpha that the run will have.
-        rank_min, rank_max: rank range.
+        rank_min: least rank.
+        rank_max: largest rank.
         r: stored size of R, at least every rank_max.
     """
 

@@ -39,9 +39,15 @@ _GROUPS = (
 # What has no effect on fixed ranks, and on pruned ones.
 _ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
+_ONLY_WITHOUT_FREEZE = (*_ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
-_IF_GIVEN = ("data.n_train", *(f"allocation.{name}" for name in PRUNING))
+_IF_GIVEN = (
+    *("data.n_train", "model.adapter", "model.adapter_head"),
+    *(f"allocation.{name}" for name in PRUNING),
+)
+FROZEN = "from_run-frozen"
+"""What the runs whose ranks are another run's have for an init."""
 
 
 @dataclass
@@ -93,7 +99,8 @@ class RunConfig:
     @property
     def has_fixed_ranks(self) -> bool:
         """Whether there is nothing to allocate: no logits, or a rank range of one rank."""
-        return self.init.name == "fixed" or self.rank.min == self.rank.max
+        is_one = self.init.name == "fixed" or self.rank.min == self.rank.max
+        return is_one or self.init.is_frozen
 
     @property
     def is_pruned(self) -> bool:
@@ -140,14 +147,18 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     }
     if settings["init"] == "values":
         settings["init.values"] = config.init.values
+    if settings["init"] in ("from_run", FROZEN):
+        settings["init.run"] = config.init.run
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             settings[f"{group}.{name}"] = value
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
-    without_effect = {"fixed": _ONLY_LEARNT, "importance": _ONLY_BY_LOGITS}.get(
-        settings["init"], ()
-    )
+    without_effect = {
+        "fixed": _ONLY_LEARNT,
+        FROZEN: _ONLY_WITHOUT_FREEZE,
+        "importance": _ONLY_BY_LOGITS,
+    }.get(settings["init"], ())
     for name in list(settings):
         if name.startswith(without_effect):
             settings[name] = None
@@ -158,6 +169,8 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
 
 def _init_setting(config: RunConfig) -> str:
     """The init schedule; a run without logits says what it has instead."""
+    if config.init.is_frozen:
+        return FROZEN
     if config.has_fixed_ranks:
         return "fixed"
     return "importance" if config.is_pruned else config.init.name
@@ -167,10 +180,12 @@ def run_name(settings: Settings) -> str:
     """Returns the name of the run's folder: readable, and unique by a hash of all settings."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     low, lr = settings["rank.min"], settings["lr"]
+    average = settings["rank.average"]
+    most = settings["rank.max"] if average is None else average
     ranks = "" if low is None else f"{low}_{settings['rank.max']}_"
     parts = [settings["init"]]
     parts += ["soft_topk"] if settings["allocation.mode"] == "soft_topk" else []
-    parts += [f"r{ranks}{settings['rank.average']}"]
+    parts += [f"r{ranks}{most}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
     return "-".join([*parts, f"seed{settings['seed']}", digest])
 

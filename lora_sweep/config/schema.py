@@ -23,13 +23,17 @@ class InitConfig:
     Attributes:
         name: of the init schedule.
         values: logits of one's own, one a matrix in module order; for `values` only.
+        run: folder of the finished run whose logits are taken; for `from_run` only.
+        freeze: take its integer ranks instead, and keep them; for `from_run` only.
     """
 
     name: Literal[
         "uniform", "randn", "quadratic", "left_skewed", "right_skewed", "linear", "spectral",
-        "values", "fixed",
+        "values", "from_run", "fixed",
     ] = MISSING  # fmt: skip
     values: list[float] | None = None
+    run: str | None = None
+    freeze: bool = False
 
     def __post_init__(self) -> None:
         given = self.values
@@ -39,6 +43,17 @@ class InitConfig:
             require(are_numbers, "init.values", rule, given)
         else:
             require(given is None, "init.values", f"null with init={self.name}", given)
+        if self.name == "from_run":
+            require(bool(self.run), "init.run", "a finished run's folder", self.run)
+        else:
+            rule = f"{{}} with init={self.name}, for it is of init=from_run"
+            require(self.run is None, "init.run", rule.format("null"), self.run)
+            require(not self.freeze, "init.freeze", rule.format("false"), self.freeze)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the integer ranks are another run's, and stay so."""
+        return self.name == "from_run" and self.freeze
 
 
 @dataclass
@@ -159,19 +174,36 @@ class AllocationConfig:
 
 @dataclass
 class ModelConfig:
-    """The frozen base and its head."""
+    """The frozen base, its head, and what they start from.
+
+    Attributes:
+        name, path: of the base; the path goes before the name.
+        pooling: what the head reads: the first token, or the mean of all.
+        dropout: of the base; null for its own.
+        adapted: ends of the names of the matrices that are adapted.
+        adapter: folder of a finished run that R and head start from; null for a fresh start.
+        adapter_head: true to take its head too, false to take R alone; null to take the head if
+            both runs have the same labels.
+    """
 
     name: str = MISSING
     path: str | None = None
     pooling: Literal["cls", "mean"] = MISSING
     dropout: float | None = None
     adapted: list[str] = field(default_factory=list)
+    adapter: str | None = None
+    adapter_head: bool | None = None
 
     def __post_init__(self) -> None:
         is_share = self.dropout is None or 0 <= self.dropout < 1
         require(is_share, "model.dropout", "null or within 0 ... 1 (1 excluded)", self.dropout)
         rule = "a list of module-name endings, none of them empty"
         require(bool(self.adapted) and all(self.adapted), "model.adapted", rule, self.adapted)
+        rule = "null or a finished run's folder"
+        require(self.adapter is None or bool(self.adapter), "model.adapter", rule, self.adapter)
+        is_of_one = self.adapter is not None or self.adapter_head is None
+        rule = "null without model.adapter"
+        require(is_of_one, "model.adapter_head", rule, self.adapter_head)
 
 
 @dataclass

@@ -43,7 +43,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         "eval_results": _results(about),
     }
     header = ModelCardData(**{name: value for name, value in data.items() if value})
-    return environment.get_template("card.md").render(
+    return environment.get_template("card.md.j2").render(
         card_data=header.to_yaml(),
         title=f"{_plain(about.settings['data.task'])}: {about.run}",
         what=_WHAT[about.kind],
@@ -53,6 +53,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         data=_data(about),
         labels=", ".join(map(_plain, about.label_names)) or "a real number",
         use=_use(about, place),
+        language="sh" if about.kind == "loraxs" else "python",
         spread=_spread(about),
         limits=_limits(about),
     )
@@ -87,10 +88,12 @@ def _results(about: About) -> list[Any]:
 
 def _allocation(about: About) -> str:
     settings = about.settings
+    start = f"; R starts from `{settings['model.adapter']}`" if "model.adapter" in settings else ""
     if settings["init"] == "fixed":
-        return f"all ranks fixed at {settings['rank.average']}"
+        return f"all ranks fixed at {settings['rank.average']}{start}"
     lr = "" if settings["lr"] is None else f", lr {settings['lr']:g}"
-    return f"its ranks allocated by init={settings['init']}{lr}"
+    source = f" of `{settings['init.run']}`" if "init.run" in settings else ""
+    return f"its ranks allocated by init={settings['init']}{source}{lr}{start}"
 
 
 def _data(about: About) -> str:
@@ -134,7 +137,7 @@ def _limits(about: About) -> list[str]:
 
 def _use(about: About, place: StockHead | None) -> str:
     if about.kind == "loraxs":
-        return "# python -m lora_sweep.predict DIR --input FILE --output FILE"
+        return "python -m lora_sweep.predict DIR --input FILE --output FILE"
     load = "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
     tokenizer = 'tokenizer = AutoTokenizer.from_pretrained("DIR")'
     if about.kind == "merged":
@@ -148,7 +151,7 @@ def _use(about: About, place: StockHead | None) -> str:
             load,
             "",
             "base = AutoModelForSequenceClassification.from_pretrained("
-            f'"BASE", {", ".join(options)})',
+            f'"{_base_id(about) or "BASE"}", {", ".join(options)})',
             'model = PeftModel.from_pretrained(base, "DIR").eval()',
             tokenizer,
         ]

@@ -14,7 +14,7 @@ FIXED = "fixed"
 
 @dataclass(frozen=True)
 class AdapterPlan:
-    """How the ranks of an adapter are learnt; the defaults are the published study's.
+    """How the ranks of an adapter are learnt; defaults are the published study's, but for mode.
 
     Attributes:
         rank_min: least rank a matrix may get, at least 1.
@@ -25,13 +25,15 @@ class AdapterPlan:
             stay at rank_average.
         init_values: logits of one's own, one a matrix in module order, with init `values`.
         mode: how logits become ranks and masks, one of `LOGIT_MODES`.
-        alpha_min, alpha_max: sharpness of the soft mask at the first step and after the last,
-            above 0.
+        alpha_min: sharpness of the soft mask at the first step, above 0.
+        alpha_max: sharpness after the last step, above 0.
         alpha_schedule: how alpha moves, one of `ALPHA_SCHEDULES`.
         tau: strength of the Gumbel noise in the soft mask; 0 for none.
-        budget_start, budget_end: average rank that the budget pays for before and after its ramp,
-            within rank_min ... rank_max; None for rank_average.
-        budget_hold_epochs, budget_move_epochs: epochs before the ramp and in it.
+        budget_start: average rank that the budget pays for before its ramp, within rank_min ...
+            rank_max; None for rank_average.
+        budget_end: the same after the ramp.
+        budget_hold_epochs: epochs before the ramp.
+        budget_move_epochs: epochs that the ramp takes.
         epochs_discrete: last epochs that train with discrete masks.
         seed: fixes the start of R, of the logits that are drawn, and the noise.
 
@@ -63,7 +65,7 @@ class AdapterPlan:
 
     @property
     def has_fixed_ranks(self) -> bool:
-        """Whether there is nothing to learn: no logits, or a rank range of one rank."""
+        """Whether nothing is learnt, because there are no logits or only one rank to choose."""
         return self.init == FIXED or self.rank_min == self.rank_max
 
     def _check_ranks(self) -> None:

@@ -12,7 +12,9 @@ FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unread
 PRUNED = "pruned"
 IMPORTANCE = "importance"
 """What the runs whose ranks are pruned have for an init: they have no logits."""
-WITHOUT_LOGITS = ("fixed", IMPORTANCE)
+FROZEN = "from_run-frozen"
+"""What the runs whose ranks are another run's have for an init."""
+WITHOUT_LOGITS = ("fixed", IMPORTANCE, FROZEN)
 METRICS = ("reported_metric", "best_metric", "final_metric")
 COLUMNS = {
     "folder": "str",

@@ -18,6 +18,7 @@ from lora_sweep.runs.origin import run_fingerprint, sweep_origins
 from lora_sweep.runs.packs import Ways, train_jobs
 from lora_sweep.runs.plans import find_device
 from lora_sweep.runs.record import RunRecord
+from lora_sweep.runs.sources import check_sources, source_identities
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.runs.sweep_packs import SweepPacks
 from lora_sweep.trackers.tracker import check_tracker
@@ -38,8 +39,10 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     check_tracker(config.tracker.name)
     if trains_here:
         find_device(config.device)
-    check_fit(config, base_folder(config))
+    base = base_folder(config)
+    check_fit(config, base)
     load_corpus(config.data)
+    check_sources(config, base)
 
 
 def run_cell(config: RunConfig, *, waits: bool = True) -> float:
@@ -105,6 +108,7 @@ def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exceptio
 def _jobs(config: RunConfig) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
+    sources = source_identities(config)
     sweep_dir = Path(config.paths.outputs, config.paths.sweep)
     jobs = []
     for seed in range(config.seed, config.seed + config.n_seeds):
@@ -115,9 +119,10 @@ def _jobs(config: RunConfig) -> list[Job]:
                 seed=seed,
                 folder=RunFolder(sweep_dir / run_name(settings)),
                 settings=settings,
-                fingerprint=run_fingerprint(settings, model, corpus),
+                fingerprint=run_fingerprint(settings, model, corpus, sources),
                 model_fingerprint=model,
                 corpus_fingerprint=corpus,
+                sources=sources,
             )
         )
     return jobs
@@ -128,7 +133,9 @@ def _check_origins(jobs: Iterable[Job]) -> None:
     by_sweep: dict[Path, dict[str, str]] = {}
     replace = False
     for job in jobs:
-        origins = sweep_origins(job.config, job.model_fingerprint, job.corpus_fingerprint)
+        origins = sweep_origins(
+            job.config, job.model_fingerprint, job.corpus_fingerprint, job.sources
+        )
         by_sweep.setdefault(job.folder.path.parent, {}).update(origins)
         replace = replace or job.config.finished == "overwrite"
     for sweep_dir, origins in by_sweep.items():

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from torch import Tensor
 
+from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.runs.record import (
     FAILURE_FILE,
@@ -43,6 +45,20 @@ class FinishedRun:
         return self.record.reported_evaluation.integer_ranks
 
     @property
+    def label_names(self) -> list[str]:
+        """Names of the classes; their numbers where the record is older than their names.
+
+        None for regression, whose head has one output.
+        """
+        if self.record.label_names:
+            return self.record.label_names
+        task = TASKS.get(str(self.record.settings.get("data.task")))
+        n_labels = len(self.state["head.out.bias"])
+        if task is not None and len(task.label_names) == n_labels:
+            return list(task.label_names)
+        return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
+
+    @property
     def identity(self) -> str:
         """SHA-256 of what it trained: the same for a run that was trained again to the bit."""
         about = [self.record.fingerprint, self.record.reported_epoch, self.integer_ranks]
@@ -50,6 +66,22 @@ class FinishedRun:
         for name in sorted(self.state):
             digest.update(f"\n{name} ".encode() + self.state[name].numpy().tobytes())
         return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _read_cached(folder: Path, written_at: tuple[int, ...]) -> FinishedRun:
+    return read_finished(folder)
+
+
+def read_source(folder: Path) -> FinishedRun:
+    """Returns the finished run in a folder, kept in memory for as long as its files stay the same.
+
+    Raises:
+        RecordError: as `read_finished`.
+    """
+    files = [folder / RESULT_FILE, folder / STATE_FILE]
+    stats = [file.stat() for file in files if file.exists()]
+    return _read_cached(folder.resolve(), tuple(stat.st_mtime_ns for stat in stats))
 
 
 def read_finished(folder: Path) -> FinishedRun:

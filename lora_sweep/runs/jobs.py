@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,14 +12,17 @@ from lora_sweep.config.run import RunConfig, Settings
 from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.runs.plans import run_plan
 from lora_sweep.runs.record import RunRecord
+from lora_sweep.runs.sources import read_sources
 from lora_sweep.runs.store import RunFolder
 from lora_sweep.training.plan import RunPlan
 
 Outcome = RunRecord | Exception
 
-_SHARED = ("model", "data", "training.batch_size", "training.evaluation_batch_size",
-           "training.epochs", "training.log_every", "device", "precision", "compile",
-           "paths")  # fmt: skip
+_SHARED = (
+    *("model.name", "model.path", "model.pooling", "model.dropout", "model.adapted", "data"),
+    *("training.batch_size", "training.evaluation_batch_size", "training.epochs"),
+    *("training.log_every", "device", "precision", "compile", "paths"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Job:
         folder: where it is kept.
         settings: what can change its result.
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
+        sources: runs that it starts from, in words -> identity of what they trained.
     """
 
     config: RunConfig
@@ -40,6 +45,7 @@ class Job:
     fingerprint: str
     model_fingerprint: str
     corpus_fingerprint: str
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -49,7 +55,7 @@ class Job:
     @property
     def plan(self) -> RunPlan:
         """The numbers that it trains by."""
-        return run_plan(self.config, self.seed)
+        return run_plan(self.config, self.seed, read_sources(self.config))
 
     @property
     def outcome(self) -> Outcome | None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,25 +20,34 @@ RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
 
 
-def run_fingerprint(settings: dict[str, Any], model: str, corpus: str) -> str:
+def run_fingerprint(
+    settings: dict[str, Any],
+    model: str,
+    corpus: str,
+    sources: Mapping[str, str] | None = None,
+) -> str:
     """Returns the SHA-256 of all that decides a run's numbers.
 
     Args:
         settings: of the run.
         model: fingerprint of the base.
         corpus: fingerprint of the corpus.
+        sources: runs that it starts from, in words -> identity; None for none.
     """
-    content = json.dumps([settings, model, corpus, RESULTS_VERSION], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    origin = [settings, model, corpus, RESULTS_VERSION, *([dict(sources)] if sources else [])]
+    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
 
 
-def sweep_origins(config: RunConfig, model: str, corpus: str) -> dict[str, str]:
+def sweep_origins(
+    config: RunConfig, model: str, corpus: str, sources: Mapping[str, str]
+) -> dict[str, str]:
     """Returns what a sweep with this run is of, in words -> fingerprint of its content.
 
     Args:
         config: of the run.
         model: fingerprint of the base.
         corpus: fingerprint of the corpus.
+        sources: runs that it starts from, in words -> identity.
     """
     base = config.model.name if config.model.path is None else config.model.path
     data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
@@ -46,6 +56,7 @@ def sweep_origins(config: RunConfig, model: str, corpus: str) -> dict[str, str]:
         "version of the code": str(RESULTS_VERSION),
         f"base model {base}": model,
         f"corpus {config.data.name} ({key})": corpus,
+        **sources,
     }
 
 

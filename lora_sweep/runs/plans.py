@@ -1,24 +1,44 @@
 """Typed configs -> plans: the numbers that the training loop works by."""
 
+from dataclasses import dataclass
+
 import torch
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.schema import PRUNING, AllocationConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
+from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan, Start
 
 LOG_RANKS_EPOCHS = 2
 """First epochs in which ranks are recorded within the epoch. Source: the published study."""
 
 
-def run_plan(config: RunConfig, seed: int) -> RunPlan:
+@dataclass(frozen=True)
+class Sources:
+    """What the cell's runs take from other runs; None for nothing.
+
+    Attributes:
+        logits: starting logits (N,).
+        ranks: integer ranks (N,) that stay.
+        start: R and head to start from.
+    """
+
+    logits: tuple[float, ...] | None = None
+    ranks: tuple[int, ...] | None = None
+    start: Start | None = None
+
+
+NO_SOURCES = Sources()
+
+
+def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> RunPlan:
     """Returns the plan of the cell's run with this seed."""
     return RunPlan(
         seed=seed,
         rank_min=config.rank.min,
         rank_max=config.rank.max,
         rank_average=config.rank.average,
-        allocation=_allocation_plan(config),
+        allocation=_allocation_plan(config, sources.logits),
         lr_adapter=config.learning_rate.adapter,
         lr_head=config.learning_rate.head,
         lr_schedule=config.learning_rate.schedule,
@@ -26,6 +46,8 @@ def run_plan(config: RunConfig, seed: int) -> RunPlan:
         weight_decay=config.training.weight_decay,
         max_gradient_norm=config.training.max_gradient_norm,
         importance=_importance_plan(config.allocation) if config.is_pruned else None,
+        frozen_ranks=sources.ranks,
+        start=sources.start,
     )
 
 
@@ -58,13 +80,13 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _allocation_plan(config: RunConfig) -> AllocationPlan | None:
+def _allocation_plan(config: RunConfig, taken: tuple[float, ...] | None) -> AllocationPlan | None:
     """How the cell's runs learn their logits; None where they have none."""
     if config.has_fixed_ranks or config.is_pruned:
         return None
-    values = config.init.values
+    values = config.init.values if taken is None else taken
     return AllocationPlan(
-        init=config.init.name,
+        init=config.init.name if taken is None else "values",
         mode=config.allocation.mode,
         alpha_schedule=config.alpha.schedule,
         alpha_min=config.alpha.min,

@@ -75,10 +75,20 @@ def _best(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _differing(all_settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the settings, but the seed, that have several values; no effect is no value."""
-    values: dict[str, set[str]] = {}
-    for settings in all_settings:
-        for name, value in settings.items():
-            if value is not None:
-                values.setdefault(name, set()).add(json.dumps(value))
-    return [name for name, distinct in values.items() if name != "seed" and len(distinct) > 1]
+    """Names of the settings, but the seed, that have several values; no effect is no value.
+
+    One that says the same as another in every cell, as a budget that follows `rank.average`, is
+    left out.
+    """
+    columns: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(name for settings in all_settings for name in settings):
+        column = [settings.get(name) for settings in all_settings]
+        distinct = {json.dumps(value) for value in column if value is not None}
+        is_told = any(_repeats(column, other) for other in columns.values())
+        if name != "seed" and len(distinct) > 1 and not is_told:
+            columns[name] = column
+    return list(columns)
+
+
+def _repeats(column: Sequence[Any], other: Sequence[Any]) -> bool:
+    return all(value in (None, known) for value, known in zip(column, other, strict=True))

@@ -89,7 +89,7 @@ def about_run(run: FinishedRun) -> About:
         model_fingerprint=record.model_fingerprint,
         corpus_fingerprint=record.corpus_fingerprint,
         metric=record.metric,
-        label_names=label_names(run),
+        label_names=run.label_names,
         matrices=record.matrices,
         integer_ranks=run.integer_ranks,
         epoch=record.reported_epoch,
@@ -97,20 +97,6 @@ def about_run(run: FinishedRun) -> About:
         seeds=_cell_metrics(run),
         versions=record.versions,
     )
-
-
-def label_names(run: FinishedRun) -> list[str]:
-    """Returns the names of the classes; their numbers where the run's record is older than them.
-
-    None for regression, whose head has one output.
-    """
-    if run.record.label_names:
-        return run.record.label_names
-    task = TASKS.get(str(run.record.settings.get("data.task")))
-    n_labels = len(run.state["head.out.bias"])
-    if task is not None and len(task.label_names) == n_labels:
-        return list(task.label_names)
-    return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
 
 
 def write_about(folder: Path, about: About) -> None:

@@ -90,7 +90,7 @@ class PackAllocator:
     def ranks(self, logits: Tensor, step: int) -> Tensor:
         """Returns real-valued ranks (K, N), float64, differentiable in the logits (K, N)."""
         w, terms = logits.double(), self._terms(step)
-        ranks = self._average[:, None].expand_as(w)
+        ranks = self._fixed
         for mode, rows in self._rows_of.items():
             ranks = torch.where(self._flags(rows, 2), mode.ranks(w, terms), ranks)
         if self.importance:
@@ -102,7 +102,7 @@ class PackAllocator:
     def integer_ranks(self, ranks: Tensor, step: int) -> list[list[int]]:
         """Returns the rounded ranks of every run, K lists of N, by the mode of its plan."""
         if not self._rows_of and not self.importance:
-            return [[plan.rank_average] * self.n_matrices for plan in self.plans]
+            return [plan.fixed_ranks(self.n_matrices) for plan in self.plans]
         budgets = self.schedules.budget_params(step)
         return [
             _round(plan, row, budget)
@@ -119,7 +119,7 @@ class PackAllocator:
                 logits rest from its first discrete step on.
         """
         if not self._rows_of:
-            return self._hard_masks(self._average[:, None].expand_as(logits), step, discrete)
+            return self._hard_masks(self._fixed, step, discrete)
         ranks = self.ranks(logits, step)
         if all(discrete):
             return self._hard_masks(ranks, step, discrete)
@@ -174,7 +174,8 @@ class PackAllocator:
         self.plans = list(plans)
         self._rank_min = self._vector([plan.rank_min for plan in plans])
         self._rank_max = self._vector([plan.rank_max for plan in plans])
-        self._average = self._vector([plan.rank_average for plan in plans])
+        # Ranks (K, N) of the runs whose ranks are fixed; those of the others say nothing.
+        self._fixed = self._vector([plan.fixed_ranks(self.n_matrices) for plan in plans])
         own = [plan.allocation for plan in plans]
         self._alpha_max = self._vector([1.0 if a is None else a.alpha_max for a in own])
         names = ["" if a is None else a.mode for a in own]
@@ -210,7 +211,7 @@ class PackAllocator:
         ]
         return torch.stack(draws).to(self.device)
 
-    def _vector(self, values: Sequence[float]) -> Tensor:
+    def _vector(self, values: Sequence[float] | Sequence[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self.device)
 
     def _flags(self, flags: Sequence[bool], n_axes: int) -> Tensor:
@@ -220,7 +221,7 @@ class PackAllocator:
 
 def _round(plan: RunPlan, ranks: list[float], budget_params: float) -> list[int]:
     if plan.has_fixed_ranks:
-        return [plan.rank_average] * len(ranks)
+        return plan.fixed_ranks(len(ranks))
     if not all(map(math.isfinite, ranks)):
         # A run whose loss is not finite any more, until the next look at the losses drops it.
         return [plan.rank_min] * len(ranks)

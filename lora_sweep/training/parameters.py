@@ -91,13 +91,16 @@ def start_parameters(
         n_labels: outputs of the head.
         device: where the pack trains.
 
+    Raises:
+        ValueError: a plan starts from an R or a head of another shape.
+
     Source: LoRA-XS (R), transformers' RoBERTa classification head (head).
     """
     rows = [
         {
             LATENT: _latent(plan, len(spectra), r),
             LOGITS: _logits(plan, spectra),
-            **_head(plan.seed, d, n_labels),
+            **_head(plan, d, n_labels),
         }
         for plan in plans
     ]
@@ -125,11 +128,14 @@ def count_trained(plan: RunPlan, *, n_matrices: int, d: int, n_labels: int) -> d
 
 
 def _latent(plan: RunPlan, n_matrices: int, r: int) -> Tensor:
-    block = torch.randn(
-        n_matrices, plan.rank_max, plan.rank_max, generator=stream_generator(plan.seed, "latent")
-    )
+    shape = n_matrices, plan.rank_max, plan.rank_max
+    if plan.start is None:
+        block = LATENT_STD * torch.randn(*shape, generator=stream_generator(plan.seed, "latent"))
+    else:
+        block = plan.start.latent
+        _check_shape("R", block, shape)
     bank = torch.zeros(n_matrices, r, r)
-    bank[:, : plan.rank_max, : plan.rank_max] = LATENT_STD * block
+    bank[:, : plan.rank_max, : plan.rank_max] = block
     return bank
 
 
@@ -144,11 +150,19 @@ def _logits(plan: RunPlan, spectra: Tensor) -> Tensor:
     return starting_logits(plan.allocation.init, inputs).float()
 
 
-def _head(seed: int, d: int, n_labels: int) -> Parameters:
-    generator = stream_generator(seed, "head")
+def _head(plan: RunPlan, d: int, n_labels: int) -> Parameters:
+    if plan.start is not None and plan.start.head is not None:
+        _check_shape("head.out.weight", plan.start.head["head.out.weight"], (n_labels, d))
+        return plan.start.head
+    generator = stream_generator(plan.seed, "head")
     return {
         "head.dense.weight": HEAD_STD * torch.randn(d, d, generator=generator),
         "head.dense.bias": torch.zeros(d),
         "head.out.weight": HEAD_STD * torch.randn(n_labels, d, generator=generator),
         "head.out.bias": torch.zeros(n_labels),
     }
+
+
+def _check_shape(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} must start with shape {shape}, but got {tuple(values.shape)}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 LORA_ALPHA = 16
 """lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
@@ -58,6 +59,19 @@ class ImportancePlan:
     beta2: float
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a run starts from instead of fresh draws: what another run trained.
+
+    Attributes:
+        latent: R (N, rank_max, rank_max).
+        head: `head.*`, name -> values; None for a fresh head.
+    """
+
+    latent: Tensor
+    head: dict[str, Tensor] | None
+
+
 @dataclass(frozen=True)
 class RunPlan:
     """All in which the runs of a pack may differ.
@@ -73,6 +87,8 @@ class RunPlan:
         weight_decay: decoupled weight decay, on all that is trained.
         max_gradient_norm: bound on the global norm over the run's trained parameters.
         importance: how ranks are pruned, for a run without logits; None for fixed ranks.
+        frozen_ranks: fixed rank of every matrix, where they are not all rank_average; else None.
+        start: what R and head start from; None for fresh draws.
     """
 
     seed: int
@@ -87,11 +103,31 @@ class RunPlan:
     weight_decay: float
     max_gradient_norm: float
     importance: ImportancePlan | None = None
+    frozen_ranks: tuple[int, ...] | None = None
+    start: Start | None = None
 
     @property
     def has_fixed_ranks(self) -> bool:
-        """Whether every matrix keeps rank_average throughout."""
+        """Whether every matrix keeps its rank throughout."""
         return self.allocation is None and self.importance is None
+
+    def fixed_ranks(self, n_matrices: int) -> list[int]:
+        """Returns the rank of every matrix (N) where ranks are fixed.
+
+        Args:
+            n_matrices: N.
+
+        Raises:
+            ValueError: there are not as many frozen ranks.
+        """
+        if self.frozen_ranks is None:
+            return [self.rank_average] * n_matrices
+        if len(self.frozen_ranks) != n_matrices:
+            raise ValueError(
+                f"frozen_ranks must have one rank a matrix, {n_matrices}, but got "
+                f"{len(self.frozen_ranks)}"
+            )
+        return list(self.frozen_ranks)
 
 
 @dataclass(frozen=True)

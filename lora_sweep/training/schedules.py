@@ -91,10 +91,10 @@ class PackSchedules:
     def _budget(self, plan: RunPlan, step: int) -> float:
         if plan.allocation is not None:
             return self._ramp(plan.allocation, step)
-        average = float(self.n_matrices * plan.rank_average**2)
+        spent = float(sum(rank**2 for rank in plan.fixed_ranks(self.n_matrices)))
         if plan.importance is None:
-            return average
-        return self._shrunk(plan.importance, step, self.n_matrices * plan.rank_max**2, average)
+            return spent
+        return self._shrunk(plan.importance, step, self.n_matrices * plan.rank_max**2, spent)
 
     def _ramp(self, plan: AllocationPlan, step: int) -> float:
         return ramp(
@@ -118,4 +118,5 @@ class PackSchedules:
 
 
 def _key(plan: RunPlan) -> object:
-    return plan.allocation, plan.importance, plan.rank_average, plan.rank_max
+    ranks = plan.rank_average, plan.rank_max, plan.frozen_ranks
+    return plan.allocation, plan.importance, ranks

@@ -9,6 +9,8 @@ import pytest
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import SettingError
 
+from .pruned import PRUNED
+
 Changed = Callable[[dict[str, Any]], RunConfig]
 Composed = Callable[..., RunConfig]
 
@@ -69,16 +71,6 @@ def test_fixed_ranks_ignore_what_is_learnt(
     config = changed(settings)
     assert name_of(config, init="fixed") == name_of(run_config, init="fixed")
     assert name_of(config) != name_of(run_config)
-
-
-PRUNED: dict[str, Any] = {
-    "allocation.mode": "importance",
-    "allocation.warmup_fraction": 0.1,
-    "allocation.final_fraction": 0.4,
-    "allocation.every": 10,
-    "allocation.beta1": 0.85,
-    "allocation.beta2": 0.85,
-}
 
 
 @pytest.mark.parametrize(
@@ -205,3 +197,41 @@ def test_unknown_or_missing_setting_is_named(
 ) -> None:
     with pytest.raises(SettingError, match=message):
         composed(override)
+
+
+FROM_RUN: dict[str, Any] = {"init.name": "from_run", "init.run": "outputs/a/b"}
+FROZEN: dict[str, Any] = FROM_RUN | {"init.freeze": True}
+
+
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        (FROM_RUN, "from_run-r5_25_20-lr0.01-seed0-"),
+        (FROZEN, "from_run-frozen-r25-seed0-"),
+        ({"model.adapter": "outputs/a/b"}, "uniform-r5_25_20-lr0.01-seed0-"),
+    ],
+    ids=["logits", "ranks", "adapter"],
+)
+def test_run_that_another_one_starts_says_so(
+    settings: dict[str, Any], start: str, changed: Changed, run_config: RunConfig
+) -> None:
+    name = name_of(changed(settings))
+    assert name.startswith(start)
+    source = "model.adapter" if "model.adapter" in settings else "init.run"
+    assert name != name_of(changed(settings | {source: "outputs/a/c"}))
+    assert name != name_of(run_config)
+
+
+@pytest.mark.parametrize("other", [*LEARNT_ONLY, {"rank.min": 6}, {"rank.average": 19}], ids=str)
+def test_frozen_ranks_ignore_what_is_learnt(other: dict[str, Any], changed: Changed) -> None:
+    assert name_of(changed(FROZEN | other)) == name_of(changed(FROZEN))
+
+
+def test_run_of_its_own_has_no_settings_of_sources(run_config: RunConfig) -> None:
+    names = set(run_settings(run_config, 0))
+    assert not names & {"init.run", "init.freeze", "model.adapter", "model.adapter_head"}
+
+
+def test_source_without_effect_is_no_setting(changed: Changed) -> None:
+    one_rank = {"rank.min": 20, "rank.max": 20, "budget.start_average": 20.0}
+    assert name_of(changed(FROM_RUN | one_rank)) == name_of(changed(one_rank), init="fixed")

@@ -9,6 +9,8 @@ import pytest
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 
+from .pruned import PRUNED
+
 Changed = Callable[[dict[str, Any]], RunConfig]
 NAN, INF = math.nan, math.inf
 
@@ -64,16 +66,6 @@ def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) ->
     if name == "training.epochs":
         settings["training.epochs_discrete"] = 0
     assert isinstance(changed(settings), RunConfig)
-
-
-PRUNED: dict[str, Any] = {
-    "allocation.mode": "importance",
-    "allocation.warmup_fraction": 0.1,
-    "allocation.final_fraction": 0.4,
-    "allocation.every": 10,
-    "allocation.beta1": 0.85,
-    "allocation.beta2": 0.85,
-}
 
 
 @pytest.mark.parametrize(

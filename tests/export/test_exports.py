@@ -64,7 +64,7 @@ def stock_logits(model: Any, tokenizer: Any) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
 def test_merged_model_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -80,7 +80,7 @@ def test_merged_model_has_our_logits(
     assert sorted(path.name for path in folder.glob("*.safetensors")) == ["model.safetensors"]
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
 def test_peft_adapter_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -90,8 +90,10 @@ def test_peft_adapter_has_our_logits(
     adapter = with_large_parts(open_adapter(trained_runs[what]))
     folder = exported(adapter, "peft", tmp_path)
     path = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    n_labels = adapter.about.n_labels
-    base = AutoModelForSequenceClassification.from_pretrained(path, num_labels=n_labels)
+    options = {"pooler_hidden_act": "tanh"} if what == "deberta" else {}  # as the card says
+    base = AutoModelForSequenceClassification.from_pretrained(
+        path, num_labels=adapter.about.n_labels, **options
+    )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = peft.PeftModel.from_pretrained(base, str(folder))
     expected = our_logits(adapter, tmp_path)
@@ -179,6 +181,23 @@ def test_export_has_a_model_card(kind: str, trained_runs: dict[str, Path], tmp_p
     assert "Over the 2 seeds of the run's cell, accuracy is" in card.text
     assert all(f"{seed}: {100 * value:.2f}" in card.text for seed, value in own.items())
     assert "flatters" in card.text
+
+
+@pytest.mark.parametrize("what", ["bert", "deberta"])
+@pytest.mark.parametrize("kind", ["peft", "merged"])
+def test_code_of_the_card_works(
+    kind: str, what: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    if kind == "peft":
+        pytest.importorskip("peft")
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, kind, tmp_path)
+    code = (folder / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    code = code.replace("DIR", str(folder)).replace("BASE", adapter.about.settings["model.path"])
+    names: dict[str, Any] = {}
+    exec(code, names)
+    found = stock_logits(names["model"], names["tokenizer"])
+    torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
 
 
 def test_folder_that_holds_something_is_left_alone(

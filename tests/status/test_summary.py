@@ -132,6 +132,16 @@ def test_setting_without_effect_does_not_describe_a_cell(sweep: Any) -> None:
     assert cells(sweep)[0].settings == {"init": "fixed"}
 
 
+def test_setting_that_follows_another_does_not_describe_a_cell(sweep: Any) -> None:
+    for average in (10, 20):
+        own = {"rank.average": average, "budget.start_average": float(average)}
+        sweep.finish(f"a{average}", average / 100, sweep.settings(**own))
+    without = {"rank.average": 20, "budget.start_average": None}
+    sweep.finish("fixed", 0.1, sweep.settings(init="fixed", **without))
+    (best,) = cells(sweep)
+    assert best.settings == {"init": "uniform", "rank.average": 20}
+
+
 def test_looking_changes_nothing(sweep: Any, tmp_path: Path) -> None:
     ask_for_packs(sweep)
     sweep.write("0a", "result.json", "{")

@@ -12,7 +12,6 @@ from lora_sweep.data.sources import LabelledTexts, load_files
 from lora_sweep.errors import BaseModelError
 from lora_sweep.runs.finished import read_finished
 from lora_sweep.runs.predictions import read_predictions
-from lora_sweep.trained.about import label_names
 from lora_sweep.trained.classifier import Predictions, predict_texts
 from lora_sweep.trained.open import open_adapter, open_classifier
 
@@ -65,7 +64,7 @@ def test_latent_is_masked_by_its_ranks(trained_runs: dict[str, Path]) -> None:
         mask = torch.zeros(4, 4)
         mask[:k, :k] = 1
         assert torch.equal(own, mask * R)
-    assert set(run.integer_ranks) - {4}, "some rank must be masked, or nothing was tested"
+    assert len(set(run.integer_ranks)) > 1
 
 
 def test_cell_holds_its_seeds_and_no_other_cell(trained_runs: dict[str, Path]) -> None:
@@ -96,27 +95,3 @@ def test_missing_base_says_what_to_do(
 
     with pytest.raises(BaseModelError, match=r"is not there .*gone.*--base DIR"):
         base_of(about, None)
-
-
-@pytest.mark.parametrize(
-    ("names", "task", "n_labels", "expected"),
-    [
-        (["no", "yes"], "files", 2, ["no", "yes"]),
-        ([], "rte", 2, ["entailment", "not_entailment"]),
-        ([], "files", 3, ["0", "1", "2"]),
-        ([], "stsb", 1, []),
-    ],
-    ids=["recorded", "known task", "numbers", "regression"],
-)
-def test_labels_of_older_records_are_found(
-    names: list[str],
-    task: str,
-    n_labels: int,
-    expected: list[str],
-    trained_runs: dict[str, Path],
-) -> None:
-    run = read_finished(trained_runs["bert"])
-    settings = run.record.settings | {"data.task": task}
-    record = dataclasses.replace(run.record, label_names=names, settings=settings)
-    state = run.state | {"head.out.bias": torch.zeros(n_labels)}
-    assert label_names(dataclasses.replace(run, record=record, state=state)) == expected

@@ -29,12 +29,14 @@ from lora_sweep.training.seeds import stream_generator
 PUBLISHED = dataclasses.replace(
     ALLOCATION, mode="published", init="quadratic", alpha_max=5.0, lr=0.2
 )
+FROZEN = dataclasses.replace(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
 PACK = (
     RUN,
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
     dataclasses.replace(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
     TOPK,
     dataclasses.replace(PRUNED, rank_max=6),
+    FROZEN,
 )
 
 
@@ -320,3 +322,21 @@ def test_cuda_trains_as_the_cpu_does() -> None:
     for run in range(len(PACK)):
         for mine, other in zip(ours.evaluations[run], expected.evaluations[run], strict=True):
             assert mine.train_loss == pytest.approx(other.train_loss, abs=1e-3)
+
+
+def test_frozen_ranks_stay_and_are_paid_for() -> None:
+    evaluations = train(FROZEN).evaluations[0]
+    assert [e.integer_ranks for e in evaluations] == [[1, 5, 2, 4, 3, 3, 1, 2]] * 3
+    assert {(e.budget_params, e.budget_spent_params) for e in evaluations} == {(69.0, 69)}
+
+
+def test_equal_frozen_ranks_are_fixed_ranks() -> None:
+    frozen = dataclasses.replace(FIXED, rank_average=1, frozen_ranks=(3,) * 8)
+    own, other = train(frozen).states[0], train(FIXED).states[0]
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def test_frozen_ranks_must_be_one_a_matrix() -> None:
+    with pytest.raises(ValueError, match=r"one rank a matrix, 8, but got 2"):
+        train(dataclasses.replace(FROZEN, frozen_ranks=(1, 2)))

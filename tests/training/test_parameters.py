@@ -1,10 +1,12 @@
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 from toy import ALLOCATION, FIXED, RUN
 
 from lora_sweep.training.parameters import count_trained, run_state, start_parameters
+from lora_sweep.training.plan import Start
 
 CPU = torch.device("cpu")
 SMALL = dataclasses.replace(RUN, seed=3, rank_max=2, rank_average=2)
@@ -61,3 +63,22 @@ def test_trained_parameters_by_hand() -> None:
     counts = count_trained(RUN, n_matrices=4, d=6, n_labels=2)
     assert counts == {"latent": 100, "head": 56, "logits": 4, "total": 160}
     assert count_trained(FIXED, n_matrices=4, d=6, n_labels=2)["logits"] == 0
+
+
+def test_run_starts_from_what_it_is_given() -> None:
+    given = start_parameters([SMALL], spectra=torch.ones(4, 2), r=2, d=6, n_labels=2, device=CPU)
+    own = {name: 3 * part[0] + 1 for name, part in given.items()}
+    head = {name: part for name, part in own.items() if name.startswith("head.")}
+    shape: dict[str, Any] = {"spectra": torch.ones(4, 5), "r": 5, "d": 6, "device": CPU}
+    plan = dataclasses.replace(SMALL, start=Start(own["R"], head))
+    bank = start_parameters([RUN, plan], n_labels=2, **shape)
+    assert torch.equal(bank["R"][1, :, :2, :2], own["R"])
+    assert bank["R"][1, :, 2:].abs().max() == 0 and bank["R"][1, :, :, 2:].abs().max() == 0
+    assert all(torch.equal(bank[name][1], part) for name, part in head.items())
+    without = dataclasses.replace(SMALL, start=Start(own["R"], None))
+    fresh = start_parameters([without], n_labels=2, **shape)
+    assert all(torch.equal(fresh[name], given[name]) for name in head)
+    with pytest.raises(ValueError, match=r"R must start with shape \(3, 2, 2\), but got \(4, 2"):
+        start_parameters([plan], n_labels=2, **shape | {"spectra": torch.ones(3, 5)})
+    with pytest.raises(ValueError, match=r"head\.out\.weight must start with shape \(3, 6\)"):
+        start_parameters([plan], n_labels=3, **shape)
