@@ -100,7 +100,7 @@ def test_dead_worker_costs_its_pack_alone(
     os.kill(owner, signal.SIGKILL)
     code, output = end(process)
     assert code == 1 and "2 of 6 jobs failed" in output, output
-    (said,) = lines_with(output, "worker died")
+    (said,) = lines_with(output, "worker died (")
     assert f"while it trained {pack}: queued again, try 2 of 3" in said
     assert command.numbers() == one_process.numbers()
 
