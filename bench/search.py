@@ -199,16 +199,16 @@ def sampler_row(replayer: Replayer, sampler: str, n_repetitions: int) -> list[st
     return [sampler, str(replayer.n_jobs), _count(statistics.median(needed)), each]
 
 
-def pruner_rows(replayer: Replayer, n_repetitions: int) -> list[list[str]]:
+def pruner_rows(replayer: Replayer, sampler: str, n_repetitions: int) -> list[list[str]]:
     """Returns a row a pruner: the share of run-steps saved, and how much worse the best trial is.
 
-    With and without it, the search begins with the same trials, by TPE.
+    With and without it the trials are the same by chance, and by TPE as long as none is pruned.
     """
 
     def replays(pruner: str) -> list[Replay]:
         option = pruner_option(pruner)
         return [
-            replayer.replay(sampler_option("tpe"), option, seed=seed, n_trials=N_TRIALS)
+            replayer.replay(sampler_option(sampler), option, seed=seed, n_trials=N_TRIALS)
             for seed in range(n_repetitions)
         ]
 
@@ -219,7 +219,8 @@ def pruner_rows(replayer: Replayer, n_repetitions: int) -> list[list[str]]:
         saved = [1 - own.n_run_epochs / full.n_run_epochs for own, full in pairs]
         lost = [full.best(trained) - own.best(trained) for own, full in pairs]
         n_kept = sum(loss <= MARGIN for loss in lost)
-        rows.append([pruner, _range(saved), f"{n_kept} of {n_repetitions}", _range(lost)])
+        kept = f"{n_kept} of {n_repetitions}"
+        rows.append([pruner, sampler, _range(saved), kept, _range(lost)])
     return rows
 
 
@@ -246,8 +247,9 @@ def main() -> None:
         batches = [Replayer(trained, Path(place), n_jobs=n_jobs) for n_jobs in BATCHES]
         rows = [sampler_row(one, name, n) for one in batches for name in SAMPLERS]
         _show(["Sampler", "Batch", "Trials, median", "Trials of each repetition"], rows)
-        rows = pruner_rows(batches[-1], n)
-        _show(["Pruner", "Run-steps saved, %", "≤ 1 point lost", "Points lost"], rows)
+        rows = [row for name in ("random", "tpe") for row in pruner_rows(batches[-1], name, n)]
+        headers = ["Pruner", "Sampler", "Run-steps saved, %", "≤ 1 point lost", "Points lost"]
+        _show(headers, rows)
 
 
 def _show(headers: list[str], rows: list[list[str]]) -> None:

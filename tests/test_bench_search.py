@@ -13,8 +13,10 @@ from optuna.distributions import CategoricalDistribution
 
 from bench.report_scale import fill_record
 from bench.search import (
+    PRUNERS,
     Replayer,
     pruner_option,
+    pruner_rows,
     ranges,
     sampler_option,
     sampler_row,
@@ -149,3 +151,11 @@ def test_repetitions_propose_different_settings(tmp_path: Path) -> None:
         for seed in (0, 1, 0)
     ]
     assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_pruner_takes_nothing_from_equal_settings(tmp_path: Path) -> None:
+    table = Trained({key: np.full((2, 3), 0.4) for key in itertools.product(*LEVELS)})
+    rows = pruner_rows(Replayer(table, tmp_path, n_jobs=4), "random", n_repetitions=2)
+    assert [row[0] for row in rows] == list(PRUNERS)
+    assert rows[0][1:] == ["random", "0.0 (0.0 to 0.0)", "2 of 2", "0.0 (0.0 to 0.0)"]
