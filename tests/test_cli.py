@@ -67,7 +67,7 @@ def check_refused(
 @pytest.mark.parametrize(
     ("arguments", "first", "others"),
     [
-        ("init=nope", "init/nope", "options in 'init': fixed, left_skewed, linear, quadratic"),
+        ("init=nope", "init/nope", "options in 'init': fixed, from_run, left_skewed"),
         ("experiment=nope", "experiment/nope", "cola, cola_minilm, qnli, sst2"),
         ("-m sweep=nope", "sweep/nope", "demo, example, initializations"),
         ("learning_rte=1", "learning_rte", "Key 'learning_rte' not in"),

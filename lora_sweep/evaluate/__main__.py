@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lora_sweep.errors import SettingError
+from lora_sweep.trained.command import add_columns, add_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from lora_sweep.cli import EXPECTED, error_lines
 
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_intermixed_args(arguments)
     try:
         _evaluate(given)
     except EXPECTED as error:
@@ -65,20 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the metrics of a run on its own dev set, on another data source "
         "(data=cola data.path=DIR, as for training) or on a file, with their intervals.",
     )
-    parser.add_argument(
-        "run", type=Path, metavar="RUN", help="folder of a finished run, or of an export"
-    )
+    add_run(parser, "folder of a finished run, or of an export")
     parser.add_argument(
         "overrides", nargs="*", metavar="data=NAME", help="settings of the group data"
     )
     parser.add_argument("--input", type=Path, metavar="FILE", help="rows with texts and labels")
-    parser.add_argument("--text", metavar="COLUMN", help="of the text (default: the run's own)")
-    parser.add_argument("--text-pair", metavar="COLUMN", help="of the second text of pairs")
     parser.add_argument("--label", metavar="COLUMN", help="of the label (default: the run's own)")
-    parser.add_argument(
-        "--base", type=Path, metavar="DIR", help="folder of the base, if it is elsewhere now"
-    )
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_columns(parser)
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     return parser
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError
+from lora_sweep.trained.command import add_run, exit_code
 from lora_sweep.trained.kinds import KINDS
 
 
@@ -16,12 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; None for those of this process.
     """
     given = _parser().parse_args(arguments)
-    try:
-        _export(given)
-    except LoraSweepError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _export(given))
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -43,15 +38,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a finished run as a PEFT adapter, as a merged transformers model, or "
         "as its few trained matrices alone; each with a model card.",
     )
-    parser.add_argument(
-        "run", type=Path, metavar="RUN", help="folder of a finished run, or of a loraxs export"
-    )
+    add_run(parser, "folder of a finished run, or of a loraxs export")
     parser.add_argument("--to", required=True, choices=KINDS, help="format of the export")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="new or empty folder"
-    )
-    parser.add_argument(
-        "--base", type=Path, metavar="DIR", help="folder of the base, if it is elsewhere now"
     )
     return parser
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError, SettingError
+from lora_sweep.errors import SettingError
+from lora_sweep.trained.command import add_columns, add_run, exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,12 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; None for those of this process.
     """
     given = _parser().parse_args(arguments)
-    try:
-        _predict(given)
-    except LoraSweepError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _predict(given))
 
 
 def _predict(given: argparse.Namespace) -> None:
@@ -49,19 +45,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the rows of a CSV, TSV or JSON lines file again, each with the label "
         "that a run predicts and the probability of every label. Files may be of any length.",
     )
-    parser.add_argument(
-        "run", type=Path, metavar="RUN", help="folder of a finished run, or of an export"
-    )
+    add_run(parser, "folder of a finished run, or of an export")
     parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="rows to read")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="FILE", help="new file, .csv, .tsv or .jsonl"
     )
-    parser.add_argument("--text", metavar="COLUMN", help="of the text (default: the run's own)")
-    parser.add_argument("--text-pair", metavar="COLUMN", help="of the second text of pairs")
-    parser.add_argument(
-        "--base", type=Path, metavar="DIR", help="folder of the base, if it is elsewhere now"
-    )
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_columns(parser)
     return parser
 
 

@@ -88,7 +88,7 @@ def _predicted(
     for rows in _chunks(stream_rows(source, needed)):
         _check_names(source, rows, added)
         texts = _texts(source, rows, columns)
-        yield from map(dict, _with_predictions(classifier, rows, texts))
+        yield from _with_predictions(classifier, rows, texts)
 
 
 def _with_predictions(

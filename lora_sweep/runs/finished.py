@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from torch import Tensor
@@ -58,7 +58,7 @@ class FinishedRun:
             return list(task.label_names)
         return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 of what it trained: the same for a run that was trained again to the bit."""
         about = [self.record.fingerprint, self.record.reported_epoch, self.integer_ranks]

@@ -32,7 +32,7 @@ def scores(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, 
     return {score["metric"]: score["value"] for score in json.loads(capsys.readouterr().out)}
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "mean", "fixed"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "mean", "fixed", "pairs"])
 def test_own_data_gives_the_recorded_metrics(
     what: str, trained_runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +81,7 @@ def test_setting_alone_changes_the_runs_own_data(
     trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trained_runs["bert"]
-    found = scores(capsys, run, "data.train=dev.tsv", "data.dev=train.tsv")
+    found = scores(capsys, run, "--device", "cpu", "data.train=dev.tsv", "data.dev=train.tsv")
     assert found == scores(capsys, run, "--input", tiny_corpus / "train.tsv")
 
 

@@ -14,7 +14,7 @@ from lora_sweep.errors import BaseModelError, LoraSweepError, RecordError, Stora
 from lora_sweep.export.__main__ import main
 from lora_sweep.export.write import write_export
 from lora_sweep.trained.adapted import base_of, load_adapted
-from lora_sweep.trained.adapter import TrainedAdapter
+from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
 from lora_sweep.trained.kinds import KINDS
 from lora_sweep.trained.open import open_adapter, open_classifier
 
@@ -236,6 +236,19 @@ def test_damaged_export_is_refused(
         (folder / file).write_bytes(content if damage == "changed" else content[:-5])
     with pytest.raises(RecordError, match=r"can't be read|must be as it|must be the fol"):
         open_adapter(folder)
+
+
+def test_export_of_96_matrices_is_a_few_hundred_kilobytes(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """As many as RoBERTa-large has, all at the study's largest rank; the head apart."""
+    own = open_adapter(trained_runs["bert"])
+    names = [f"encoder.layer.{place}.attention.output.dense" for place in range(96)]
+    about = dataclasses.replace(own.about, kind="loraxs", matrices=names, integer_ranks=[25] * 96)
+    squares = tuple(torch.randn(25, 25) for _ in names)
+    large = dataclasses.replace(own, about=about, squares=squares, logits=torch.zeros(96))
+    write_adapter(tmp_path, large)
+    assert 240_000 < (tmp_path / "adapter.safetensors").stat().st_size < 260_000
 
 
 def test_parts_of_two_exports_are_not_mixed(trained_runs: dict[str, Path], tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_file_gets_the_runs_own_labels(
         assert sum(shares.values()) == pytest.approx(1, abs=2e-6)
 
 
+def test_pairs_get_the_runs_own_labels(
+    trained_runs: dict[str, Path], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    lines = [f"{row['text']}\t{row['text']}" for row in read(tiny_corpus / "dev.tsv")]
+    (tmp_path / "in.tsv").write_text("\n".join(["one\ttwo", *lines]) + "\n")
+    columns = ("--text", "one", "--text-pair", "two")
+    target = tmp_path / "out.tsv"
+    assert predict(trained_runs["pairs"], tmp_path / "in.tsv", target, *columns) == 0
+    found = [row["predicted"] for row in read(target)]
+    assert found == predicted_by_run(trained_runs["pairs"])
+
+
 def test_regression_gives_the_runs_own_numbers(
     trained_runs: dict[str, Path], tiny_corpus: Path, tmp_path: Path
 ) -> None:
