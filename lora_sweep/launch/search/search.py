@@ -137,10 +137,11 @@ class Search:
             self.study.set_user_attr(METRIC, outcome.metric)
         if outcome.error is not None:
             trial.set_user_attr(ERROR, outcome.error)
-        self.study.tell(trial, outcome.values, outcome.state)
+        # The referee notes the epoch in the storage: `trial` does not know of it.
+        told = self.study.tell(trial, outcome.values, outcome.state)
         said = {
             TrialState.COMPLETE: " ".join(f"{value:.6g}" for value in outcome.values or ()),
-            TrialState.PRUNED: f"pruned after epoch {trial.user_attrs.get(PRUNED_EPOCH, '?')}",
+            TrialState.PRUNED: f"pruned after epoch {told.user_attrs.get(PRUNED_EPOCH, '?')}",
             TrialState.FAIL: f"failed: {outcome.error}",
         }[outcome.state]
         log.info("trial %d: %s (%s)", trial.number, said, best_so_far(self.study))

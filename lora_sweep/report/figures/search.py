@@ -146,6 +146,9 @@ def _draw_slice(axes: Axes, record: SearchRecord, name: str) -> None:
         label="finished, later ones lighter",
     )
     axes.margins(y=0.12)  # room for the marks below
+    # Marks along the edge widen no limits of their own.
+    axes.update_datalim([(x, 0.0) for x in places.values()], updatey=False)
+    axes.autoscale_view()
     for status, (marker, colour) in _LOOKS.items():
         own = [places[trial.number] for trial in trials if trial.status == status]
         if own:

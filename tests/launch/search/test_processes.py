@@ -101,7 +101,7 @@ def test_pruned_trial_leaves_its_pack_and_is_told(make: Make) -> None:
     states = [trial.state.name for trial in study_of(command).trials]
     assert states.count("PRUNED") == len(pruned)
     for trial in pruned:
-        assert f"trial {trial.number}: pruned after epoch" in output
+        assert f"trial {trial.number}: pruned after epoch {trial.pruned_epoch} (" in output
         for folder in trial.folders:
             run = command.sweep_dir / folder
             assert (run / "pruned.json").exists() and not (run / "result.json").exists()

@@ -67,6 +67,10 @@ def test_slices_have_a_field_a_setting_and_all_trials(n: int, n_settings: int) -
     assert fields == list(params_of(0, n_settings))
     for label, n_marks in (("finished", n), ("failed", 1), ("pruned", 2)):
         assert [len(own) for own in points(figure, label)] == [n_marks] * n_settings
+    for label in ("finished", "failed", "pruned"):
+        for axes, own in zip(figure.axes, points(figure, label), strict=False):
+            low, high = axes.get_xlim()
+            assert all(low < x < high for x, _ in own)
     heights = [height for _, height in points(figure, "finished")[0]]
     assert heights == pytest.approx([20.0 + i for i in range(n)])
     check_legible(figure)
