@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,14 +56,17 @@ def sweep(tmp_path: Path, arguments: list[str]) -> Sweep:
     return command
 
 
-def owners(command: Command) -> dict[str, int]:
-    """Pack -> id of the process that trains it just now."""
+def workers(command: Command, main: "subprocess.Popen[str]") -> dict[str, int]:
+    """Pack -> id of the worker that trains it just now.
+
+    The main process holds a claim for a moment, to see whether it is free.
+    """
     found: dict[str, int] = {}
     for claim in command.sweep_dir.glob(".packs/*.claim"):
         lines = lines_with(claim.read_text(), "pid=") if claim.exists() else []
         for line in lines:
             found[claim.stem] = int(line.removeprefix("pid="))
-    return found
+    return {pack: worker for pack, worker in found.items() if worker != main.pid}
 
 
 @pytest.mark.parametrize("executor", EACH)
@@ -84,7 +88,11 @@ def test_workers_leave_what_one_process_leaves(
 def test_two_workers_train_at_the_same_time(sweep: Sweep) -> None:
     command = sweep("local", "learning_rate.head=0.001,0.01", "training.epochs=200")
     process = command.start()
-    wait_for(lambda: len(set(owners(command).values())) == 2 and len(command.checkpoints()) >= 4)
+    wait_for(
+        lambda: (
+            len(set(workers(command, process).values())) == 2 and len(command.checkpoints()) >= 4
+        )
+    )
     process.send_signal(signal.SIGTERM)
     assert end(process)[0] == 143
 
@@ -95,9 +103,9 @@ def test_dead_worker_costs_its_pack_alone(
 ) -> None:
     command = sweep(executor)
     process = command.start()
-    wait_for(lambda: bool(command.checkpoints()) and bool(owners(command)))
-    pack, owner = sorted(owners(command).items())[0]
-    os.kill(owner, signal.SIGKILL)
+    wait_for(lambda: bool(command.checkpoints()) and bool(workers(command, process)))
+    pack, worker = sorted(workers(command, process).items())[0]
+    os.kill(worker, signal.SIGKILL)
     code, output = end(process)
     assert code == 1 and "2 of 6 jobs failed" in output, output
     (said,) = lines_with(output, "worker died (")
@@ -109,10 +117,10 @@ def test_pack_that_kills_every_worker_fails(sweep: Sweep) -> None:
     command = sweep("joblib", "training.epochs=500", "learning_rate.head=0.001")
     process = command.start()
     for _ in range(3):
-        wait_for(lambda: bool(owners(command)))
-        (owner,) = owners(command).values()
-        os.kill(owner, signal.SIGKILL)
-        wait_for(lambda old=owner: owners(command).get("pack-000000") != old)
+        wait_for(lambda: bool(workers(command, process)))
+        (worker,) = workers(command, process).values()
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda old=worker: workers(command, process).get("pack-000000") != old)
     code, output = end(process)
     assert code == 1, output
     assert "pack-000000 must leave its workers alive, but got 3 that died" in output
