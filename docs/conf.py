@@ -13,7 +13,8 @@ project = "lora_sweep"
 author = "the authors of lora_sweep"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "example_report"]
+# Sphinx has a page `search` of its own: searching.md holds the guide of that name.
+exclude_patterns = ["_build", "example_report", "search.md"]
 
 html_theme = "furo"
 html_title = f"lora_sweep {release}"
