@@ -61,6 +61,21 @@ def handle_termination() -> None:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Puts our handlers back after a library that installs its own: Ray's ends without saving."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: it was installed from C, and can't be put back
+                signal.signal(number, handler)
+
+
+@contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Collects the signals that ask for an end, instead of ending at once.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from lora_sweep.config.rules import is_positive, is_rate, require
 from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
+from lora_sweep.interrupt import handlers_kept
 from lora_sweep.runs.executor import Handle, PackEnd, Task
 
 
@@ -122,7 +123,8 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
     try:
         if not ray.is_initialized():
             own = {"include_dashboard": False} if address == "local" else {}
-            ray.init(address=address, log_to_driver=False, **(own | dict(init)))
+            with handlers_kept():
+                ray.init(address=address, log_to_driver=False, **(own | dict(init)))
         return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
