@@ -1,6 +1,7 @@
 """What several files share: a tiny base and corpus, settings that train in a second, configs."""
 
 import dataclasses
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ hypothesis_settings.load_profile("no_deadline")
 
 WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
 HIDDEN, LAYERS = 16, 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell's `pytest &` ignores Ctrl-C, and every process started here would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

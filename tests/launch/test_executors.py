@@ -23,13 +23,6 @@ EACH = [pytest.param(name, marks=[RAY] if name == "ray" else []) for name in EXE
 Sweep = Callable[..., Command]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ctrl_c_is_heard() -> None:
-    """A shell's `pytest &` ignores Ctrl-C, and every process started here would inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.fixture(scope="module")
 def arguments(tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """6 runs in 2 packs, one of which holds the 2 that fail."""

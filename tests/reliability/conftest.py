@@ -1,6 +1,5 @@
 """An undisturbed sweep to compare with, and the same sweep anew."""
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,6 @@ LAUNCHERS = {
     "basic": ["hydra/launcher=basic"],
     "submitit": ["hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=1"],
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c_is_heard() -> None:
-    """A shell's `pytest &` ignores Ctrl-C, and every process started here would inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
