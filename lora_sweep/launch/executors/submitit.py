@@ -4,7 +4,10 @@ A job that is preempted or reaches its time limit is put back in the queue by su
 on from its checkpoints. The packs handed out together are one job array.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +52,15 @@ class SubmititExecutor:
         is_bound = isinstance(max_queued, int) and max_queued >= 1
         require(is_bound, f"{place}.max_queued", rule, max_queued)
         self.capacity = max_queued
+        self.folder = folder
         self.queue = _queue(folder, cluster, max_num_timeout, parameters)
         self.jobs: list[Any] = []
 
     def submit(self, tasks: Sequence[Task]) -> list[Handle]:
         """Queues the tasks, as one job array."""
         self.jobs = [job for job in self.jobs if not job.done()]
-        jobs = self.queue.submit_array([_Resubmitted(task) for task in tasks])
+        with _errors_into(self.folder / "controllers.log"):
+            jobs = self.queue.submit_array([_Resubmitted(task) for task in tasks])
         self.jobs += jobs
         return [_Queued(job) for job in jobs]
 
@@ -66,6 +71,25 @@ class SubmititExecutor:
         for job in self.jobs:
             job.wait()
         self.jobs = []
+
+
+@contextmanager
+def _errors_into(path: Path) -> Iterator[None]:
+    """Lets processes that start meanwhile write their stderr into a file.
+
+    A job of `cluster=local` is watched by a process of submitit's, which ends in a traceback when
+    the job is cancelled: nothing for the terminal.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    own = os.dup(2)
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 class _Resubmitted:
