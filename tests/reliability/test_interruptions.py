@@ -30,9 +30,7 @@ def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturb
         time.sleep(moments.uniform(0.3, 1.0) * seconds)
         process.kill()
         n_killed += end(process)[0] == -signal.SIGKILL
-        assert n_begun < 8 * N_KILLS, (
-            "most processes came to their end"
-        )  # the machine's speed varies
+        assert n_begun < 3 * N_KILLS, "most processes came to their end"
     code, output = command.run()
     assert code == 1 and "2 of 6 jobs failed" in output
     assert command.numbers() == undisturbed.numbers()
