@@ -3,7 +3,7 @@
 | status | the run's folder |
 | --- | --- |
 | finished | has a record |
-| failed | has a failure's record instead |
+| failed | has a failure's record instead; still, while it is being tried again |
 | pruned | has the record of a run that a search ended early |
 | missing | has none of these: not started, still going on, or killed |
 | unreadable | has one that can't be read, or settings that are none of a run; named in a warning |
@@ -41,7 +41,7 @@ from lora_sweep.runs.record import (
     read_pruned,
     read_result,
 )
-from lora_sweep.runs.store import SETTINGS_FILE
+from lora_sweep.runs.store import RETRIED_FILE, SETTINGS_FILE
 from lora_sweep.runs.sweep_list import SWEEP_FILE, read_sweep
 
 _FROM_RECORD = tuple(COLUMNS)[2:-1]
@@ -136,16 +136,17 @@ def _read_run(folder: Path, listed: object, on_record: OnRecord | None) -> dict[
 
 def _row(folder: Path, listed: object) -> dict[str, Any] | None:
     """The row of a run that has no result."""
-    if (folder / FAILURE_FILE).exists():
-        failure = read_failure(folder / FAILURE_FILE)
-        settings = checked_settings(failure.settings)
-        own = {"folder": folder.name, "status": FAILED, "error": failure.error}
-        return checked_row(own | settings)
     if (folder / PRUNED_FILE).exists():
         pruned = read_pruned(folder / PRUNED_FILE)
         settings = checked_settings(pruned.settings)
         own = {"folder": folder.name, "status": PRUNED, "error": pruned.reason}
         return checked_row(own | settings)
+    for name in (FAILURE_FILE, RETRIED_FILE):  # another process may be trying it again just now
+        if (folder / name).exists():
+            failure = read_failure(folder / name)
+            settings = checked_settings(failure.settings)
+            own = {"folder": folder.name, "status": FAILED, "error": failure.error}
+            return checked_row(own | settings)
     if listed is None and not (folder / SETTINGS_FILE).exists():
         _log.debug("%s is no run's folder", folder)
         return None

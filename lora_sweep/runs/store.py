@@ -10,6 +10,7 @@
     outputs/<sweep>/<run>/predictions.safetensors  dev predictions and labels
     outputs/<sweep>/<run>/result.json      written last: the run is finished
     outputs/<sweep>/<run>/failure.json     instead of it: the run failed
+    outputs/<sweep>/<run>/failure.json.retried     how it failed before it was tried again
     outputs/<sweep>/<run>/pruned.json      instead of it: a search ended the run early
 
     outputs/<sweep>/<run>/checkpoints/     where the training stands; gone once it is finished
@@ -53,6 +54,7 @@ STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
 CHECKPOINTS = "checkpoints"
 OVERWRITTEN_FILE = "result.json.overwritten"
+RETRIED_FILE = "failure.json.retried"
 PACKS = ".packs"
 
 Settings = dict[str, Any]
@@ -132,14 +134,16 @@ class RunFolder:
             clear_unfinished(folder)
 
     def reopen(self) -> None:
-        """Clears away what says that the run is done; a result is kept until the next one."""
-        result = self.path / RESULT_FILE
+        """Clears away what says that the run is done; how it ended is kept until it ends again."""
+        result, failure = self.path / RESULT_FILE, self.path / FAILURE_FILE
         if result.exists():
             self.clear_checkpoints()
             with writing(result):
                 result.replace(self.path / OVERWRITTEN_FILE)
-        for name in (FAILURE_FILE, PRUNED_FILE):
-            (self.path / name).unlink(missing_ok=True)
+        if failure.exists():
+            with writing(failure):
+                failure.replace(self.path / RETRIED_FILE)
+        (self.path / PRUNED_FILE).unlink(missing_ok=True)
 
     def start(self, settings: Settings, config_yaml: str) -> None:
         """Makes the folder ready for a training from the beginning.
@@ -173,7 +177,7 @@ class RunFolder:
     def finish(self, record: RunRecord) -> None:
         """Writes the record, last of all: from now on the run is finished."""
         write_text(self.path / RESULT_FILE, record.to_json())
-        for name in (OVERWRITTEN_FILE, FAILURE_FILE, PRUNED_FILE):
+        for name in (OVERWRITTEN_FILE, FAILURE_FILE, RETRIED_FILE, PRUNED_FILE):
             (self.path / name).unlink(missing_ok=True)
 
     def clear_checkpoints(self) -> None:
@@ -182,12 +186,13 @@ class RunFolder:
             shutil.rmtree(self.checkpoints)
 
     def fail(self, record: FailureRecord) -> None:
-        """Writes why the run failed; the next start of the run clears it away."""
+        """Writes why the run failed; see `reopen`."""
         write_text(self.path / FAILURE_FILE, record.to_json())
 
     def prune(self, record: PrunedRecord) -> None:
         """Writes that the run was ended early; asked for again, it goes on from its checkpoint."""
         write_text(self.path / PRUNED_FILE, record.to_json())
+        (self.path / RETRIED_FILE).unlink(missing_ok=True)
 
 
 def _read_end(path: Path, read: Callable[[Path], End]) -> End | None:

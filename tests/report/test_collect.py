@@ -14,6 +14,7 @@ from lora_sweep.report.summarise import summarise_runs
 from lora_sweep.report.tables import cell_note
 from lora_sweep.report.tidy import setting_names
 from lora_sweep.runs.record import PrunedRecord
+from lora_sweep.runs.store import RunFolder
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -32,6 +33,18 @@ def test_status_follows_the_files(sweep: Any, settings: Settings) -> None:
     }
     assert runs["seed"].to_dict() == {"a": 0, "b": 1, "c": 2, "d": 3}
     assert runs.loc["b", "error"] == "ValueError: too large"
+
+
+def test_failed_run_counts_as_failed_while_it_is_tried_again(
+    sweep: Any, settings: Settings
+) -> None:
+    sweep.finish("a", 0.6, settings())
+    sweep.fail("b", settings(seed=1), "ValueError: too large")
+    folder = RunFolder(sweep.path / "b")
+    folder.reopen()
+    assert collect_runs(sweep.path)["error"][1] == "ValueError: too large"
+    folder.start(settings(seed=1), "")
+    assert collect_runs(sweep.path)["status"].tolist() == ["finished", "failed"]
 
 
 def test_columns_are_typed(sweep: Any, settings: Settings) -> None:

@@ -89,6 +89,25 @@ def test_reopened_run_keeps_its_result_until_the_next(tmp_path: Path, record: Ru
     assert not (folder.path / "result.json.overwritten").exists()
 
 
+def test_reopened_run_keeps_its_failure_until_it_ends_well(
+    tmp_path: Path, record: RunRecord
+) -> None:
+    folder, before = RunFolder(tmp_path / "run"), tmp_path / "run" / "failure.json.retried"
+    folder.start({"seed": 0}, "")
+    folder.fail(FailureRecord({"seed": 0}, "out of memory"))
+    folder.reopen()
+    assert not is_done(folder.path)
+    folder.start({"seed": 0}, "")
+    assert read_failure(before).error == "out of memory"
+    folder.fail(FailureRecord({"seed": 0}, "again"))
+    failure = folder.failure()
+    assert failure is not None and failure.error == "again"
+    folder.reopen()
+    assert read_failure(before).error == "again"
+    folder.finish(record)
+    assert not before.exists()
+
+
 def test_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
