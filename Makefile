@@ -45,13 +45,12 @@ bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 m
 docs: $(VENV)/docs-ready ## build guides and API reference into docs/_build; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
-# A test process a core, each of one thread: tests of one file stay together and share what they set up. Those that kill
-# processes and let them race want the machine for themselves.
+# A test process a core, each of one thread: tests of one file stay together and share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 SPREAD := -n auto --maxprocesses 8 --dist loadfile
 test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is none)
-	$(PYTEST) $(SPREAD) --ignore tests/reliability
-	$(PYTEST) tests/reliability
+	$(PYTEST) $(SPREAD) -m "not alone"
+	$(PYTEST) -m alone
 
 test-fast: $(VENV)/test-ready ## run the tests that take seconds
 	$(PYTEST) $(SPREAD) -m "not slow and not gpu"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from sweeps import TORTURE, Command, end, lines_with, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 N_KILLS = 50 if TORTURE else 4
 Disturbed = Callable[..., Command]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sweeps import TORTURE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 N_RUNS = 500 if TORTURE else 80
 EARLY = 50
 

@@ -10,7 +10,7 @@ from sweeps import Command, end, wait_for
 
 from lora_sweep.runs.struck import Struck
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 Disturbed = Callable[..., Command]
 
 
