@@ -169,8 +169,9 @@ def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) ->
     for column in columns:
         if (n_found := there.count(column)) != 1:
             fault = "no column" if n_found == 0 else f"{n_found} columns"
+            advice = "name one of them, or add it" if n_found == 0 else "rename all but one"
             listed = ", ".join(repr(name) for name in there)
-            raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}")
+            raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}: {advice}")
 
 
 def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
