@@ -134,7 +134,10 @@ class RunFolder:
             clear_unfinished(folder)
 
     def reopen(self) -> None:
-        """Clears away what says that the run is done; how it ended is kept until it ends again."""
+        """Clears away what says that the run is done.
+
+        Result and failure are kept under another name until the run finishes.
+        """
         result, failure = self.path / RESULT_FILE, self.path / FAILURE_FILE
         if result.exists():
             self.clear_checkpoints()

@@ -29,9 +29,7 @@ def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturb
         process = command.start()
         time.sleep(moments.uniform(0.3, 1.0) * seconds)
         process.kill()
-        was_killed = end(process)[0] == -signal.SIGKILL
-        n_killed += was_killed
-        seconds *= 1 if was_killed else 0.8  # the machine was busier when it was timed
+        n_killed += end(process)[0] == -signal.SIGKILL
         assert n_begun < 3 * N_KILLS, "most processes came to their end"
     code, output = command.run()
     assert code == 1 and "2 of 6 jobs failed" in output
