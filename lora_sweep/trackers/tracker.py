@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lora_sweep.errors import SettingError
+from lora_sweep.extras import install_command
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def check_tracker(name: str) -> None:
     if package is not None and importlib.util.find_spec(package) is None:
         raise SettingError(
             f"tracker must be installed, but got {name} without its package: "
-            f"pip install 'lora-sweep[{name}]', or tracker=none"
+            f"{install_command(name)}, or tracker=none"
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lora_sweep.data.batches import evaluation_batches, padded_batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, RecordError
+from lora_sweep.extras import install_command
 from lora_sweep.models.base import base_shape, load_tokenizer
 from lora_sweep.models.classifier import load_classifier, stock_head
 from lora_sweep.trained.about import About, read_about
@@ -79,7 +80,7 @@ def load_peft(folder: Path, base: Path, device: torch.device) -> StockClassifier
         from peft import PeftModel
     except ImportError as error:
         raise RecordError(
-            f"{folder} must be read by PEFT, but it is not installed: `pip install peft`"
+            f"{folder} must be read by PEFT, but it is not installed: {install_command('peft')}"
         ) from error
     about = read_about(folder)
     if not (folder / PEFT_WEIGHTS).is_file():  # PEFT would look for a pickled file instead

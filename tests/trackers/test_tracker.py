@@ -48,7 +48,7 @@ def test_tracker_changes_no_setting_of_a_run(
 @pytest.mark.parametrize("name", PACKAGES)
 def test_missing_package_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    with pytest.raises(SettingError, match=rf"pip install 'lora-sweep\[{name}\]', or tracker="):
+    with pytest.raises(SettingError, match=rf"pip install .* '\.\[{name}\]' .*, or tracker="):
         check_tracker(name)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
+from lora_sweep.extras import install_command
 from lora_sweep.runs.executor import Executor
 
 NAMES = ("local", "joblib", "submitit", "ray")
@@ -63,7 +64,7 @@ class Engine:
         if self.name != "local" and find_spec(self.name) is None:
             raise SettingError(
                 f"hydra.launcher.executor must be installed, but got {self.name}: "
-                f"pip install 'lora-sweep[{self.name}]'"
+                f"{install_command(self.name)}"
             )
 
     def executor(self, sweep_dir: Path) -> Executor | None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -51,11 +52,12 @@ def open_storage(place: str) -> BaseStorage:
         if "://" not in place:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(place))
-        if not place.startswith("sqlite:///"):
-            # Many searchers, few connections: each is closed once it was used.
-            return RDBStorage(place, engine_kwargs={"poolclass": NullPool})
-        Path(place.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return RDBStorage(place, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+        arguments: dict[str, Any] = {"poolclass": NullPool}
+        if place.startswith("sqlite:///"):
+            Path(place.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            arguments["connect_args"] = {"timeout": BUSY_SECONDS}
+        # A connection is closed once it was used: none stays open, and many searchers need few.
+        return RDBStorage(place, engine_kwargs=arguments)
     except Exception as error:  # every database has its own, and so has every missing driver
         cause = without_password(str(error.__cause__ or error).strip().splitlines()[0])
         raise SettingError(

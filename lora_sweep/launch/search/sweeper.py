@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
+from lora_sweep.extras import install_command
 from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.launch.search.settings import SearchSettings
@@ -40,7 +41,7 @@ class OptunaResumable(Sweeper):
         if not _is_installed():
             raise SettingError(
                 "hydra/sweeper=optuna_resumable must have Optuna and hydra-optuna-sweeper, but "
-                "got none: pip install 'lora-sweep[search]'"
+                f"got none: {install_command('search')}"
             )
         self.settings = SearchSettings(**settings)
 

@@ -29,7 +29,7 @@ def test_impossible_engine_is_refused(settings: dict[str, Any], rule: str) -> No
 
 def test_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"pip install 'lora-sweep\[ray\]'"):
+    with pytest.raises(SettingError, match=r"pip install -c constraints.txt -e '\.\[ray\]'"):
         Engine("ray")
 
 

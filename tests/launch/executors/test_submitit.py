@@ -76,7 +76,10 @@ def test_queue_is_bounded() -> None:
     ],
     ids=["cluster", "bound", "parameter", "no-slurm"],
 )
-def test_impossible_queue_is_refused(override: str, rule: str, tmp_path: Path) -> None:
+def test_impossible_queue_is_refused(
+    override: str, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm, whatever this machine has
     local = ("hydra.launcher.submitit.cluster=local", f"++hydra.launcher.submitit.{override}")
     with pytest.raises(SettingError, match=f"{rule}"):
         SubmititExecutor(tmp_path, **preset(*local))

@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 from sweeps import Command
 
+from lora_sweep.launch.search.storage import open_storage, storage_place
 from lora_sweep.runs.search_record import SearchRecord, read_search
 
 N_TRIALS = 4
@@ -44,6 +45,10 @@ def record_of(command: Command) -> SearchRecord:
 
 def study_of(command: Command) -> optuna.Study:
     """The study in the sweep's folder."""
-    return optuna.load_study(
-        study_name=command.sweep_dir.name, storage=f"sqlite:///{command.sweep_dir / 'study.db'}"
-    )
+    return stored_study(command.sweep_dir)
+
+
+def stored_study(sweep_dir: Path) -> optuna.Study:
+    """The study in a sweep's folder, named like the folder."""
+    storage = open_storage(storage_place(None, sweep_dir))
+    return optuna.load_study(study_name=sweep_dir.name, storage=storage)

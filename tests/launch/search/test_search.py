@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
+import psutil
 import pytest
 from omegaconf import OmegaConf
 
@@ -15,6 +15,7 @@ from lora_sweep.interrupt import StoppedError
 from lora_sweep.runs.search_record import SearchRecord, read_search
 
 from .conftest import FakeLauncher, metric_of
+from .searches import stored_study
 
 Searching = Callable[..., FakeLauncher]
 FOUR, THREE_AT_ONCE = "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=3"
@@ -126,7 +127,7 @@ def test_failed_and_pruned_trials_are_told_as_such(
     trials = found().trials
     assert [t.status for t in trials] == ["failed", "finished", "pruned", "finished"]
     assert (trials[0].error, trials[2].error) == ("loss became nan", None)
-    study = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 's' / 'study.db'}")
+    study = stored_study(tmp_path / "s")
     assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE", "PRUNED", "COMPLETE"]
 
 
@@ -287,6 +288,13 @@ def test_study_of_another_sweep_is_refused(search: Searching, tmp_path: Path) ->
     (tmp_path / "s").rename(tmp_path / "other")
     with pytest.raises(SettingError, match=r"sweep must be the same in all trials of the study s"):
         search("hydra.sweeper.n_trials=1", storage)
+
+
+def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
+    search(FOUR)
+    assert (tmp_path / "s" / "study.db").exists()
+    left_open = [file.path for file in psutil.Process().open_files()]
+    assert [path for path in left_open if path.startswith(str(tmp_path))] == []
 
 
 def test_journal_is_a_storage_as_well(search: Searching, found: Found, tmp_path: Path) -> None:
