@@ -18,8 +18,8 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(PROJECT, ".venv")
 OLDEST, NEWEST = (3, 11), (3, 13)
 INPUTS = ("pyproject.toml", "constraints.txt", "embedded-model.txt")
-GIGABYTES = {"cpu": 2.5, None: 8.5}
-"""What .venv and pip's temporary files need at most while a build of torch is installed."""
+GIGABYTES = {"cpu": 1.7, None: 5.7}
+"""What .venv takes with a build of torch; pip's cache and temporary files come on top."""
 CAUSES = (
     ("No space left on device", "there is no space left on the disk"),
     ("NewConnectionError", "no package index can be reached"),
@@ -178,7 +178,8 @@ def install_torch(torch):
         pin = next(line.strip() for line in lines if line.startswith("torch=="))
     pip(["-c", "constraints.txt", "uv"])
     uv = [in_venv("uv"), "pip", "install", "--python", in_venv("python")]
-    run([*uv, "--torch-backend", torch, "-c", "constraints.txt", pin], "uv failed")
+    # What torch itself needs comes with the project, pinned like all else.
+    run([*uv, "--no-deps", "--torch-backend", torch, pin], "uv failed")
 
 
 def check_space(torch):
