@@ -18,8 +18,8 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(PROJECT, ".venv")
 OLDEST, NEWEST = (3, 11), (3, 13)
 INPUTS = ("pyproject.toml", "constraints.txt", "embedded-model.txt")
-GIGABYTES = {"cpu": 1.7, None: 5.7}
-"""What .venv takes with a build of torch; pip's cache and temporary files come on top."""
+GIGABYTES = {"cpu": 1.9, None: 6.0 if sys.platform == "linux" else 1.9}
+"""What .venv takes with a build of torch (Linux: CUDA's); pip's cache comes on top."""
 CAUSES = (
     ("No space left on device", "there is no space left on the disk"),
     ("NewConnectionError", "no package index can be reached"),
@@ -65,7 +65,8 @@ def usable_python():
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         command = shutil.which("python3.{}".format(minor))
         if command and version_of(command) is not None:
-            print("{} is used: python3 is {}".format(command, text_of(sys.version_info)))
+            old = text_of(sys.version_info)
+            print("{} is used: {} is {}".format(command, sys.executable, old))
             return command
     raise InstallError(
         "Python 3.11 to 3.13 is needed, but {} is {}: install one (3.12, say), then "
@@ -133,7 +134,8 @@ def install(python, extras, torch):
         make_venv(python)
         open(unfinished(), "w").close()
     what = "the project" + (" with " + ", ".join(extras) if extras else "")
-    print("installing {} into .venv; pip's words go to .venv/install.log".format(what))
+    size = ", {} GB".format(GIGABYTES[torch]) if is_first else ""
+    print("installing {} into .venv{}: see .venv/install.log".format(what, size))
     if is_first:
         pip(["--upgrade", "pip"])
         install_torch(torch)
@@ -153,12 +155,12 @@ def make_venv(python):
         if not succeeds([in_venv("python"), "-m", "pip", "--version"]):
             run([in_venv("python"), "-m", "ensurepip"], "its Python has no pip and no ensurepip")
         return
-    print("making .venv with {}".format(python))
     if not succeeds([python, "-c", "import ensurepip, venv"]):
         raise InstallError(
             "{} has no venv module (Debian, Ubuntu: apt install python{}-venv); or make .venv "
             "with `uv venv`, then try again".format(python, text_of(version_of(python)))
         )
+    print("making .venv with {}".format(python))
     try:
         subprocess.check_call([python, "-m", "venv", VENV], stdout=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -172,7 +174,6 @@ def install_torch(torch):
     Package indexes have one build of a version. uv knows where PyTorch keeps the other ones.
     """
     if torch is None:
-        print("a .venv with CUDA takes 5.5 GB and some minutes; TORCH=cpu makes one of 1.5 GB")
         return
     with open(os.path.join(PROJECT, "constraints.txt")) as lines:
         pin = next(line.strip() for line in lines if line.startswith("torch=="))
