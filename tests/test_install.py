@@ -218,3 +218,11 @@ def test_make_names_a_missing_python(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "there is no no_such_python: make install PYTHON=COMMAND" in done.stderr
+
+
+def test_log_is_shown_by_its_last_line(install: ModuleType, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Collecting torch\n  Downloading torch (500 MB)\n\n")
+    assert install.last_line(str(log)) == "Downloading torch (500 MB)"
+    log.write_text("")
+    assert install.last_line(str(log)) == ""

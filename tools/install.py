@@ -55,6 +55,9 @@ def main(arguments):
     except InstallError as error:
         sys.stderr.write("{}\n".format(error))
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on\n")
+        return 130
     return 0
 
 
@@ -213,7 +216,8 @@ def run(command, failed):
             file.write("$ {}\n".format(" ".join(command)))
             file.flush()
             start = file.tell()
-            code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, cwd=PROJECT)
+            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=PROJECT)
+            code = wait_for(process, log)
     except OSError as error:
         raise InstallError("{} can't be written: {}".format(log, error.strerror)) from error
     if code == 0:
@@ -225,6 +229,32 @@ def run(command, failed):
     if cause is None:
         sys.stderr.write("".join(said.splitlines(True)[-15:]))
     raise InstallError("{}: see {}, then try again".format(cause or failed, log))
+
+
+def wait_for(process, log):
+    """Waits for a process; returns its exit code. A terminal shows its last line meanwhile."""
+    is_shown = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    while True:
+        try:
+            code = process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            if is_shown:
+                sys.stdout.write("\r" + last_line(log)[:width].ljust(width))
+                sys.stdout.flush()
+            continue
+        if is_shown:
+            sys.stdout.write("\r" + " " * width + "\r")
+        return code
+
+
+def last_line(log):
+    """Returns the last line of a log that says something."""
+    with open(log, "rb") as file:
+        file.seek(max(0, os.path.getsize(log) - 2000))
+        lines = file.read().decode(errors="replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1] if said else ""
 
 
 def succeeds(command):
