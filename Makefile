@@ -16,7 +16,7 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || \
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: ## make .venv with all that `make run` needs
+install: ## make .venv with all that `make run` needs; PYTHON=python3.12 and TORCH=cpu are choices
 	$(INSTALL)
 
 run: install ## train the demo sweep on the embedded corpus and print its table

@@ -106,6 +106,14 @@ def test_old_python_is_told_what_to_do(
     assert not Path(install.VENV).exists()
 
 
+def test_old_python_will_do_where_the_venv_has_a_new_one(
+    install: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install.sys, "version_info", (3, 9, 2))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert install.main([]) == 0
+
+
 def test_old_python_hands_over_to_a_newer_one(
     install: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +129,7 @@ def test_python_without_venv_module_is_told_what_to_do(
     with pytest.raises(
         install.InstallError, match=r"no venv module .*apt install python3\.1.-venv"
     ):
-        install.install(sys.executable, [], None)
+        install.install([], None)
 
 
 def test_full_disk_is_told_before_anything_is_installed(
@@ -129,7 +137,7 @@ def test_full_disk_is_told_before_anything_is_installed(
 ) -> None:
     monkeypatch.setattr(install, "GIGABYTES", {"cpu": 1e9, None: 1e9})
     with pytest.raises(install.InstallError, match=r"GB of free space, but got .*TORCH=cpu"):
-        install.install(sys.executable, [], None)
+        install.install([], None)
     assert not Path(install.VENV).exists()
 
 

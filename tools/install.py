@@ -49,9 +49,9 @@ def main(arguments):
     )
     asked = parser.parse_args(arguments)
     try:
-        python = usable_python()
-        drop_unusable_venv(python if asked.anew_for_other_python else None, asked.torch)
-        install(python, asked.extras, asked.torch)
+        python = usable_python() if asked.anew_for_other_python else None
+        drop_unusable_venv(python, asked.torch)
+        install(asked.extras, asked.torch)
     except InstallError as error:
         sys.stderr.write("{}\n".format(error))
         return 1
@@ -125,7 +125,7 @@ def drop_unusable_venv(python, torch):
         raise InstallError(why) from error
 
 
-def install(python, extras, torch):
+def install(extras, torch):
     """Makes .venv where it is missing, and installs into it what is not there."""
     state = read_state() or {"torch": torch, "digests": {}}
     wanted = {extra: digest_of_inputs() for extra in ["", *extras]}
@@ -134,7 +134,7 @@ def install(python, extras, torch):
     is_first = not state["digests"]
     if is_first:
         check_space(torch)
-        make_venv(python)
+        make_venv()
         open(unfinished(), "w").close()
     what = "the project" + (" with " + ", ".join(extras) if extras else "")
     size = ", {} GB".format(GIGABYTES[torch]) if is_first else ""
@@ -152,12 +152,13 @@ def install(python, extras, torch):
         os.remove(unfinished())
 
 
-def make_venv(python):
+def make_venv():
     """Makes .venv, or gives one that came without pip its pip."""
     if os.path.exists(VENV):  # the user's own, uv's for example
         if not succeeds([in_venv("python"), "-m", "pip", "--version"]):
             run([in_venv("python"), "-m", "ensurepip"], "its Python has no pip and no ensurepip")
         return
+    python = usable_python()
     if not succeeds([python, "-c", "import ensurepip, venv"]):
         raise InstallError(
             "{} has no venv module (Debian, Ubuntu: apt install python{}-venv); or make .venv "
