@@ -56,7 +56,7 @@ def main(arguments):
         sys.stderr.write("{}\n".format(error))
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command goes on\n")
+        sys.stderr.write("stopped: run it again\n")
         return 130
     return 0
 
