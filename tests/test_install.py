@@ -202,10 +202,19 @@ def test_half_made_venv_is_made_anew(state: str, install: ModuleType, venv: Path
 
 
 def test_venv_of_another_torch_is_made_anew(install: ModuleType, venv: Path) -> None:
-    install.write_state({"torch": None, "digests": {"": "a"}})
+    assert install.main([]) == 0
     install.drop_unusable_venv(None, None)
     assert venv.exists()
     install.drop_unusable_venv(None, "cpu")
+    assert not venv.exists()
+
+
+def test_venv_of_a_moved_project_is_made_anew(
+    install: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert install.main([]) == 0
+    monkeypatch.setattr(install, "PROJECT", "/elsewhere")
+    install.drop_unusable_venv(None, None)
     assert not venv.exists()
 
 

@@ -94,7 +94,7 @@ def text_of(version):
 
 
 def drop_unusable_venv(python, torch):
-    """Removes a .venv that is half made, broken, or of another Python or torch than asked for.
+    """Removes a .venv that is half made, moved, or of another Python or torch than asked for.
 
     Args:
         python: the .venv must have its version; None: any that the project takes.
@@ -113,6 +113,8 @@ def drop_unusable_venv(python, torch):
                 VENV, text_of(version)
             )
         )
+    elif state and state["project"] != PROJECT:
+        why = "it was made in {}".format(state["project"])
     elif torch is not None and state and state["torch"] != torch:
         why = "it has another build of torch"
     else:
@@ -127,7 +129,7 @@ def drop_unusable_venv(python, torch):
 
 def install(extras, torch):
     """Makes .venv where it is missing, and installs into it what is not there."""
-    state = read_state() or {"torch": torch, "digests": {}}
+    state = read_state() or {"project": PROJECT, "torch": torch, "digests": {}}
     wanted = {extra: digest_of_inputs() for extra in ["", *extras]}
     if all(state["digests"].get(extra) == digest for extra, digest in wanted.items()):
         return
@@ -275,7 +277,7 @@ def unfinished():
 
 
 def read_state():
-    """Returns what was installed: the build of torch, and extra -> digest; None if nothing was."""
+    """Returns where and what was installed: folder, torch, extra -> digest; None: nothing was."""
     try:
         with open(os.path.join(VENV, "installed.json")) as file:
             return json.load(file)
