@@ -18,10 +18,10 @@ from typing import Any
 
 from bench.simulate_scale import measure, simulate
 from bench.store_scale import finish, jobs_of, make_configs, train_nothing
-from lora_sweep.runs import packs
-from lora_sweep.runs.jobs import Job
-from lora_sweep.runs.packs import Ways
-from lora_sweep.runs.record import RunRecord
+from lora_sweep.execution import group as packs
+from lora_sweep.execution.group import Ways
+from lora_sweep.execution.job import Job
+from lora_sweep.store.record import RunRecord
 
 SIZE = 4
 

@@ -16,8 +16,8 @@ from transformers import (
 from bench.measure import Row, medians, paired
 from bench.work import Stepper, cell
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.execution.inputs import base_folder
 from lora_sweep.models.base import load_tokenizer
-from lora_sweep.runs.inputs import base_folder
 
 STEPS = 20
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lora_sweep.runs.predictions import DevLabels, save_predictions
-from lora_sweep.runs.record import EpochRecord, RunRecord
+from lora_sweep.store.predictions import DevLabels, save_predictions
+from lora_sweep.store.record import EpochRecord, RunRecord
 
 INITS = ("uniform", "randn", "quadratic", "left_skewed")
 N_LRS = 25

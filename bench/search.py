@@ -27,12 +27,12 @@ from optuna.trial import Trial, TrialState
 from tabulate import tabulate
 
 from bench.search_table import SETTINGS, TABLE, Key, Trained, collect, read_table
-from lora_sweep.cli import CONF
 from lora_sweep.config.schema import PrunerConfig
-from lora_sweep.launch.search.pruning import OptunaReferee, make_pruner
-from lora_sweep.launch.search.samplers import make_sampler
-from lora_sweep.launch.search.space import Space
-from lora_sweep.launch.search.storage import open_storage
+from lora_sweep.config.store import CONF
+from lora_sweep.search.pruning import OptunaReferee, make_pruner
+from lora_sweep.search.samplers import make_sampler
+from lora_sweep.search.space import Space
+from lora_sweep.search.storage import open_storage
 
 SAMPLERS = ("random", "tpe", "gp")
 BATCHES = (1, 4)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_sweep.runs.record import RESULT_FILE, read_result
+from lora_sweep.store.record import RESULT_FILE, read_result
 
 TABLE = Path(__file__).parent / "search_table.csv"
 SETTINGS = ("rank.average", "rank.max", "lr", "learning_rate.adapter")

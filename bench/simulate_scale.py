@@ -24,8 +24,8 @@ from typing import TypeVar
 import numpy as np
 from tabulate import tabulate
 
-from lora_sweep.runs.claims import LEASE_SECONDS, Claims, free_first
-from lora_sweep.runs.sweep_packs import SweepPacks
+from lora_sweep.store.claims import LEASE_SECONDS, Claims, free_first
+from lora_sweep.store.pack_list import SweepPacks
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from lora_sweep.report.arms import Arm
-from lora_sweep.report.comparison import REGION, Line, compare_arms
+from lora_sweep.report.compare.comparison import REGION, Line, compare_arms
 from lora_sweep.report.statistics.selection import init_effect_p, selection_premium
+from lora_sweep.report.table.arms import Arm
 
 INITS = ("uniform", "randn", "quadratic", "left_skewed")
 BASELINES = ("fixed, rank 20", "fixed, rank 25")

@@ -11,8 +11,8 @@ from bench.work import Stepper, cell, load
 from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
 from lora_sweep.allocation.masks import soft_masks
 from lora_sweep.data.batches import Batch, padded_batch
+from lora_sweep.execution.inputs import base_folder
 from lora_sweep.models.base import load_encoder
-from lora_sweep.runs.inputs import base_folder
 from lora_sweep.training.encoder import AdaptedEncoder
 
 

@@ -21,19 +21,19 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from bench.report_scale import fill_record
-from lora_sweep.cli import CONF
 from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.config.store import CONF
+from lora_sweep.execution import group as packs
+from lora_sweep.execution.execute import run_cells
+from lora_sweep.execution.group import Ways
+from lora_sweep.execution.inputs import base_folder, load_corpus
+from lora_sweep.execution.job import Job
+from lora_sweep.execution.origin import run_fingerprint
 from lora_sweep.models.base import base_fingerprint
-from lora_sweep.report.collect import collect_runs
-from lora_sweep.runs import packs
-from lora_sweep.runs.execute import run_cells
-from lora_sweep.runs.inputs import base_folder, load_corpus
-from lora_sweep.runs.jobs import Job
-from lora_sweep.runs.origin import run_fingerprint
-from lora_sweep.runs.packs import Ways
-from lora_sweep.runs.record import RunRecord
-from lora_sweep.runs.store import RunFolder, is_done
-from lora_sweep.runs.sweep_list import add_to_sweep, count_runs, read_sweep
+from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.run_folder import RunFolder, is_done
+from lora_sweep.store.sweep_list import add_to_sweep, count_runs, read_sweep
 
 PACK_SIZE = 16
 N_SEEDS = 100

@@ -8,15 +8,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import AutoConfig, AutoModel
 
-from lora_sweep import cli
 from lora_sweep.adapters.factors import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
 from lora_sweep.config.run import RunConfig, to_run_config
-from lora_sweep.config.store import task_config
+from lora_sweep.config.store import CONF, task_config
 from lora_sweep.data.batches import Batch
 from lora_sweep.data.tokens import TokenisedTexts
-from lora_sweep.runs.inputs import base_folder, load_adapted_encoder, load_texts
-from lora_sweep.runs.plans import pack_plan, run_plan
+from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.execution.plans import pack_plan, run_plan
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -38,7 +37,7 @@ def corpus_overrides() -> list[str]:
 
 def cell(*overrides: str) -> RunConfig:
     """Returns the benchmark's cell, changed by overrides."""
-    with initialize_config_dir(cli.CONF):
+    with initialize_config_dir(CONF):
         composed = compose("config", [*corpus_overrides(), "device=cpu", *overrides])
     return to_run_config(task_config(composed))
 

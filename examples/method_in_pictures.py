@@ -26,7 +26,6 @@ from lora_sweep.allocation.budget_schedules import ramp
 from lora_sweep.allocation.init_schedules import InitInputs, starting_logits
 from lora_sweep.allocation.ranks import capped_ranks, published_ranks
 from lora_sweep.models.base import find_base, load_encoder
-from lora_sweep.report.components import component_groups
 from lora_sweep.report.figures.method import draw_distribution, draw_masks, method_masks
 from lora_sweep.report.figures.style import (
     graded_colours,
@@ -36,6 +35,7 @@ from lora_sweep.report.figures.style import (
     new_figure,
     number_ticks,
 )
+from lora_sweep.report.table.components import component_groups
 
 FOLDER = Path(__file__).parent.parent / "docs" / "method_pictures"
 LOW, AVERAGE, HIGH = 5, 20, 25

@@ -3,33 +3,24 @@
 import math
 import os
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from lora_sweep.config import store
+from lora_sweep.commands.error_lines import EXPECTED, error_lines
+from lora_sweep.config.store import CONF, register
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import callbacks, grids, pack
-from lora_sweep.launch.search import sweeper
+from lora_sweep.search import sweeper
 
-_PACKAGE = Path(__file__).parent
-_INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
-CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
 """What a `_target_` of a config may name: our own code, and Hydra's plugins."""
-MAX_ERROR_LINES = 5
-EXPECTED = (LoraSweepError, HydraException, OmegaConfBaseException, OSError)
-"""What tells a user enough without the place in the code."""
 _DEBUG = "LORA_SWEEP_DEBUG"
-_HYDRA_INSIDE = ("To append to your config", "object_type=", "reference_type=")
 
-store.register()
+register()
 grids.register()
 pack.register()
 sweeper.register()
@@ -43,7 +34,7 @@ _ENDED_IN: list[LoraSweepError] = []
 def run(config: DictConfig) -> float:
     """Returns the objective of one job: the cell's median reported metric over its seeds."""
     from lora_sweep.config.run import to_run_config
-    from lora_sweep.runs.execute import run_cell
+    from lora_sweep.execution.execute import run_cell
 
     job = HydraConfig.get()
     is_single = job.mode is RunMode.RUN
@@ -97,35 +88,3 @@ def main() -> None:
 
 def _is_debugging() -> bool:
     return bool(os.environ.get(_DEBUG))
-
-
-def error_lines(error: BaseException) -> list[str]:
-    """Returns what a user should read of an error, in at most five lines.
-
-    The package's own error is taken out of whatever wraps it. Lists that come one item a line
-    are put into one line.
-    """
-    own = _own(error)
-    text = str(own or error)
-    if own is None and isinstance(error.__cause__, OmegaConfBaseException):
-        text += f"\n{error.__cause__}"
-    # Hydra's inside is left out, and so is its advice to add settings that this package refuses.
-    text = text.partition("Config search path")[0]
-    lines: list[str] = []
-    for line in text.splitlines():
-        said = line.strip()
-        key = said.removeprefix("full_key: ")
-        is_repeated = key != said and any(key in other for other in lines)
-        if not said or is_repeated or said.startswith(_HYDRA_INSIDE):
-            continue
-        if lines and lines[-1].endswith((":", ",")) and line[0] in "\t ":
-            lines[-1] += f" {line.strip()},"
-        else:
-            lines.append(line.rstrip())
-    return [f"error: {lines[0]}", *[line.rstrip(",") for line in lines[1:]]][:MAX_ERROR_LINES]
-
-
-def _own(error: BaseException | None) -> LoraSweepError | None:
-    while error is not None and not isinstance(error, LoraSweepError):
-        error = error.__cause__ or error.__context__
-    return error

@@ -10,8 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings as hypothesis_settings
 
-from lora_sweep.cli import CONF
 from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.config.store import CONF
 
 # A busy machine is no fault of an example.
 hypothesis_settings.register_profile("no_deadline", deadline=None)
@@ -189,7 +189,7 @@ def trained_runs(
 
     `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
     """
-    from lora_sweep.runs.execute import run_cell
+    from lora_sweep.execution.execute import run_cell
 
     outputs, cache = tmp_path_factory.mktemp("trained"), tmp_path_factory.getbasetemp() / "cache"
     places = [f"paths.outputs={outputs}", f"paths.cache={cache}"]

@@ -7,10 +7,10 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.report.sweep import read_sweep_folder
+from lora_sweep.execution.execute import check_inputs, run_cells
+from lora_sweep.execution.group import Ways
+from lora_sweep.report.table.sweep import read_sweep_folder
 from lora_sweep.report.write import write_report
-from lora_sweep.runs.execute import check_inputs, run_cells
-from lora_sweep.runs.packs import Ways
 
 Composed = Callable[..., RunConfig]
 WAYS = (

@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 
 from lora_sweep import cli
+from lora_sweep.commands.error_lines import MAX_ERROR_LINES, error_lines
 from lora_sweep.errors import CorpusError, SettingError
 
 Command = Callable[..., tuple[int, list[str]]]
@@ -55,7 +56,7 @@ def check_refused(
     code, lines = refused
     text = "\n".join(lines)
     assert code == 1, text
-    assert 1 <= len(lines) <= cli.MAX_ERROR_LINES
+    assert 1 <= len(lines) <= MAX_ERROR_LINES
     assert lines[0].startswith("error: ")
     assert first in lines[0]
     assert others in text
@@ -152,7 +153,7 @@ def test_base_that_does_not_fit_ends_the_run(
     assert code == 1
     assert lines[0].startswith(f"error: {'model.adapted' if 'nope' in arguments else ''}")
     assert message in lines[0]
-    assert len(lines) <= cli.MAX_ERROR_LINES
+    assert len(lines) <= MAX_ERROR_LINES
     # the names of the matrices are known only once the base is built
     assert bool(list(tmp_path.rglob("failure.json"))) == ("nope" in arguments)
     assert not list(tmp_path.rglob("result.json"))
@@ -194,7 +195,7 @@ def test_own_error_is_taken_out_of_its_wrapping() -> None:
     outer = RuntimeError("outer")
     outer.__cause__ = ValueError("middle")
     outer.__cause__.__context__ = SettingError("lr must be x\nin the run y")
-    assert cli.error_lines(outer) == ["error: lr must be x", "in the run y"]
+    assert error_lines(outer) == ["error: lr must be x", "in the run y"]
 
 
 def test_error_lists_become_one_line() -> None:
@@ -202,7 +203,7 @@ def test_error_lists_become_one_line() -> None:
         "Could not find 'x'\n\nAvailable options in 'init':\n\tfixed\n\trandn\n"
         "Config search path:\n\tprovider=hydra, path=pkg://hydra.conf\n"
     )
-    assert cli.error_lines(error) == [
+    assert error_lines(error) == [
         "error: Could not find 'x'",
         "Available options in 'init': fixed, randn",
     ]
@@ -210,7 +211,7 @@ def test_error_lists_become_one_line() -> None:
 
 def test_error_has_at_most_five_lines() -> None:
     error = CorpusError("\n".join(f"fault {number}" for number in range(9)))
-    lines = cli.error_lines(error)
+    lines = error_lines(error)
     assert lines == ["error: fault 0", "fault 1", "fault 2", "fault 3", "fault 4"]
 
 
@@ -224,4 +225,4 @@ def test_error_has_at_most_five_lines() -> None:
     ids=["key_kept", "key_repeated", "advice"],
 )
 def test_error_leaves_out_hydras_inside(text: str, lines: list[str]) -> None:
-    assert cli.error_lines(ConfigCompositionException(text)) == lines
+    assert error_lines(ConfigCompositionException(text)) == lines

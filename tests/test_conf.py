@@ -10,8 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lora_sweep.cli import CONF
 from lora_sweep.config.run import RunConfig
+from lora_sweep.config.store import CONF
 
 GROUPS = sorted(folder.name for folder in Path(CONF).iterdir() if folder.is_dir())
 OPTIONS = sorted(

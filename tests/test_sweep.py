@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lora_sweep.runs.record import read_result
+from lora_sweep.store.record import read_result
 
 pytestmark = pytest.mark.slow
 

@@ -1,11 +1,18 @@
 """Registers the schemas with Hydra, and the resolver that names a run's folder."""
 
+from pathlib import Path
+
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config import data, schema
 from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
 from lora_sweep.errors import SettingError
+
+_PACKAGE = Path(__file__).parents[1]
+_INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
+CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
+"""Where the YAML files lie: beside the package in a checkout, inside it where it is installed."""
 
 _SCHEMAS = {
     "init": schema.InitConfig,

@@ -45,7 +45,7 @@ def load_minimal_pairs(*, seed: int, n_train: int, n_dev: int, n_out_of_domain: 
         n_dev: sentences of the dev part `in_domain`.
         n_out_of_domain: sentences of the dev part `out_of_domain`.
     """
-    from lora_sweep.data.minimal_pairs import generate_splits
+    from lora_sweep.data.minimal_pairs.corpus import generate_splits
 
     generated = generate_splits(
         seed=seed, n_train=n_train, n_dev=n_dev, n_out_of_domain=n_out_of_domain

@@ -9,7 +9,7 @@ from lora_sweep.config.data import DataConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.errors import SettingError
-from lora_sweep.runs.inputs import load_corpus
+from lora_sweep.execution.inputs import load_corpus
 from lora_sweep.trained.about import About
 
 
@@ -85,8 +85,8 @@ def _composed(overrides: Sequence[str]) -> DataConfig:
     """The group `data` as a command with these overrides has it."""
     from hydra import compose, initialize_config_dir
 
-    from lora_sweep.cli import CONF
     from lora_sweep.config.run import to_run_config
+    from lora_sweep.config.store import CONF
 
     with initialize_config_dir(CONF):
         return to_run_config(compose("config", overrides=list(overrides))).data

@@ -9,7 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lora_sweep.errors import LoraSweepError, SweepFailedError
-from lora_sweep.runs.store import SETTINGS_FILE
+from lora_sweep.store.run_folder import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
 

@@ -70,7 +70,7 @@ def check_cell_inputs(cell: Cell, launcher: Launcher) -> None:
     Raises:
         LoraSweepError: one is not; the message says what to do.
     """
-    from lora_sweep.runs.execute import check_inputs
+    from lora_sweep.execution.execute import check_inputs
 
     with naming(cell.overrides):
         trains_here = not isinstance(launcher, PackLauncher) or launcher.trains_here

@@ -15,6 +15,7 @@ Every run is composed and checked before any is trained, those that come to the 
 started once, and the list of runs is left in the sweep's folder.
 """
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -32,11 +33,15 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config.rules import require
-from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, SweepFailedError
+from lora_sweep.errors import (
+    ClaimedElsewhereError,
+    LoraSweepError,
+    SettingError,
+    SweepFailedError,
+)
 from lora_sweep.launch.cells import Cell, check_cell_inputs, command_line, compose_cell
 from lora_sweep.launch.pack import PackLauncher
-from lora_sweep.launch.products import product_of, runs_of_grids
-from lora_sweep.runs.sweep_list import add_to_sweep
+from lora_sweep.store.sweep_list import add_to_sweep
 
 log = logging.getLogger(__name__)
 
@@ -177,3 +182,51 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
             f"command tries them again\nfirst: {' '.join(first.overrides or [])}\n"
             f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
         )
+
+
+def product_of(overrides: Sequence[Override]) -> list[list[str]]:
+    """Returns one list of overrides for each combination of the axes' values.
+
+    The last axis turns fastest; a later override of the same key replaces an earlier one.
+
+    Args:
+        overrides: plain ones (`lr=0.1`) and choice sweeps (`lr=0.1,0.2`, `seed=range(3)`).
+
+    Raises:
+        SettingError: an axis has no list of values, e.g. an interval.
+    """
+    axes = {override.get_key_element(): _values(override) for override in overrides}
+    return [list(run) for run in itertools.product(*axes.values())]
+
+
+def runs_of_grids(
+    grids: Sequence[Sequence[Override]], given: Sequence[Override]
+) -> list[list[str]]:
+    """Returns the runs of all grids, one grid after the other.
+
+    Args:
+        grids: each grid's axes and pinned values.
+        given: the command line's: replaces an axis that a grid sweeps, joins a grid that does
+            not name it, and leaves what a grid pins to one value.
+    """
+    runs = []
+    for grid in grids:
+        pinned = {o.get_key_element() for o in grid if not o.is_sweep_override()}
+        own = [override for override in given if override.get_key_element() not in pinned]
+        runs += product_of([*grid, *own])
+    return runs
+
+
+def _values(override: Override) -> list[str]:
+    """All `key=value` of one override."""
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        if override.is_delete():
+            return [f"{key}"]
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise SettingError(
+            f"{key} must be a list of values (a,b,c or range(...)) in a grid, "
+            f"but got {override.input_line}"
+        )
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]

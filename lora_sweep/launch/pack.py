@@ -23,9 +23,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
+from lora_sweep.execution.protocols import Executor
+from lora_sweep.execution.referee import Referee
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
-from lora_sweep.runs.executor import Executor
-from lora_sweep.runs.referee import Referee
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,8 @@ class PackLauncher(Launcher):
 
     def _train(self, jobs: Sequence[DictConfig]) -> list[Result]:
         """Each job's objective, or the error that it ended in."""
-        from lora_sweep.runs.execute import run_cells
-        from lora_sweep.runs.packs import Ways
+        from lora_sweep.execution.execute import run_cells
+        from lora_sweep.execution.group import Ways
 
         self._configure_log(self.config.hydra.job_logging)
         configs = [_typed(job) for job in jobs]

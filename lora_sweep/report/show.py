@@ -6,16 +6,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lora_sweep.report.comparison import REGION
-from lora_sweep.report.markdown import counts_line
-from lora_sweep.report.search_section import flattery_lines, trials_line
-from lora_sweep.report.search_tables import search_tables
-from lora_sweep.report.sentences import verdict_sentence
-from lora_sweep.report.sweep import Sweep, read_sweep_folder, read_sweep_folders
-from lora_sweep.report.tables import init_tables
-from lora_sweep.report.terminal import print_tables
+from lora_sweep.report.compare.comparison import REGION
+from lora_sweep.report.compare.sentences import verdict_sentence
+from lora_sweep.report.pages.markdown import counts_line
+from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.terminal import print_tables
+from lora_sweep.report.search.section import flattery_lines, trials_line
+from lora_sweep.report.search.tables import search_tables
+from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import PAGE_FILE, REPORT_FILE, STANDARD, Forms, write_report
-from lora_sweep.runs.search_record import SearchRecord
+from lora_sweep.store.search_record import SearchRecord
 
 
 def show_report(

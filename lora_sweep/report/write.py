@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.files import clear_unfinished, write_text, write_whole
-from lora_sweep.report.comparison import REGION, compare_inits
+from lora_sweep.report.compare.comparison import REGION, compare_inits
 from lora_sweep.report.figures.write import FOLDER, write_figures
-from lora_sweep.report.latex import to_latex
-from lora_sweep.report.markdown import Findings, report_text
-from lora_sweep.report.page import page_text
-from lora_sweep.report.sweep import Sweep
-from lora_sweep.report.tables import init_tables, plain, to_csv_table, without_formulas
+from lora_sweep.report.pages.html import page_text
+from lora_sweep.report.pages.latex import to_latex
+from lora_sweep.report.pages.markdown import Findings, report_text
+from lora_sweep.report.pages.tables import init_tables, plain, to_csv_table, without_formulas
+from lora_sweep.report.table.sweep import Sweep
 
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"

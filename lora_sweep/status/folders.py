@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.runs.record import (
+from lora_sweep.store.record import (
     FAILURE_FILE,
     PRUNED_FILE,
     RESULT_FILE,
@@ -23,8 +23,8 @@ from lora_sweep.runs.record import (
     read_pruned,
     read_result,
 )
-from lora_sweep.runs.store import CHECKPOINTS, SETTINGS_FILE, Settings
-from lora_sweep.runs.sweep_list import SWEEP_FILE, read_sweep
+from lora_sweep.store.run_folder import CHECKPOINTS, SETTINGS_FILE, Settings
+from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
 
 SETTLED_SECONDS = 2.0
 """A folder that changed so shortly before it was read may change again at the same time stamp."""

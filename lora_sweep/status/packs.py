@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_sweep.runs.claims import live_claims
-from lora_sweep.runs.progress import Progress, read_progress
-from lora_sweep.runs.store import CHECKPOINTS, PACKS, SETTINGS_FILE
-from lora_sweep.runs.sweep_packs import read_packs
 from lora_sweep.status.folders import Run, State
+from lora_sweep.store.claims import live_claims
+from lora_sweep.store.pack_list import read_packs
+from lora_sweep.store.progress import Progress, read_progress
+from lora_sweep.store.run_folder import CHECKPOINTS, PACKS, SETTINGS_FILE
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import Any
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
-from lora_sweep.runs.fields import check_fields
-from lora_sweep.runs.finished import FinishedRun
-from lora_sweep.runs.record import RESULT_FILE, check_version, read_result
-from lora_sweep.runs.store import Settings
-from lora_sweep.trained.kinds import KINDS
+from lora_sweep.store.fields import check_fields
+from lora_sweep.store.finished import FinishedRun
+from lora_sweep.store.record import RESULT_FILE, check_version, read_result
+from lora_sweep.store.run_folder import Settings
+from lora_sweep.vocabulary import EXPORT_KINDS
 
 FORMAT_VERSION = 1
 EXPORT_FILE = "lora_sweep.json"
@@ -28,7 +28,7 @@ class About:
     """A classifier's origin and use.
 
     Attributes:
-        kind: of an export, one of `KINDS`; `run` for a run's folder.
+        kind: of an export, one of `EXPORT_KINDS`; `run` for a run's folder.
         run: name of the run's folder.
         settings: of the run.
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
@@ -123,8 +123,10 @@ def read_about(folder: Path) -> About:
         check_fields(about)
     except (OSError, DamagedFileError, TypeError) as error:
         raise RecordError(f"{path} can't be read: {error}: export the run again") from error
-    if about.kind not in KINDS:
-        raise RecordError(f"{path} must be of kind {', '.join(KINDS)}, but got {about.kind!r}")
+    if about.kind not in EXPORT_KINDS:
+        raise RecordError(
+            f"{path} must be of kind {', '.join(EXPORT_KINDS)}, but got {about.kind!r}"
+        )
     return about
 
 

@@ -11,9 +11,9 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.masks import discrete_masks
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, RecordError
+from lora_sweep.execution.inputs import EncoderKey, make_encoder
 from lora_sweep.models.base import base_fingerprint, find_base, load_tokenizer
-from lora_sweep.runs.inputs import EncoderKey, make_encoder
-from lora_sweep.runs.store import Settings
+from lora_sweep.store.run_folder import Settings
 from lora_sweep.trained.about import About
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.training.encoder import AdaptedEncoder

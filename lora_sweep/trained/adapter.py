@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lora_sweep.errors import DamagedFileError, RecordError
-from lora_sweep.runs.finished import FinishedRun
+from lora_sweep.store.finished import FinishedRun
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.trained.about import About, about_run, read_about
 from lora_sweep.training.parameters import LATENT, LOGITS, Parameters

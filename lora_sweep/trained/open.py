@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from lora_sweep.errors import RecordError
-from lora_sweep.runs.finished import read_finished
+from lora_sweep.store.finished import read_finished
 from lora_sweep.trained.about import EXPORT_FILE, read_about
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, adapter_of_run, read_adapter

@@ -140,7 +140,7 @@ def test_minimal_pairs_become_a_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
     module = ModuleType("minimal_pairs")
     monkeypatch.setattr(module, "generate_splits", generate_splits, raising=False)
-    monkeypatch.setitem(sys.modules, "lora_sweep.data.minimal_pairs", module)
+    monkeypatch.setitem(sys.modules, "lora_sweep.data.minimal_pairs.corpus", module)
     corpus = load_minimal_pairs(seed=5, n_train=2, n_dev=1, n_out_of_domain=1)
     assert corpus.train.labels == (1, 0)
     assert corpus.dev["out_of_domain"].labels == (0,)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from lora_sweep.commands.export import main
 from lora_sweep.errors import BaseModelError, LoraSweepError, RecordError, StorageError
-from lora_sweep.export.__main__ import main
 from lora_sweep.export.write import write_export
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
-from lora_sweep.trained.kinds import KINDS
 from lora_sweep.trained.open import open_adapter, open_classifier
+from lora_sweep.vocabulary import EXPORT_KINDS
 
 CPU = torch.device("cpu")
 TEXTS = ["cat sees a dog", "the old bird likes not a red cow", "dog"]
@@ -140,7 +140,7 @@ def test_loraxs_export_loads_back_to_the_bit(
     assert torch.equal(our_logits(back, tmp_path), our_logits(adapter, tmp_path))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_export_opens_as_a_classifier(
     kind: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -168,7 +168,7 @@ def test_mean_pooling_is_refused_for_stock_formats(
     assert not (tmp_path / kind).exists()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_export_has_a_model_card(kind: str, trained_runs: dict[str, Path], tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 

@@ -11,11 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 
-from lora_sweep.cli import CONF
+from lora_sweep.config.store import CONF
 from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
+from lora_sweep.execution import execute
 from lora_sweep.launch.grids import GridSweeper
-from lora_sweep.runs import execute
-from lora_sweep.runs.sweep_list import read_sweep
+from lora_sweep.store.sweep_list import read_sweep
 
 Sweep = Callable[..., "FakeLauncher"]
 

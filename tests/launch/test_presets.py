@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lora_sweep.cli import CONF
+from lora_sweep.config.store import CONF
 from lora_sweep.launch.executors.engine import DEFAULTS
 from lora_sweep.launch.pack import PackLauncher
 

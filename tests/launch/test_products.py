@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from lora_sweep.errors import SettingError
-from lora_sweep.launch.products import product_of, runs_of_grids
+from lora_sweep.launch.grids import product_of, runs_of_grids
 
 
 def parsed(*overrides: str) -> list[Override]:

@@ -10,9 +10,9 @@ import time
 import psutil
 from hydra import compose, initialize_config_dir
 
-from lora_sweep.cli import CONF
 from lora_sweep.config.run import to_run_config
-from lora_sweep.runs.execute import run_cell
+from lora_sweep.config.store import CONF
+from lora_sweep.execution.execute import run_cell
 
 
 def main(n_runs: int, settings: list[str]) -> None:

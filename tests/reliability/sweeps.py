@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lora_sweep.runs.record import read_result
+from lora_sweep.store.record import read_result
 
 TORTURE = bool(os.environ.get("LORA_SWEEP_TORTURE"))
 """Whether the long versions run: `make torture`."""

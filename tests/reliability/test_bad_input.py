@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from sweeps import tree
 
 from lora_sweep import cli
+from lora_sweep.commands.error_lines import MAX_ERROR_LINES
 
 Refused = Callable[..., str]
 
@@ -87,7 +88,7 @@ def refused(
         said = capsys.readouterr()
         lines = said.err.splitlines()
         # Only the command line's parser says how it is used first.
-        assert 1 <= len(lines) <= cli.MAX_ERROR_LINES or lines[0].startswith("usage:"), said.err
+        assert 1 <= len(lines) <= MAX_ERROR_LINES or lines[0].startswith("usage:"), said.err
         assert "Traceback" not in said.out + said.err
         after = _finished_work(outputs)
         assert {name: after.get(name) for name in before} == before

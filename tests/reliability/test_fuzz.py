@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from lora_sweep.data.tables import read_table
 from lora_sweep.errors import CorpusError, LoraSweepError, RecordError
-from lora_sweep.report.courses import read_first_steps, read_start_ranks
-from lora_sweep.runs.checkpoint import read_checkpoint
-from lora_sweep.runs.sweep_list import read_sweep
+from lora_sweep.report.table.courses import read_first_steps, read_start_ranks
+from lora_sweep.store.checkpoint import read_checkpoint
+from lora_sweep.store.sweep_list import read_sweep
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 JSON_LIKE = st.text(alphabet='{}[]",:\\0123456789.eE-+ \nNaIntrufls' + "textlabel")

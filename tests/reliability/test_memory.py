@@ -8,8 +8,8 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.runs.execute import run_cells
-from lora_sweep.runs.packs import Ways
+from lora_sweep.execution.execute import run_cells
+from lora_sweep.execution.group import Ways
 from lora_sweep.training import loop
 from lora_sweep.training.pack import Pack
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sweeps import Command, end, wait_for
 
-from lora_sweep.runs.struck import Struck
+from lora_sweep.store.finished_packs import Struck
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 Disturbed = Callable[..., Command]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lora_sweep.runs.record import EpochRecord, FailureRecord, RunRecord
+from lora_sweep.store.record import EpochRecord, FailureRecord, RunRecord
 
 LEARNT: dict[str, Any] = {
     "init": "uniform",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lora_sweep.runs.search_record import Confirmation, SearchRecord, TrialRecord
+from lora_sweep.store.search_record import Confirmation, SearchRecord, TrialRecord
 
 METRIC = "matthews_correlation"
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from lora_sweep.report.arms import block_values
-from lora_sweep.report.collect import collect_runs
-from lora_sweep.report.comparison import compare_inits
+from lora_sweep.report.compare.comparison import compare_inits
+from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.figures.write import write_figures
-from lora_sweep.report.observation import observation_section
-from lora_sweep.report.summarise import summarise_runs
-from lora_sweep.report.sweep import read_sweep_folder
-from lora_sweep.report.tables import init_tables
+from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.table.arms import block_values
+from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.report.table.sweep import read_sweep_folder
 
 LOGITS_ONLY = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from lora_sweep.commands.report import main
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report import write
-from lora_sweep.report.__main__ import main
-from lora_sweep.report.collect import collect_runs
-from lora_sweep.report.summarise import summarise_runs
-from lora_sweep.report.sweep import read_sweep_folder
-from lora_sweep.report.tables import init_tables
-from lora_sweep.report.terminal import print_tables
+from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.terminal import print_tables
+from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.report.table.sweep import read_sweep_folder
 from lora_sweep.report.write import Forms, write_report
 
 Settings = Callable[..., dict[str, Any]]
@@ -193,10 +193,10 @@ def test_command_says_errors_in_one_line(
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        pytest.param("write, lora_sweep.report.terminal", "torch", id="report without torch"),
-        pytest.param("__main__", "pandas", id="command line without pandas"),
+        pytest.param("report.write, lora_sweep.report.pages.terminal", "torch", id="report"),
+        pytest.param("commands.report", "pandas", id="command line"),
     ],
 )
 def test_import_loads_nothing_heavy(modules: str, heavy: str) -> None:
-    program = f"import sys; import lora_sweep.report.{modules}; sys.exit('{heavy}' in sys.modules)"
+    program = f"import sys; import lora_sweep.{modules}; sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

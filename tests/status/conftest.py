@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lora_sweep.files import to_checked_json
-from lora_sweep.runs.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
 
 
 class Sweep:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lora_sweep.runs.claims import LEASE_SECONDS, Claims
 from lora_sweep.status.cells import Cell, best_cells
 from lora_sweep.status.folders import SweepFolder
 from lora_sweep.status.summary import Status, sweep_status
+from lora_sweep.store.claims import LEASE_SECONDS, Claims
 
 
 def status(sweep: Any) -> Status:

@@ -11,9 +11,10 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
+from lora_sweep.execution import execute
+from lora_sweep.execution import pack_recorder as pack_keeper
+from lora_sweep.execution.group import Ways
 from lora_sweep.interrupt import StoppedError
-from lora_sweep.runs import execute, pack_keeper
-from lora_sweep.runs.packs import Ways
 from lora_sweep.trackers import tracker as trackers
 
 Composed = Callable[..., RunConfig]

@@ -10,8 +10,8 @@ import torch
 
 from lora_sweep.data.sources import LabelledTexts, load_files
 from lora_sweep.errors import BaseModelError
-from lora_sweep.runs.finished import read_finished
-from lora_sweep.runs.predictions import read_predictions
+from lora_sweep.store.finished import read_finished
+from lora_sweep.store.predictions import read_predictions
 from lora_sweep.trained.classifier import Predictions, predict_texts
 from lora_sweep.trained.open import open_adapter, open_classifier
 

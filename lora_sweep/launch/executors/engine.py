@@ -8,8 +8,8 @@ from typing import Any
 
 from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
+from lora_sweep.execution.protocols import Executor
 from lora_sweep.extras import install_command
-from lora_sweep.runs.executor import Executor
 
 NAMES = ("local", "joblib", "submitit", "ray")
 AUTO = "auto"

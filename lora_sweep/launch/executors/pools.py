@@ -13,8 +13,8 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from lora_sweep.errors import TrainingFailedError, WorkerDiedError
+from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.interrupt import handle_termination
-from lora_sweep.runs.executor import Handle, PackEnd, Task
 
 QUIET = {"TQDM_DISABLE": "1"}
 """Workers share a terminal: the progress shown there is that of the whole sweep."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
-from lora_sweep.runs.executor import Handle, PackEnd, Task
+from lora_sweep.execution.protocols import Handle, PackEnd, Task
 
 CLUSTERS = ("slurm", "local", "auto")
 

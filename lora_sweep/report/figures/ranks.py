@@ -7,7 +7,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lora_sweep.report.components import component_groups, layer_of, matrix_labels
 from lora_sweep.report.figures.style import (
     HATCHES,
     every,
@@ -19,7 +18,8 @@ from lora_sweep.report.figures.style import (
     whole_ticks,
 )
 from lora_sweep.report.statistics.movement import thirds
-from lora_sweep.runs.record import RunRecord
+from lora_sweep.report.table.components import component_groups, layer_of, matrix_labels
+from lora_sweep.store.record import RunRecord
 
 
 def draw_rank_bars(record: RunRecord, title: str) -> Figure:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lora_sweep.report.courses import Course
 from lora_sweep.report.figures.style import (
     BASELINE_COLOURS,
     MARKERS,
@@ -25,9 +24,10 @@ from lora_sweep.report.figures.style import (
     number_ticks,
     whole_ticks,
 )
-from lora_sweep.report.summarise import FIXED, cell_settings
-from lora_sweep.report.tables import cell_words, plain
-from lora_sweep.report.tidy import FINISHED
+from lora_sweep.report.pages.tables import cell_words, plain
+from lora_sweep.report.table.courses import Course
+from lora_sweep.report.table.summarise import FIXED, cell_settings
+from lora_sweep.report.table.tidy import FINISHED
 
 MOST_CURVES = 8
 """Cells of an init whose curves can be told apart."""

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from lora_sweep.report.figures.style import legend_beside, named_colours, new_figure
-from lora_sweep.report.trials import (
+from lora_sweep.report.search.trials import (
     finished_trials,
     pareto_front,
     second_looks,
     setting_names,
     spread,
 )
-from lora_sweep.runs.search_record import SearchRecord, TrialRecord, Value
+from lora_sweep.store.search_record import SearchRecord, TrialRecord, Value
 
 _ROW = 3
 """Settings beside each other."""

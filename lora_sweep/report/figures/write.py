@@ -14,7 +14,6 @@ from PIL import Image
 
 from lora_sweep.errors import RecordError
 from lora_sweep.files import write_whole
-from lora_sweep.report.courses import Course, read_first_steps
 from lora_sweep.report.figures.method import (
     draw_distribution,
     draw_masks,
@@ -37,11 +36,12 @@ from lora_sweep.report.figures.scores import (
 )
 from lora_sweep.report.figures.search import search_figures
 from lora_sweep.report.figures.style import init_label
-from lora_sweep.report.groups import group_runs
-from lora_sweep.report.summarise import FIXED, init_place, summarise_runs
-from lora_sweep.report.sweep import Sweep
-from lora_sweep.report.tidy import FINISHED
-from lora_sweep.runs.record import RESULT_FILE, RunRecord, read_result
+from lora_sweep.report.table.courses import Course, read_first_steps
+from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.summarise import FIXED, init_place, summarise_runs
+from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.table.tidy import FINISHED
+from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 
 FOLDER = "figures"
 COMPARISON, RANKS, METHOD, SEARCH = "comparison", "ranks", "method", "search"

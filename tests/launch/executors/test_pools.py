@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from lora_sweep.errors import WorkerDiedError
+from lora_sweep.execution.protocols import Handle, PackEnd
 from lora_sweep.launch.executors.pools import PoolExecutor
-from lora_sweep.runs.executor import Handle, PackEnd
 
 
 def _say_device() -> PackEnd:

@@ -8,10 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lora_sweep.cli import CONF
+from lora_sweep.config.store import CONF
 from lora_sweep.errors import SettingError
+from lora_sweep.execution.protocols import PackEnd
 from lora_sweep.launch.executors.submitit import SubmititExecutor
-from lora_sweep.runs.executor import PackEnd
 
 
 def _train() -> PackEnd:

@@ -13,7 +13,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
-from lora_sweep.report.courses import Course
 from lora_sweep.report.figures.method import (
     draw_distribution,
     draw_masks,
@@ -35,8 +34,9 @@ from lora_sweep.report.figures.scores import (
     draw_medians,
     draw_runs,
 )
-from lora_sweep.report.summarise import summarise_runs
-from lora_sweep.runs.record import EpochRecord, RunRecord
+from lora_sweep.report.table.courses import Course
+from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.store.record import EpochRecord, RunRecord
 
 RNG = np.random.default_rng(0)
 METRIC = "matthews_correlation"

@@ -13,7 +13,7 @@ from lora_sweep.report.figures.search import (
     draw_slices,
     search_figures,
 )
-from lora_sweep.runs.search_record import SearchRecord, Value
+from lora_sweep.store.search_record import SearchRecord, Value
 
 from ..searches import again, search, trial
 from .test_figures import check_legible

@@ -1,0 +1,1 @@
+"""The commands beside training: one file a command."""

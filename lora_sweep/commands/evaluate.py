@@ -1,0 +1,77 @@
+"""`python -m lora_sweep.evaluate RUN [data=NAME ...]`: a run's metrics, with their intervals."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_sweep.commands.arguments import add_columns, add_run
+from lora_sweep.errors import SettingError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
+    from lora_sweep.commands.error_lines import EXPECTED, error_lines
+
+    given = _parser().parse_intermixed_args(arguments)
+    try:
+        _evaluate(given)
+    except EXPECTED as error:
+        print("\n".join(error_lines(error)), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from lora_sweep.evaluate.score import score_parts, scores_json, scores_table
+    from lora_sweep.evaluate.sources import data_parts, file_parts
+    from lora_sweep.execution.plans import find_device
+    from lora_sweep.trained.open import default_cache, open_classifier
+
+    _check(given)
+    classifier = open_classifier(
+        given.run, base=given.base, cache_dir=default_cache(), device=find_device(given.device)
+    )
+    about = classifier.about
+    if given.input is None:
+        texts = data_parts(about, given.overrides)
+    else:
+        text, pair, label = about.columns
+        columns = given.text or text, given.text_pair or pair, given.label or label
+        texts = file_parts(given.input, about, columns)
+    scores = score_parts(classifier, texts.parts, texts.headline)
+    title = f"{about.run} on {texts.title}"
+    print(scores_json(scores) if given.json else scores_table(title, scores))
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Checks, before anything is loaded, that options don't contradict each other."""
+    if given.input is not None and given.overrides:
+        raise SettingError(
+            f"data must come by --input or by settings, but got both: {given.overrides[0]}"
+        )
+    columns = {"--text": given.text, "--text-pair": given.text_pair, "--label": given.label}
+    named = [name for name, column in columns.items() if column is not None]
+    if given.input is None and named:
+        raise SettingError(f"{named[0]} must come with --input FILE, but got none")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_sweep.evaluate",
+        description="Print the metrics of a run on its own dev set, on another data source "
+        "(data=cola data.path=DIR, as for training) or on a file, with their intervals.",
+    )
+    add_run(parser, "folder of a finished run, or of an export")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="data=NAME", help="settings of the group data"
+    )
+    parser.add_argument("--input", type=Path, metavar="FILE", help="rows with texts and labels")
+    parser.add_argument("--label", metavar="COLUMN", help="of the label (default: the run's own)")
+    add_columns(parser)
+    parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    return parser

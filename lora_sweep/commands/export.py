@@ -1,0 +1,45 @@
+"""`python -m lora_sweep.export RUN --to peft|merged|loraxs --out DIR`: takes a run away."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_sweep.commands.arguments import add_run, exit_code
+from lora_sweep.vocabulary import EXPORT_KINDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
+    given = _parser().parse_args(arguments)
+    return exit_code(lambda: _export(given))
+
+
+def _export(given: argparse.Namespace) -> None:
+    from lora_sweep.export.write import check_out, write_export
+    from lora_sweep.trained.adapted import base_of
+    from lora_sweep.trained.open import default_cache, open_adapter
+
+    check_out(given.out)
+    adapter = open_adapter(given.run)
+    base = base_of(adapter.about, given.base)
+    files = write_export(adapter, given.to, given.out, base=base, cache_dir=default_cache())
+    for file in files:
+        print(f"{file}  {file.stat().st_size / 1000:,.1f} kB")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_sweep.export",
+        description="Write a finished run as a PEFT adapter, as a merged transformers model, or "
+        "as its few trained matrices alone; each with a model card.",
+    )
+    add_run(parser, "folder of a finished run, or of a loraxs export")
+    parser.add_argument("--to", required=True, choices=EXPORT_KINDS, help="format of the export")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="new or empty folder"
+    )
+    return parser

@@ -1,0 +1,53 @@
+"""`python -m lora_sweep.predict RUN --input FILE --output FILE`: labels for a file of texts."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_sweep.commands.arguments import add_columns, add_run, exit_code
+from lora_sweep.errors import SettingError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
+    given = _parser().parse_args(arguments)
+    return exit_code(lambda: _predict(given))
+
+
+def _predict(given: argparse.Namespace) -> None:
+    from lora_sweep.execution.plans import find_device
+    from lora_sweep.predict.rows import TextColumns, check_target, predict_file
+    from lora_sweep.trained.open import default_cache, open_classifier
+
+    check_target(given.output)
+    classifier = open_classifier(
+        given.run, base=given.base, cache_dir=default_cache(), device=find_device(given.device)
+    )
+    text, pair, _ = classifier.about.columns
+    if given.text_pair is not None and pair is None:
+        raise SettingError(
+            f"--text-pair must come with a run on pairs, but got {given.text_pair} for one on "
+            "single sentences"
+        )
+    columns = TextColumns(given.text or text, given.text_pair or pair)
+    n_rows = predict_file(classifier, columns, source=given.input, target=given.output)
+    print(f"{n_rows} rows -> {given.output}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_sweep.predict",
+        description="Write the rows of a CSV, TSV or JSON lines file again, each with the label "
+        "that a run predicts and the probability of every label. Files may be of any length.",
+    )
+    add_run(parser, "folder of a finished run, or of an export")
+    parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="rows to read")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="new file, .csv, .tsv or .jsonl"
+    )
+    add_columns(parser)
+    return parser

@@ -1,0 +1,84 @@
+"""`python -m lora_sweep.report outputs/SWEEP ...`: prints sweeps' tables and writes the report."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_sweep.errors import LoraSweepError, SettingError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        _report(given)
+    except LoraSweepError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(given: argparse.Namespace) -> None:
+    from lora_sweep.report.show import show_report
+    from lora_sweep.report.table.published import published_section
+    from lora_sweep.report.write import Forms
+
+    if given.equivalence_points < 0:
+        raise SettingError(
+            f"--equivalence-points must be at least 0, but got {given.equivalence_points:g}"
+        )
+    if given.out is not None and len(given.folders) < 2:
+        raise SettingError(
+            "--out must come with several sweeps, for the report of one goes into its folder, "
+            f"but got {len(given.folders)}"
+        )
+    extra = [] if given.published is None else published_section(given.published)
+    if given.folders:
+        forms = Forms(given.figures, given.page, given.latex, given.parquet)
+        region = given.equivalence_points
+        show_report(given.folders, out=given.out, region=region, forms=forms, extra=extra)
+    elif extra:
+        print("\n\n".join(extra))
+    else:
+        raise SettingError("a sweep's folder or --published FILE must be given, but got neither")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_sweep.report",
+        description="Print the median ± std tables of a sweep and write report.md, report.html, "
+        "results.csv, runs.csv and figures/ into its folder. The sweep may still be running. "
+        "Several sweeps are compared in one report.",
+    )
+    parser.add_argument(
+        "folders", type=Path, nargs="*", metavar="FOLDER", help="of a sweep: outputs/demo"
+    )
+    parser.add_argument(
+        "--equivalence-points",
+        type=float,
+        default=0.5,
+        metavar="POINTS",
+        help="differences of up to so many percent points are as good as none (default 0.5)",
+    )
+    parser.add_argument(
+        "--published", type=Path, metavar="CSV", help="a study's cells, rendered beside ours"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where the report of several sweeps goes"
+    )
+    parser.add_argument("--latex", action="store_true", help="also write tables.tex")
+    parser.add_argument("--parquet", action="store_true", help="also write runs.parquet")
+    parser.add_argument(
+        "--no-figures", dest="figures", action="store_false", help="leave the pictures out"
+    )
+    parser.add_argument(
+        "--no-html", dest="page", action="store_false", help="leave report.html out"
+    )
+    return parser

@@ -1,0 +1,84 @@
+"""`python -m lora_sweep.status outputs/SWEEP`: how a sweep stands; `--watch` keeps looking."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_sweep.errors import LoraSweepError, SettingError
+
+WATCH_SECONDS = 5.0
+WIDE = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        if given.watch is not None and not 0 < given.watch < float("inf"):
+            raise SettingError(f"--watch must be above 0 seconds, but got {given.watch:g}")
+        _show(given.folder, given.watch, as_json=given.json)
+    except LoraSweepError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # how a watch is meant to end
+        return 0
+    return 0
+
+
+def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
+    """Shows the status, once or until the sweep is over."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from lora_sweep.status.folders import SweepFolder
+    from lora_sweep.status.show import status_json, status_text
+    from lora_sweep.status.summary import sweep_status
+
+    folder = SweepFolder(path)
+    status = sweep_status(folder)
+    if as_json:
+        print(status_json(status), flush=True)
+        while seconds is not None and not status.is_over:
+            time.sleep(seconds)
+            status = sweep_status(folder)
+            print(status_json(status), flush=True)
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)  # a file or pipe need not cut lines
+    if seconds is None:
+        console.print(status_text(status))
+        return
+    with Live(status_text(status), console=console, auto_refresh=False) as live:
+        while not status.is_over:
+            time.sleep(seconds)
+            status = sweep_status(folder)
+            live.update(status_text(status), refresh=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_sweep.status",
+        description="Show how a sweep stands: runs running, finished, failed, pruned and left, "
+        "runs per hour, time to the end, the best cell so far, and why runs failed. Nothing in "
+        "the sweep's folder is changed.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a sweep: outputs/demo")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=WATCH_SECONDS,
+        metavar="SECONDS",
+        help=f"look again every so often (default {WATCH_SECONDS:g}) until nothing is left",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one line of JSON a look instead, for scripts"
+    )
+    return parser

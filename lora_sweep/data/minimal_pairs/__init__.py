@@ -1,0 +1,1 @@
+"""The embedded corpus: generated pairs of acceptable and unacceptable sentences."""

@@ -1,0 +1,166 @@
+"""Executes cells: typed configs -> their runs' folders -> the cells' objectives.
+
+Runs that are finished are skipped, and one that several cells ask for is trained once. The others
+are trained in packs over one encoder that stays in memory.
+"""
+
+import logging
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.execution.group import Ways, train_jobs
+from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
+from lora_sweep.execution.job import Job, Outcome
+from lora_sweep.execution.origin import run_fingerprint, sweep_origins
+from lora_sweep.execution.plans import find_device
+from lora_sweep.execution.starts import check_sources, source_identities
+from lora_sweep.execution.workers import dispatch_jobs
+from lora_sweep.models.base import base_fingerprint
+from lora_sweep.store.pack_list import SweepPacks
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.trackers.tracker import check_tracker
+
+log = logging.getLogger(__name__)
+
+
+def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
+    """Checks, before any run starts, that tracker, base, corpus and device are there and fit.
+
+    Args:
+        config: of the cell.
+        trains_here: whether the device must be this machine's.
+
+    Raises:
+        LoraSweepError: one is not; the message says what to do.
+    """
+    check_tracker(config.tracker.name)
+    if trains_here:
+        find_device(config.device)
+    base = base_folder(config)
+    check_fit(config, base)
+    load_corpus(config.data)
+    check_sources(config, base)
+
+
+def run_cell(config: RunConfig, *, waits: bool = True) -> float:
+    """Trains the cell's runs that are not finished, and returns the median reported metric.
+
+    Args:
+        config: of the cell.
+        waits: for runs that another process trains just now.
+
+    Raises:
+        ClaimedElsewhereError: another process trains one, and this one does not wait.
+        TrainingFailedError: a run's loss was not finite; its folder says so, the cell's other
+            runs are trained.
+        LoraSweepError: an input is missing or wrong.
+    """
+    (result,) = run_cells([config], Ways(waits=waits))
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exception]:
+    """Trains the cells' runs that are not finished; compatible ones together.
+
+    Args:
+        configs: one a cell, all of one sweep.
+        ways: how the runs are divided and ended.
+
+    Returns:
+        Of each cell the median reported metric over its seeds, or the error that it ended in.
+
+    Raises:
+        RecordError: base model, corpus or code have changed since the sweep was started; then
+            nothing is trained.
+        StorageError: something can't be written.
+        StoppedError: a signal came; all that trained is saved.
+    """
+    results: list[float | Exception | list[Path]] = []
+    jobs: dict[Path, Job] = {}
+    for config in configs:
+        try:
+            check_inputs(config, trains_here=ways.executor is None)
+            cell = {job.folder.path: job for job in _jobs(config)}
+        except Exception as error:
+            results.append(error)
+            continue
+        results.append(list(cell))
+        jobs |= {path: job for path, job in cell.items() if path not in jobs}
+    _check_origins(jobs.values())
+    outcomes: dict[Path, Outcome] = {
+        path: record for path, job in jobs.items() if (record := _finished(job)) is not None
+    }
+    waiting = [job for path, job in jobs.items() if path not in outcomes]
+    train = train_jobs if ways.executor is None else dispatch_jobs
+    trained = train(waiting, ways)
+    outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
+    return [
+        _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result
+        for result in results
+    ]
+
+
+def _jobs(config: RunConfig) -> list[Job]:
+    """The cell's runs, one a seed."""
+    model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
+    sources = source_identities(config)
+    sweep_dir = Path(config.paths.outputs, config.paths.sweep)
+    jobs = []
+    for seed in range(config.seed, config.seed + config.n_seeds):
+        settings = run_settings(config, seed)
+        jobs.append(
+            Job(
+                config=config,
+                seed=seed,
+                folder=RunFolder(sweep_dir / run_name(settings)),
+                settings=settings,
+                fingerprint=run_fingerprint(settings, model, corpus, sources),
+                model_fingerprint=model,
+                corpus_fingerprint=corpus,
+                sources=sources,
+            )
+        )
+    return jobs
+
+
+def _check_origins(jobs: Iterable[Job]) -> None:
+    """Checks that each sweep is still of the same base model, corpus and code."""
+    by_sweep: dict[Path, dict[str, str]] = {}
+    replace = False
+    for job in jobs:
+        origins = sweep_origins(
+            job.config, job.model_fingerprint, job.corpus_fingerprint, job.sources
+        )
+        by_sweep.setdefault(job.folder.path.parent, {}).update(origins)
+        replace = replace or job.config.finished == "overwrite"
+    for sweep_dir, origins in by_sweep.items():
+        SweepPacks(sweep_dir).check_origins(origins, replace=replace)
+
+
+def _finished(job: Job) -> RunRecord | None:
+    if job.config.finished == "overwrite":
+        return None
+    record = job.folder.finished(job.fingerprint)
+    if record is not None:
+        log.info("%s is finished: skipped", job.folder.path)
+    return record
+
+
+def _cell_result(outcomes: Sequence[Outcome]) -> float | Exception:
+    errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if errors:
+        return errors[0]
+    values = [outcome.reported_metric for outcome in outcomes if isinstance(outcome, RunRecord)]
+    if len(values) > 1:
+        log.info(
+            "%d seeds: median %.2f ± %.2f",
+            len(values),
+            100 * statistics.median(values),
+            100 * statistics.stdev(values),
+        )
+    return statistics.median(values)

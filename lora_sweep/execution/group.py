@@ -1,0 +1,224 @@
+"""Runs to train -> packs that train together -> what became of each run.
+
+A pack shares base, data, batches, device and precision; in all else its runs may differ. What
+breaks a pack as a whole is tried again in halves, down to one run, which then fails alone.
+Several processes that work on one sweep take a pack each, and wait for each other at the end.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, StorageError
+from lora_sweep.execution.inputs import can_pack
+from lora_sweep.execution.job import Job, Outcome, compatibility
+from lora_sweep.execution.pack_size import best_pack_size, size_for_workers
+from lora_sweep.execution.protocols import Executor
+from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.train import Shared, load_shared, train_together
+from lora_sweep.store.claims import Claims, free_first, still_holds
+from lora_sweep.store.pack_list import Packs, SweepPacks
+from lora_sweep.store.record import FailureRecord
+from lora_sweep.store.run_folder import is_done
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 2.0
+RUNS_A_LOOK = 1_000
+"""While so many runs of others are waited for, or fewer; for more, the looks are rarer."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How runs are divided and ended.
+
+    Attributes:
+        pack_size: most runs that train at once; None for as many as pay off.
+        together: so many neighbouring runs are kept in one pack where it can be.
+        referee: decides which runs end early; None for none.
+        waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+        executor: who trains the packs; None for this process.
+    """
+
+    pack_size: int | None = None
+    together: int = 1
+    referee: Referee | None = None
+    waits: bool = True
+    executor: Executor | None = None
+
+
+def train_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
+    """Trains runs, compatible ones together, and returns what became of each, in order.
+
+    Args:
+        jobs: the runs, all of one sweep.
+        ways: how they are divided and ended.
+
+    Raises:
+        StoppedError: a signal came; all that trained is saved.
+        StorageError: something can't be written.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for group in compatible_groups(jobs, ways):
+        outcomes |= group.train()
+    return [outcomes[job.name] for job in jobs]
+
+
+def compatible_groups(jobs: Sequence[Job], ways: Ways) -> "list[Group]":
+    """Returns the runs that may train together, group by group."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(compatibility(job.config), []).append(job)
+    return [Group(members, ways) for members in groups.values()]
+
+
+class Group:
+    """Compatible runs, and what has become of them so far."""
+
+    def __init__(self, jobs: Sequence[Job], ways: Ways) -> None:
+        """Takes runs that are to be trained."""
+        self.jobs = {job.name: job for job in jobs}
+        self.sweep_dir = jobs[0].folder.path.parent
+        self.ways = ways
+        self.packs = SweepPacks(self.sweep_dir)
+        self.claims = Claims(self.packs.folder)
+        self.outcomes: dict[str, Outcome] = {}
+        self._said: set[str] = set()
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What they train over, loaded when it is needed."""
+        return load_shared(list(self.jobs.values()))
+
+    def train(self) -> dict[str, Outcome]:
+        """Trains them, pack after pack, and returns what became of each."""
+        self.reopen()
+        while waiting := self.waiting():
+            packs = self.agree(waiting)
+            order = free_first(packs, over=self.packs.over, claimed=self.claims.names)
+            if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
+                continue
+            if not self.ways.waits:
+                self.give_up(packs)
+                break
+            self.say_owners(packs)
+            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_A_LOOK))
+        return self.outcomes
+
+    def reopen(self) -> None:
+        """Makes runs that failed before ones that are to be trained; see `SweepPacks.reopen`."""
+        self.packs.reopen(
+            list(self.jobs), self._is_done, lambda name: self.jobs[name].folder.reopen()
+        )
+
+    def waiting(self, names: Sequence[str] | None = None) -> list[str]:
+        """Returns those of the runs (None for all) that have no outcome, also not on disk."""
+        names = list(self.jobs) if names is None else names
+        for name in names:
+            if name not in self.outcomes and (outcome := self.jobs[name].outcome) is not None:
+                self.outcomes[name] = outcome
+        return [name for name in names if name not in self.outcomes]
+
+    def agree(self, waiting: Sequence[str]) -> Packs:
+        """Returns the packs that hold these runs; none if they have just failed, all of them."""
+        try:
+            packs = self.packs.agree(
+                waiting, self._is_done, self._size, together=self.ways.together
+            )
+        except Exception as error:
+            if isinstance(error, StorageError):
+                raise
+            self.fail(waiting, error)
+            return {}
+        _say_packs(packs, self._said)
+        return packs
+
+    def _is_done(self, name: str) -> bool:
+        return is_done(self.sweep_dir / name)
+
+    def _size(self, names: Sequence[str]) -> int:
+        """How many of the runs train at once."""
+        if self.ways.executor is not None:
+            return self._size_elsewhere(len(names), self.ways.executor.capacity)
+        if not self.shared.encoder.can_pack:
+            return 1
+        if self.ways.pack_size is not None:
+            return self.ways.pack_size
+        plans, shared = [self.jobs[name].plan for name in names], self.shared
+        return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
+
+    def _size_elsewhere(self, n_runs: int, capacity: int) -> int:
+        """The same where others train, whose memory and speed this process does not know."""
+        if not can_pack(next(iter(self.jobs.values())).config):
+            return 1
+        return self.ways.pack_size or size_for_workers(n_runs, capacity, self.ways.together)
+
+    def try_pack(self, pack: str, members: Sequence[str]) -> bool:
+        """Trains a pack's runs unless another process does; returns whether it was free."""
+        with self.claims.claimed(pack) as lease:
+            if lease is None:
+                return False
+            # Whoever held the claim until now may have finished it, or split it.
+            if self.packs.holds(pack):
+                jobs = [self.jobs[name] for name in members if name in self.jobs]
+                left = [job for job in jobs if job.outcome is None]
+                if left:
+                    self._train(pack, left, lambda: still_holds(lease))
+                self.packs.drop_done(pack, self._is_done)
+        return True
+
+    def _train(self, pack: str, jobs: Sequence[Job], holds_claim: Callable[[], bool]) -> None:
+        names = [job.name for job in jobs]
+        try:
+            trained = train_together(jobs, self.shared, holds_claim, self.ways.referee)
+            self.outcomes |= dict(zip(names, trained, strict=True))
+            return
+        except ClaimedElsewhereError as error:
+            log.warning("%s", error)
+            return
+        except Exception as error:
+            if isinstance(error, StorageError):
+                raise
+            if len(jobs) == 1 or isinstance(error, LoraSweepError):
+                self.fail(names, error)
+                return
+            reason = f"{type(error).__name__}: {error}"
+        # Out here the error is gone, and with it what its traceback kept in memory.
+        if self.shared.plan.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
+        self.packs.split(pack, self._is_done)
+
+    def fail(self, names: Sequence[str], error: Exception) -> None:
+        """Makes an error the outcome of all of these runs, in their folders too."""
+        for job in (self.jobs[name] for name in names):
+            job.folder.ready()
+            job.folder.fail(FailureRecord(job.settings, f"{type(error).__name__}: {error}"))
+            self.outcomes[job.name] = error
+
+    def give_up(self, packs: Packs) -> None:
+        """Leaves the runs that have no outcome to those who train these packs."""
+        owners = ", ".join(sorted({self.claims.owner(pack) for pack in packs}))
+        error = ClaimedElsewhereError(f"being trained by {owners}")
+        self.outcomes |= {name: error for name in self.jobs if name not in self.outcomes}
+
+    def say_owners(self, packs: Packs) -> None:
+        """Says once of every pack whom this process waits for."""
+        for pack, members in packs.items():
+            line = f"waiting for {len(members)} runs that {self.claims.owner(pack)} trains"
+            if line not in self._said:
+                self._said.add(line)
+                log.info(line)
+
+
+def _say_packs(packs: Packs, said: set[str]) -> None:
+    """Says once how the runs are divided."""
+    sizes = [len(members) for pack, members in packs.items() if pack not in said]
+    said.update(packs)
+    if sum(sizes) > 1:
+        what = "1 pack" if len(sizes) == 1 else f"{len(sizes)} packs of up to {max(sizes)}"
+        log.info("%d runs train in %s", sum(sizes), what)

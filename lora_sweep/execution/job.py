@@ -1,0 +1,84 @@
+"""A job: one run to train, and with which others it can train."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from lora_sweep.config.run import RunConfig, Settings
+from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.execution.plans import run_plan
+from lora_sweep.execution.starts import read_sources
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.training.plan import RunPlan
+
+Outcome = RunRecord | Exception
+
+_SHARED = (
+    *("model.name", "model.path", "model.pooling", "model.dropout", "model.adapted", "data"),
+    *("training.batch_size", "training.evaluation_batch_size", "training.epochs"),
+    *("training.log_every", "device", "precision", "compile", "paths"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to train.
+
+    Attributes:
+        config: of its cell.
+        seed: which of the cell's runs it is.
+        folder: where it is kept.
+        settings: what can change its result.
+        fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
+        sources: runs that it starts from, in words -> identity of what they trained.
+    """
+
+    config: RunConfig
+    seed: int
+    folder: RunFolder
+    settings: Settings
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self.folder.path.name
+
+    @property
+    def plan(self) -> RunPlan:
+        """The numbers that it trains by."""
+        return run_plan(self.config, self.seed, read_sources(self.config))
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What became of the run, as its folder says; None for one that is to be trained."""
+        record = self.folder.finished(self.fingerprint)
+        if record is not None:
+            return record
+        if (failure := self.folder.failure()) is not None:
+            return TrainingFailedError(f"{self.name}: {failure.error}")
+        pruned = self.folder.pruned()
+        return None if pruned is None else PrunedError(f"{self.name}: {pruned.reason}")
+
+    def config_yaml(self) -> str:
+        """Returns the resolved config of the run, as a command would state it."""
+        own = dataclasses.asdict(dataclasses.replace(self.config, seed=self.seed, n_seeds=1))
+        return OmegaConf.to_yaml(OmegaConf.create(own))
+
+
+def compatibility(config: RunConfig) -> str:
+    """Returns a key that is the same for runs that can train in one pack."""
+    fields: Any = dataclasses.asdict(config)
+    parts = []
+    for name in _SHARED:
+        group, _, field = name.partition(".")
+        parts.append(fields[group][field] if field else fields[group])
+    return json.dumps(parts)

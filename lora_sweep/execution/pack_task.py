@@ -1,0 +1,69 @@
+"""One pack for a worker: what is sent to it, and what it does there."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lora_sweep.errors import LoraSweepError, TrainingFailedError
+from lora_sweep.execution.group import Group, Ways
+from lora_sweep.execution.job import Job
+from lora_sweep.execution.protocols import PackEnd
+from lora_sweep.execution.referee import Referee
+from lora_sweep.interrupt import StoppedError
+
+
+@dataclass(frozen=True)
+class PackTask:
+    """Trains one agreed pack in the process that calls it; picklable.
+
+    Attributes:
+        pack: its name.
+        jobs: its runs.
+        referee: decides which of them end early; None for none.
+        folder: where relative paths start from.
+        log_level: from which on lines go to the runs' logs.
+    """
+
+    pack: str
+    jobs: tuple[Job, ...]
+    referee: Referee | None
+    folder: str
+    log_level: int
+
+    def __call__(self) -> PackEnd:
+        """Trains it, unless another process does, and returns how that ended; never raises.
+
+        The claim guards against a second worker; base and tokens stay in memory for the next
+        pack.
+        """
+        error: LoraSweepError | None = None
+        stopped = None
+        with contextlib.chdir(self.folder), _warnings(self.log_level) as said:
+            try:
+                group = Group(self.jobs, Ways(referee=self.referee, waits=False))
+                group.try_pack(self.pack, list(group.jobs))
+            except StoppedError as stop:
+                stopped = str(stop)
+            except LoraSweepError as own:
+                error = own
+            except Exception as other:  # it may not be picklable, or known where it comes back
+                error = TrainingFailedError(f"{type(other).__name__}: {other}")
+        return PackEnd(error, stopped, tuple(said))
+
+
+@contextlib.contextmanager
+def _warnings(level: int) -> Iterator[list[str]]:
+    """Collects warnings and worse; lines from `level` on reach the runs' logs."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(level)
+    root.addHandler(handler)
+    try:
+        yield said
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)

@@ -1,0 +1,167 @@
+"""What a run takes from another one: its adapter to start from, its logits, or its ranks.
+
+model.adapter=RUN                     R and head, or R alone, start as RUN trained them
+init=from_run init.run=RUN            the logits start as RUN trained them
+init=from_run ... init.freeze=true    the integer ranks are RUN's, and stay so
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from lora_sweep.adapters.inject import adapted_names
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import RecordError, SettingError
+from lora_sweep.execution.inputs import load_corpus
+from lora_sweep.execution.plans import Sources
+from lora_sweep.models.base import bare_encoder, base_fingerprint
+from lora_sweep.store.finished import FinishedRun, read_source
+from lora_sweep.training.parameters import LATENT, LOGITS
+from lora_sweep.training.plan import Start
+
+
+def read_sources(config: RunConfig) -> Sources:
+    """Returns the numbers that a cell's runs take from other runs.
+
+    Raises:
+        LoraSweepError: a run is not finished, damaged, or has no logits.
+    """
+    return Sources(
+        logits=_logits(config),
+        ranks=_ranks(config),
+        start=None if config.model.adapter is None else _start(config, config.model.adapter),
+    )
+
+
+def source_identities(config: RunConfig) -> dict[str, str]:
+    """Returns the runs that a cell's runs start from, in words -> identity of what they trained.
+
+    Raises:
+        RecordError: one is not finished, or damaged.
+    """
+    named = {"model.adapter": config.model.adapter, "init.run": _init_run(config)}
+    return {
+        f"{setting} {path}": read_source(_folder(path)).identity
+        for setting, path in named.items()
+        if path is not None
+    }
+
+
+def check_sources(config: RunConfig, base: Path) -> None:
+    """Checks that what is taken from other runs fits.
+
+    Args:
+        config: of the cell.
+        base: folder of its base.
+
+    Raises:
+        LoraSweepError: a run is not finished or damaged, or its matrices, ranks or labels don't
+            fit; the message names setting, rule and value.
+    """
+    if (path := _init_run(config)) is not None:
+        run = _source("init.run", path)
+        _check_matrices("init.run", run, config, base)
+        _check_init(run, config)
+    if config.model.adapter is not None:
+        run = _source("model.adapter", config.model.adapter)
+        _check_matrices("model.adapter", run, config, base)
+        _check_adapter(run, config, base)
+
+
+def _init_run(config: RunConfig) -> str | None:
+    """The run whose allocation is taken, if it has an effect."""
+    has_effect = config.init.is_frozen or not (config.has_fixed_ranks or config.is_pruned)
+    return config.init.run if has_effect else None
+
+
+def _logits(config: RunConfig) -> tuple[float, ...] | None:
+    path = _init_run(config)
+    if path is None or config.init.is_frozen:
+        return None
+    run = _source("init.run", path)
+    if LOGITS not in run.state:
+        raise SettingError(
+            f"init.run must be a run with logits, but got {path} with init="
+            f"{run.record.settings['init']}: init.freeze=true takes its ranks"
+        )
+    return tuple(run.state[LOGITS].tolist())
+
+
+def _ranks(config: RunConfig) -> tuple[int, ...] | None:
+    if not config.init.is_frozen or config.init.run is None:
+        return None
+    return tuple(_source("init.run", config.init.run).integer_ranks)
+
+
+def _start(config: RunConfig, path: str) -> Start:
+    run = _source("model.adapter", path)
+    head = {name: part for name, part in run.state.items() if name.startswith("head.")}
+    return Start(run.state[LATENT], head if _takes_head(run, config) else None)
+
+
+def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
+    """As asked for; else where both runs have the same labels."""
+    if config.model.adapter_head is not None:
+        return config.model.adapter_head
+    return run.label_names == list(load_corpus(config.data).task.label_names)
+
+
+def _source(setting: str, path: str) -> FinishedRun:
+    try:
+        return read_source(_folder(path))
+    except RecordError as error:
+        raise RecordError(f"{setting}={path}: {error}") from error
+
+
+def _folder(path: str) -> Path:
+    return Path(path).expanduser()
+
+
+def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Path) -> None:
+    own = _matrices(base, tuple(config.model.adapted))
+    theirs = run.record.matrices
+    if theirs != own:
+        different = sorted(set(theirs) ^ set(own))
+        raise SettingError(
+            f"{setting} must be a run over the same {len(own)} matrices, but got one over "
+            f"{len(theirs)}: {', '.join(different[:2])}{' ...' if len(different) > 2 else ''} "
+            "are of one alone"
+        )
+
+
+@lru_cache(maxsize=8)
+def _matrices(base: Path, adapted: tuple[str, ...]) -> list[str]:
+    try:
+        return adapted_names(bare_encoder(base), adapted)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
+def _check_init(run: FinishedRun, config: RunConfig) -> None:
+    _logits(config)
+    highest = max(run.integer_ranks)
+    if config.init.is_frozen and highest > config.rank.max:
+        raise SettingError(
+            f"init.run must have ranks of at most rank.max={config.rank.max}, but got "
+            f"{highest} in {run.folder}"
+        )
+
+
+def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
+    rank_max = int(run.record.settings["rank.max"])
+    if rank_max != config.rank.max:
+        raise SettingError(
+            f"rank.max must be {rank_max}, as in model.adapter={config.model.adapter}, whose R "
+            f"and scale are of that size, but got {config.rank.max}"
+        )
+    if run.record.model_fingerprint != base_fingerprint(base):
+        raise SettingError(
+            "model.adapter must be a run over the same base, for its R stands between the base's "
+            f"singular vectors, but got one over {run.record.settings['model.name']} with other "
+            "content"
+        )
+    n_labels, n_theirs = load_corpus(config.data).task.n_labels, len(run.state["head.out.bias"])
+    if config.model.adapter_head and n_labels != n_theirs:
+        raise SettingError(
+            f"model.adapter_head must be false or null where the labels differ, but got true "
+            f"with {n_theirs} outputs for {n_labels}"
+        )

@@ -1,0 +1,205 @@
+"""One pack: runs that train together, from the beginning or from where they stood."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from tqdm.auto import tqdm
+
+from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.execution.job import Job, Outcome
+from lora_sweep.execution.origin import device_name, git_commit, versions
+from lora_sweep.execution.pack_recorder import PackKeeper
+from lora_sweep.execution.plans import pack_plan
+from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.run_recorder import RunKeeper, RunOrigin
+from lora_sweep.interrupt import StoppedError, stop_on_signals
+from lora_sweep.store.checkpoint import Checkpoint, common_place, places, read_checkpoint
+from lora_sweep.store.predictions import DevLabels
+from lora_sweep.store.run_log import log_to
+from lora_sweep.store.sweep_list import count_runs
+from lora_sweep.trackers.tracker import start_tracker
+from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.loop import train_pack
+from lora_sweep.training.pack import PackTexts
+from lora_sweep.training.parameters import count_trained
+from lora_sweep.training.plan import PackPlan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the runs of a pack train over."""
+
+    encoder: AdaptedEncoder
+    texts: PackTexts
+    plan: PackPlan
+
+
+def load_shared(jobs: Sequence[Job]) -> Shared:
+    """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
+    config = max((job.config for job in jobs), key=lambda config: config.rank.max)
+    base, plan = base_folder(config), pack_plan(config)
+    return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
+
+
+def train_together(
+    jobs: Sequence[Job],
+    shared: Shared,
+    holds_claim: Callable[[], bool],
+    referee: Referee | None = None,
+) -> list[Outcome]:
+    """Trains compatible runs to their end, and returns what became of each, in order.
+
+    Runs that have checkpoints go on from the last place that all of them have. Without one in
+    common, those that stand at the same place go on together.
+
+    Args:
+        jobs: the runs; none is finished.
+        shared: what they train over.
+        holds_claim: whether they are still this process's to train.
+        referee: decides which runs end early; None for none.
+
+    Raises:
+        StoppedError: a signal came; all that trained is saved.
+        ClaimedElsewhereError: another process has taken the runs over.
+        StorageError: something can't be written.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for group in _resumable_groups(jobs):
+        trained = _train(group, shared, holds_claim, referee)
+        outcomes |= {job.name: one for (job, _), one in zip(group, trained, strict=True)}
+    return [outcomes[job.name] for job in jobs]
+
+
+def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | None]]]:
+    """Runs with the checkpoints from which they can go on together; None is the beginning."""
+    while True:
+        of_runs = [places(job.folder.checkpoints) for job in jobs]
+        common = common_place(of_runs)
+        targets = [common or max(own, default=None) for own in of_runs]
+        read = [
+            None if at is None else read_checkpoint(job.folder.checkpoints, at, job.fingerprint)
+            for job, at in zip(jobs, targets, strict=True)
+        ]
+        if all((at is None) == (one is None) for at, one in zip(targets, read, strict=True)):
+            break  # else a damaged one was set aside: look again
+    groups: dict[object, list[tuple[Job, Checkpoint | None]]] = {}
+    for job, at, checkpoint in zip(jobs, targets, read, strict=True):
+        groups.setdefault(at, []).append((job, checkpoint))
+    return list(groups.values())
+
+
+def _train(
+    group: Sequence[tuple[Job, Checkpoint | None]],
+    shared: Shared,
+    holds_claim: Callable[[], bool],
+    referee: Referee | None,
+) -> list[Outcome]:
+    """Trains runs that stand at the same place."""
+    jobs = [job for job, _ in group]
+    snapshots = [checkpoint.snapshot for _, checkpoint in group if checkpoint is not None]
+    n_done = snapshots[0].step if snapshots else 0
+    n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
+    with ExitStack() as stack:
+        keepers = [
+            stack.enter_context(_kept(job, checkpoint, shared)) for job, checkpoint in group
+        ]
+        if n_done:
+            log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
+        # tqdm's own variable holds for defaults only; the workers of a sweep share one terminal.
+        hidden = True if os.environ.get("TQDM_DISABLE") else None
+        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden)
+        stop = stack.enter_context(stop_on_signals())
+        keeper = PackKeeper(
+            keepers,
+            stack.enter_context(bar),
+            wants_stop=lambda: stop.signal_number is not None,
+            holds_claim=holds_claim,
+            referee=referee,
+        )
+        plans = [job.plan for job in jobs]
+        is_done = train_pack(
+            shared.encoder, shared.texts, plans, shared.plan, keeper, start=snapshots
+        )
+        if not is_done:
+            assert stop.signal_number is not None
+            raise StoppedError(stop.signal_number, _stopped(int(keeper.step), n_steps, len(jobs)))
+        keeper.finish()
+    return [one.record or _early_end(one) for one in keepers]
+
+
+@contextmanager
+def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[RunKeeper]:
+    """The keeper of a run, whose folder is made ready and whose log is written meanwhile."""
+    job.folder.ready()
+    with log_to(job.folder.path):
+        if checkpoint is None:
+            job.folder.start(job.settings, job.config_yaml())
+        name = job.config.tracker.name
+        with closing(start_tracker(name, job.folder.path, job.settings)) as tracker:
+            yield RunKeeper(
+                job.folder,
+                _origin(job, shared),
+                _dev_labels(shared.texts),
+                checkpoint=checkpoint,
+                tracker=tracker,
+            )
+
+
+def _stopped(step: int, n_steps: int, n_runs: int) -> str:
+    runs = "the run is" if n_runs == 1 else f"its {n_runs} runs are"
+    return (
+        f"stopped after step {step} of {n_steps}, {runs} saved: the same command goes on from "
+        "there"
+    )
+
+
+def _early_end(keeper: RunKeeper) -> Exception:
+    name = keeper.folder.path.name
+    if keeper.pruned is not None:
+        return PrunedError(f"{name}: {keeper.pruned.reason}")
+    return TrainingFailedError(f"{name}: {keeper.error}")
+
+
+def _origin(job: Job, shared: Shared) -> RunOrigin:
+    n_trained = count_trained(
+        job.plan,
+        n_matrices=len(shared.encoder.layers),
+        d=shared.encoder.d,
+        n_labels=shared.texts.n_labels,
+    )
+    return RunOrigin(
+        settings=job.settings,
+        fingerprint=job.fingerprint,
+        model_fingerprint=job.model_fingerprint,
+        corpus_fingerprint=job.corpus_fingerprint,
+        metric=shared.texts.metrics[0],
+        matrices=list(shared.encoder.layers),
+        n_trained_params=n_trained,
+        device=device_name(shared.plan.device),
+        versions=versions(),
+        git_commit=git_commit(),
+        label_names=list(shared.texts.label_names),
+    )
+
+
+def _dev_labels(texts: PackTexts) -> DevLabels:
+    parts = {name: part.labels.numpy() for name, part in texts.dev.items()}
+    return DevLabels(parts, texts.headline_parts)
+
+
+def _title(jobs: Sequence[Job]) -> str:
+    """What the progress bar is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
+    path = jobs[0].folder.path
+    n_finished, n_runs = count_runs(path.parent)
+    name = path.name.rpartition("-")[0] if len(jobs) == 1 else ""
+    if not n_runs:
+        return name or f"{len(jobs)} runs"
+    first = n_finished + 1
+    place = f"run {first}" if len(jobs) == 1 else f"runs {first}-{n_finished + len(jobs)}"
+    return f"{place} of {n_runs}{f': {name}' if name else ''}"

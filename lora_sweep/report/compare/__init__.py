@@ -1,0 +1,1 @@
+"""Which cells differ: comparisons and what may be claimed of them."""

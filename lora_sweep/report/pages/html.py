@@ -1,0 +1,87 @@
+"""report.html: report.md as one page that needs nothing but itself, with a page a run.
+
+Markdown is rendered without raw HTML, the rest goes through a template that escapes: nothing that
+came from a config or a data file is taken for markup.
+"""
+
+import base64
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from lora_sweep.report.figures.write import FOLDER
+from lora_sweep.report.pages.run_pages import run_pages
+from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.table.tidy import MISSING
+from lora_sweep.store.run_folder import CONFIG_FILE
+
+
+def page_text(sweep: Sweep, report: str) -> str:
+    """Returns the page.
+
+    Args:
+        sweep: whose run folders and pictures can be read.
+        report: the text of report.md.
+    """
+    pages = run_pages(sweep)
+    anchors = {f"{quote(page.name)}/{CONFIG_FILE}": f"#{page.anchor}" for page in pages}
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(report)
+    headings = _number_headings(tokens)
+    for token in tokens:
+        _link_runs(token.children or [], anchors)
+        _embed_pictures(token.children or [], sweep.folder)
+    body = markdown.renderer.render(tokens, markdown.options, {})
+    environment = Environment(
+        loader=PackageLoader("lora_sweep.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("page.html")
+    n_runs = int((sweep.runs["status"] != MISSING).sum())
+    return template.render(
+        name=sweep.name, body=body, headings=headings, pages=pages, n_runs=n_runs
+    )
+
+
+def _number_headings(tokens: list[Token]) -> list[tuple[str, str]]:
+    """Gives the second-level headings anchors, and returns anchor and text of each."""
+    headings: list[tuple[str, str]] = []
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open" and opening.tag == "h2":
+            anchor = f"section-{len(headings) + 1}"
+            opening.attrSet("id", anchor)
+            said = "".join(child.content for child in inline.children or [])
+            headings.append((anchor, said))
+    return headings
+
+
+def _link_runs(children: list[Token], anchors: Mapping[str, str]) -> None:
+    """Links to a run's config lead to its page."""
+    for token in children:
+        if token.type == "link_open" and token.attrGet("href") in anchors:
+            token.attrSet("href", anchors[str(token.attrGet("href"))])
+
+
+def _embed_pictures(children: list[Token], folder: Path) -> None:
+    """Pictures stand in the page itself, as buttons that enlarge them."""
+    for i, token in enumerate(children):
+        source = str(token.attrGet("src") or "")
+        if token.type != "image" or not source.startswith(f"{FOLDER}/"):
+            continue
+        vector = (folder / source).with_suffix(".svg")
+        token.attrSet("src", _data_address(vector))
+        for place in (i - 1, i + 1):  # the link around it
+            children[place].tag = "button"
+        children[i - 1].attrs = {"type": "button", "class": "enlarge"}
+
+
+def _data_address(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"

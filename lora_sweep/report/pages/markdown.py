@@ -1,0 +1,151 @@
+"""report.md: the sections of a report in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lora_sweep.report.compare.between import between_section
+from lora_sweep.report.compare.comparison import REGION, Comparison
+from lora_sweep.report.compare.noise import noise_section
+from lora_sweep.report.compare.observation import observation_section
+from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
+from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
+from lora_sweep.report.search.section import search_section
+from lora_sweep.report.table.provenance import provenance_section
+from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.table.tidy import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
+
+_CELL = (
+    "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
+    "Seeds: finished runs, or finished/expected while some are not. "
+    "A std is the sample one (ddof = 1), blank for one seed."
+)
+_BEST = (
+    "Each run stands with its best epoch on dev. That epoch is picked on the set it is reported "
+    "on, so the number is optimistic; hold out a selection split "
+    "(`data.selection_fraction=0.1`) for one that is not."
+)
+_SELECTED = (
+    "Each run stands with its dev metric at the epoch that was best on the selection split."
+)
+_MIXED = (
+    "Runs with a selection split stand with their dev metric at the epoch that was best on it; "
+    "the others with their best epoch on dev, which is optimistic."
+)
+_METHOD = (
+    "Every matrix starts with a rank by the init schedule. Of a real-valued rank, p(k) makes a "
+    "soft mask over R, entry (a, b) being the probability of a k above both; alpha sharpens it as "
+    "the training goes on, and every evaluation uses the discrete one."
+)
+_NOTES = (
+    "Notes: a collapsed run predicts one class only; a cell that shares a run holds one that is "
+    "counted more than once."
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found of a sweep before it is written down.
+
+    Attributes:
+        comparisons: of the inits, as from `compare_inits`.
+        pictures: those that lie in the report's folder, in order.
+        region: of practical equivalence, percent points.
+        extra: further sections.
+    """
+
+    comparisons: list[Comparison]
+    pictures: Sequence[Picture] = ()
+    region: float = REGION
+    extra: Sequence[str] = ()
+
+
+def report_text(sweep: Sweep, findings: Findings) -> str:
+    """Returns report.md.
+
+    Args:
+        sweep: what is reported.
+        findings: of it.
+    """
+    runs, summary = sweep.runs, sweep.summary
+    parts = [f"# Sweep {escape_markdown(sweep.name)}", f"{counts_line(runs, summary)}."]
+    parts.append(_explanation(runs))
+    if sweep.search is not None:
+        parts += search_section(sweep.search, _pictures(findings, SEARCH))
+    tables = init_tables(summary)
+    if any("Notes" in table.columns for table in tables):
+        parts.append(_NOTES)
+    for table in tables:
+        parts += [f"## {escape_markdown(table.title)}", to_markdown(table)]
+        parts += verdict_lines(findings.comparisons, table.init)
+        parts += _pictures(findings, table.init)
+    compared = _pictures(findings, COMPARISON)
+    ranks = _pictures(findings, RANKS)
+    method = _pictures(findings, METHOD)
+    return (
+        "\n\n".join(
+            [
+                *parts,
+                *_without_result(runs),
+                *(["## The inits beside each other", *compared] if compared else []),
+                *comparison_section(findings.comparisons),
+                *between_section(runs, region=findings.region),
+                *noise_section(sweep),
+                *observation_section(runs, sweep.courses),
+                *ranks,
+                *(["## How the method works", _METHOD, *method] if method else []),
+                *findings.extra,
+                *provenance_section(runs, summary, sweep.commands),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _pictures(findings: Findings, section: str) -> list[str]:
+    """Pictures of a section in one paragraph, so that they flow; each leads to its SVG."""
+    shown = [
+        f"[![{escape_markdown(picture.title)}]({FOLDER}/{picture.name}.png)]"
+        f"({FOLDER}/{picture.name}.svg)"
+        for picture in findings.pictures
+        if picture.section == section
+    ]
+    return ["\n".join(shown)] if shown else []
+
+
+def counts_line(runs: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Returns how many runs ended in which way, in how many cells."""
+    n_with = runs["status"].value_counts()
+    counts = [f"{n_with.get(status, 0)} {status}" for status in (FINISHED, FAILED, MISSING)]
+    counts += [f"{n_with[status]} {status}" for status in (PRUNED, UNREADABLE) if status in n_with]
+    counts.append(f"{runs['collapsed'].sum()} collapsed")
+    return f"{_counted(len(runs), 'run')} in {_counted(len(summary), 'cell')}: {', '.join(counts)}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _explanation(runs: pd.DataFrame) -> str:
+    finished = runs[runs["status"] == FINISHED]
+    if finished.empty:
+        return _CELL
+    metrics = ", ".join(sorted(set(finished["metric"].dropna())))
+    has_selected = finished["selected_metric"].notna()
+    choice = _SELECTED if has_selected.all() else _MIXED if has_selected.any() else _BEST
+    final = "Final Median ± Std is of the last epoch, which is not picked by its metric."
+    return f"Median ± Std is of {escape_markdown(metrics)} × 100. {choice} {final} {_CELL}"
+
+
+def _without_result(runs: pd.DataFrame) -> list[str]:
+    """Heading and table of the runs that ended without a result; nothing if all have one."""
+    for_reader = runs[runs["status"].isin([FAILED, UNREADABLE])]
+    if for_reader.empty:
+        return []
+    rows = ["| Run | Status | Error |", "|:----|:-------|:------|"]
+    for folder, status, error in for_reader[["folder", "status", "error"]].itertuples(index=False):
+        first = next((line for line in str(error).splitlines() if line.strip()), "")
+        rows.append(f"| {escape_markdown(folder)} | {status} | {escape_markdown(first)} |")
+    return ["## Runs without a result", "\n".join(rows)]

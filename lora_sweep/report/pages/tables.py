@@ -1,0 +1,248 @@
+"""Summary -> the study's tables, one an init: as values, as Markdown, and as one CSV table.
+
+Metrics are percent with two decimals, `67.84 ± 0.87`; one seed has no std, `67.84`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lora_sweep.report.table.summarise import FIXED, cell_settings
+from lora_sweep.report.table.tidy import IMPORTANCE
+
+Value = str | int | float | None
+
+STUDY_COLUMNS = {
+    # heading -> setting
+    "Task": "data.task",
+    "Rank Min": "rank.min",
+    "Rank Max": "rank.max",
+    "Alpha Min": "alpha.min",
+    "Alpha Max": "alpha.max",
+    "LR": "lr",
+    "Rank Avg": "rank.average",
+}
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Runs without logits have none of these, which is no difference that a table has to show.
+_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+# Where these are the same in every cell, one column says both.
+_REPEATS = {
+    "budget.start_average": "rank.average",
+    "budget.end_average": "rank.average",
+    "data.name": "data.task",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: the table's heading.
+        columns: names of the columns.
+        rows: a value a column; None is printed blank.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True)
+class InitTable(Table):
+    """The cells of an init, best first.
+
+    Attributes:
+        init: init schedule, or `fixed`.
+    """
+
+    init: str
+
+
+def init_tables(summary: pd.DataFrame) -> list[InitTable]:
+    """Returns a table an init, in the summary's order; all of them have the same columns.
+
+    The columns are the study's eight; `Seeds`, finished of expected; the final metric; every
+    other setting that varies between the cells; and `Notes` if any cell has one.
+
+    Args:
+        summary: as from `summarise_runs`.
+    """
+    varying = varying_settings(summary)
+    cells = summary.to_dict("records")
+    notes = [cell_note(cell) for cell in cells]
+    columns = [*STUDY_COLUMNS, "Median ± Std", "Seeds", "Final Median ± Std", *varying]
+    if any(notes):
+        columns.append("Notes")
+    rows = [_table_row(cell, varying) for cell in cells]
+    if any(notes):
+        rows = [(*row, note or None) for row, note in zip(rows, notes, strict=True)]
+    inits = [str(cell["init"]) for cell in cells]
+    return [
+        InitTable(
+            init=init,
+            title=table_title(init),
+            columns=tuple(columns),
+            rows=tuple(row for row, own in zip(rows, inits, strict=True) if own == init),
+        )
+        for init in dict.fromkeys(inits)
+    ]
+
+
+def to_markdown(table: Table) -> str:
+    """Returns the table in Markdown, padded as the study's tables are."""
+    rows = [[escape_markdown(v) if isinstance(v, str) else v for v in row] for row in table.rows]
+    # Text that looks like a number stays text: 67.80 is not 67.8.
+    is_text = [any(isinstance(row[i], str) for row in rows) for i in range(len(table.columns))]
+    text = pd.DataFrame(rows, columns=list(table.columns), dtype=object).to_markdown(
+        index=False,
+        missingval="",
+        floatfmt=".12g",
+        disable_numparse=[i for i, is_so in enumerate(is_text) if is_so],
+    )
+    return str(text)
+
+
+def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Returns a row a cell with raw numbers: metrics 0 to 1, nothing rounded.
+
+    Columns: `init`, the study's settings and the varying ones by dotted name, the statistics,
+    `notes`. Lists are joined by "; ".
+
+    Args:
+        summary: as from `summarise_runs`.
+    """
+    settings = ["init", *STUDY_COLUMNS.values(), *varying_settings(summary)]
+    statistics = [
+        name for name in summary.columns if name not in {*cell_settings(summary), "shares_a_run"}
+    ]
+    rows = [
+        [plain(cell.get(name)) for name in (*settings, *statistics)] + [cell_note(cell)]
+        for cell in summary.to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=[*settings, *statistics, "notes"], dtype=object)
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the table with a quote before text that a spreadsheet would take for a formula.
+
+    Source: OWASP, CSV injection.
+    """
+
+    def safe(value: object) -> object:
+        is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS)
+        return f"'{value}" if is_formula else value
+
+    return table.map(safe)
+
+
+def varying_settings(summary: pd.DataFrame) -> list[str]:
+    """Returns the settings beyond the study's columns that vary between the cells."""
+    others = [
+        name
+        for name in cell_settings(summary)
+        if name != "init" and name not in STUDY_COLUMNS.values()
+    ]
+    return [name for name in others if _varies(summary, name) and not _repeats(summary, name)]
+
+
+def cell_note(cell: dict[Any, Any]) -> str:
+    """Returns what a reader must know of a cell besides its numbers; empty for most."""
+    counted = ("failed", "pruned", "missing", "unreadable", "collapsed")
+    notes = [f"{cell[f'n_{what}']} {what}" for what in counted if cell[f"n_{what}"]]
+    return ", ".join([*notes, "shares a run"] if cell["shares_a_run"] else notes)
+
+
+def median_and_std(median: float, std: float) -> str | None:
+    """Returns a metric's median ± std in percent; None without a run, no std for one seed.
+
+    Args:
+        median: over the seeds, 0 to 1; NaN without a finished run.
+        std: sample std over the seeds, 0 to 1; NaN for one seed.
+    """
+    if pd.isna(median):
+        return None
+    # `z`: a rounded zero has no sign.
+    shown = f"{100 * median:z.2f}"
+    return shown if pd.isna(std) else f"{shown} ± {100 * std:.2f}"
+
+
+def plain(value: object) -> Value:
+    """Returns a setting's value as a table shows it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple):
+        return "; ".join(str(entry) for entry in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, float) and not math.isnan(value):
+        return value
+    return None
+
+
+def escape_markdown(text: str) -> str:
+    """Returns the text on one line, without a meaning in Markdown or HTML."""
+    for character in ("\\", "|", "`", "*", "[", "]"):
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def init_words(init: str) -> str:
+    """Returns an init's name as people write it."""
+    words = init.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def cell_words(cell: Mapping[Any, Any]) -> str:
+    """Returns what sentences call a cell: `Quadratic, LR 0.01`, or `fixed, rank 20`."""
+    if cell["init"] == FIXED:
+        words = f"fixed, rank {plain(cell.get('rank.average'))}"
+    else:
+        lr = plain(cell.get("lr"))
+        words = init_words(str(cell["init"])) + ("" if lr is None else f", LR {lr:g}")
+    sweep = plain(cell.get("sweep"))
+    return words if sweep is None else f"{words}, {sweep}"
+
+
+def table_title(init: str) -> str:
+    """Returns the heading of an init's table."""
+    if init == FIXED:
+        return "Baseline: fixed ranks"
+    if init == IMPORTANCE:
+        return "Importance allocation, without logits"
+    schedule, _, mode = init.partition(", ")
+    return f"{init_words(schedule)} initialization" + (f", {mode} allocation" if mode else "")
+
+
+def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
+    n_seeds, n_expected = cell["n_seeds"], cell["n_expected"]
+    return (
+        *(plain(cell.get(name)) for name in STUDY_COLUMNS.values()),
+        median_and_std(cell["median"], cell["std"]),
+        str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",
+        median_and_std(cell["final_median"], cell["final_std"]),
+        *(plain(cell[name]) for name in varying),
+    )
+
+
+def _with_effect(summary: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The cells in which the setting has an effect."""
+    return summary[summary[name].notna()] if name.startswith(_ONLY_LEARNT) else summary
+
+
+def _varies(summary: pd.DataFrame, name: str) -> bool:
+    return len({plain(value) for value in _with_effect(summary, name)[name]}) > 1
+
+
+def _repeats(summary: pd.DataFrame, name: str) -> bool:
+    other = _REPEATS.get(name)
+    if other is None or other not in summary.columns:
+        return False
+    cells = _with_effect(summary, name)
+    return [plain(value) for value in cells[name]] == [plain(value) for value in cells[other]]

@@ -1,0 +1,124 @@
+"""How a run went, in little space: metric over the epochs, and ranks at three moments.
+
+A record holds the ranks of every matrix at every epoch; ten thousand of them do not fit into
+memory, and what a report says of all runs needs far less.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_sweep.errors import RecordError
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.run_folder import HISTORY_FILE
+
+EARLY_EPOCHS = 2
+"""The study looked at the first two epochs."""
+Floats = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one finished run went.
+
+    Attributes:
+        metric: headline metric at every epoch's end (n_epochs,), 0 to 1.
+        matrices: names of the adapted matrices (N).
+        start_ranks: real-valued ranks before the first step (N,); None if they are not known.
+        early_ranks: after the first two epochs, or at the end of a shorter training (N,).
+        final_ranks: at the end (N,).
+    """
+
+    metric: Floats
+    matrices: tuple[str, ...]
+    start_ranks: Floats | None
+    early_ranks: Floats
+    final_ranks: Floats
+
+
+class Courses(dict[Path, Course]):
+    """Run folder -> course; collects them as records are read, one at a time."""
+
+    def add(self, folder: Path, record: RunRecord) -> None:
+        """Keeps the course of a run; one whose history can't be read has no start ranks.
+
+        Raises:
+            RecordError: the record has no epochs, or no metric of its name.
+        """
+        matrices = tuple(record.matrices)
+        kept = next(reversed(self.values()), None)  # runs of a sweep share one tuple of names
+        if kept is not None and kept.matrices == matrices:
+            matrices = kept.matrices
+        self[folder] = _course(folder, record, matrices)
+
+
+def read_start_ranks(folder: Path) -> list[float] | None:
+    """Returns the ranks before the first step, from a run's history; None if it has none.
+
+    Raises:
+        RecordError: the history's first line can't be read.
+    """
+    path = folder / HISTORY_FILE
+    if not path.exists():
+        return None
+    try:
+        with path.open(encoding="utf-8") as stream:
+            entry = json.loads(stream.readline())
+        if entry["kind"] != "ranks" or entry["step"] != 0:
+            return None
+        return [float(rank) for rank in entry["ranks"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+
+
+def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[float]]]:
+    """Returns step and ranks within the first epochs; damaged lines are left out.
+
+    Args:
+        folder: of the run.
+        n_matrices: ranks that a line must have.
+    """
+    path = folder / HISTORY_FILE
+    if not path.exists():
+        return []
+    steps = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            if entry["kind"] == "ranks":
+                ranks = [float(rank) for rank in entry["ranks"]]
+                steps += [(int(entry["step"]), ranks)] if len(ranks) == n_matrices else []
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return steps
+
+
+def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Course:
+    try:
+        metric = np.array([epoch.metrics[record.metric] for epoch in record.epochs], dtype=float)
+        early = np.array(record.epochs[min(EARLY_EPOCHS, len(metric)) - 1].ranks, dtype=float)
+        final = np.array(record.epochs[-1].ranks, dtype=float)
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"{folder} must have epochs with {record.metric} and ranks") from error
+    return Course(
+        metric=metric,
+        matrices=matrices,
+        start_ranks=_start_ranks(folder, len(matrices)),
+        early_ranks=early,
+        final_ranks=final,
+    )
+
+
+def _start_ranks(folder: Path, n_matrices: int) -> Floats | None:
+    try:
+        start = read_start_ranks(folder)
+    except RecordError as error:
+        _log.warning("start ranks are not known: %s", error)
+        return None
+    return None if start is None or len(start) != n_matrices else np.array(start)

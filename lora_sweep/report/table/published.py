@@ -1,0 +1,144 @@
+"""A study's published table, rendered beside ours: what its summaries say, and no more.
+
+The file has a row a cell: init, task, rank_min, rank_max, alpha_min, alpha_max, lr, rank_average,
+median, std; metrics in percent, `fixed` the baselines, blank where a setting has no effect.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.report.pages.tables import (
+    STUDY_COLUMNS,
+    InitTable,
+    cell_words,
+    escape_markdown,
+    init_words,
+    median_and_std,
+    plain,
+    table_title,
+    to_markdown,
+)
+from lora_sweep.report.statistics.paired import CONFIDENCE
+from lora_sweep.report.table.summarise import FIXED, init_place
+
+N_SEEDS = 5
+"""Seeds a cell that are assumed: the study names five."""
+_NEEDED = ("init", "lr", "median", "std")
+_LIMITS = """\
+These numbers are quoted, not run: {file}. Medians and stds are all there is, so seeds can't be
+paired, the choice of a learning rate can't be undone, and no verdict is given."""
+
+
+def read_published(path: Path) -> pd.DataFrame:
+    """Returns the published cells, inits in the order of every table, best first.
+
+    Raises:
+        LoraSweepError: the file can't be read or lacks a column.
+    """
+    try:
+        cells = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise LoraSweepError(f"{path} can't be read as a CSV table: {error}") from error
+    lacking = [name for name in _NEEDED if name not in cells.columns]
+    if lacking or cells.empty:
+        raise LoraSweepError(
+            f"{path} must have rows and the columns {', '.join(_NEEDED)}, but got "
+            f"{len(cells)} rows with {', '.join(map(str, cells.columns))}"
+        )
+    for name in ("median", "std"):
+        if not pd.api.types.is_numeric_dtype(cells[name]):
+            raise LoraSweepError(f"{path}: {name} must be numbers, but got text")
+    place = cells["init"].map(lambda init: init_place(str(init)))
+    order = sorted(range(len(cells)), key=lambda i: (place[i], -cells["median"][i]))
+    return cells.iloc[order].reset_index(drop=True)
+
+
+def published_tables(cells: pd.DataFrame) -> list[InitTable]:
+    """Returns a table an init with the study's columns.
+
+    Args:
+        cells: as from `read_published`.
+    """
+    names = {words: setting.replace(".", "_") for words, setting in STUDY_COLUMNS.items()}
+    names["Task"] = "task"
+    tables = []
+    for init, own in cells.groupby("init", sort=False):
+        rows = tuple(
+            (
+                *(_whole(plain(cell.get(name))) for name in names.values()),
+                median_and_std(cell["median"] / 100, cell["std"] / 100),
+            )
+            for cell in own.to_dict("records")
+        )
+        title = table_title(str(init))
+        tables.append(InitTable(title, (*names, "Median ± Std"), rows, init=str(init)))
+    return tables
+
+
+def published_section(path: Path) -> list[str]:
+    """Returns paragraphs of Markdown: the tables, and what can be said of them.
+
+    Raises:
+        LoraSweepError: the file can't be read or lacks a column.
+    """
+    cells = read_published(path)
+    limits = " ".join(_LIMITS.format(file=escape_markdown(path.name)).split())
+    parts = ["## Published, for comparison", limits]
+    for table in published_tables(cells):
+        parts += [f"### {escape_markdown(table.title)} (published)", to_markdown(table)]
+    said = [*_against_baselines(cells), *_selection(cells), *_identical(cells)]
+    return [*parts, "\n".join(f"- {sentence}" for sentence in said)] if said else parts
+
+
+def _against_baselines(cells: pd.DataFrame) -> Iterator[str]:
+    """Each init's best cell against the baselines, as unpaired samples of five seeds."""
+    named = cells.rename(columns={"rank_average": "rank.average"})
+    best = named[named["init"] != FIXED].drop_duplicates("init")
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, 2 * (N_SEEDS - 1)))
+    for cell in best.to_dict("records"):
+        for baseline in named[named["init"] == FIXED].to_dict("records"):
+            difference = cell["median"] - baseline["median"]
+            half = t * np.sqrt((cell["std"] ** 2 + baseline["std"] ** 2) / N_SEEDS)
+            yield (
+                f"{escape_markdown(cell_words(cell))} against {cell_words(baseline)}: "
+                f"{difference:+.2f} points; {N_SEEDS} seeds with these stds leave "
+                f"± {half:.2f} open even without a choice among cells."
+            )
+
+
+def _selection(cells: pd.DataFrame) -> Iterator[str]:
+    """How far the best of so many equal cells would stand out by chance."""
+    learnt = cells[cells["init"] != FIXED]
+    if len(learnt) < 2:
+        return
+    rng = np.random.default_rng(0)
+    stds = learnt["std"].fillna(0.0).to_numpy(float)
+    runs = rng.normal(0.0, stds[:, None], (4_000, len(stds), N_SEEDS))
+    medians = np.median(runs, axis=-1)
+    chance = float((medians.max(axis=1) - medians.mean(axis=1)).mean())
+    seen = float(learnt["median"].max() - learnt["median"].mean())
+    yield (
+        f"The best of {len(learnt)} learnt cells stands {seen:.2f} points above their mean. Were "
+        f"all equal, with these stds, {N_SEEDS} seeds a cell and normal noise, the best would "
+        f"stand {chance:.2f} above it by chance."
+    )
+
+
+def _identical(cells: pd.DataFrame) -> Iterator[str]:
+    """Cells of several inits with the same numbers: seldom a coincidence."""
+    for _, same in cells.groupby(["lr", "median", "std"], sort=False):
+        if same["init"].nunique() > 1:
+            inits = ", ".join(escape_markdown(init_words(init)) for init in same["init"])
+            cell = same.iloc[0]
+            value = median_and_std(cell["median"] / 100, cell["std"] / 100)
+            yield f"The same numbers stand in several cells (LR {cell['lr']:g}, {value}): {inits}."
+
+
+def _whole(value: str | int | float | None) -> str | int | float | None:
+    """Whole numbers without a point: a blank in a column made floats of them."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,1 +1,0 @@
-"""What a run leaves, where it lies, and how it is executed."""

@@ -1,0 +1,93 @@
+"""Trials as jobs: their cells are listed in the sweep, and handed to the launcher in batches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from lora_sweep.execution.referee import Referee
+from lora_sweep.launch.cells import Cell, compose_cell
+from lora_sweep.launch.pack import PackLauncher
+from lora_sweep.store.sweep_list import add_to_sweep
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """How a search starts jobs.
+
+    Attributes:
+        context, master: Hydra's, and the config of the sweep.
+        launcher: that runs them.
+        fixed: overrides of every job.
+        command: that started the search, for the sweep's list.
+    """
+
+    context: HydraContext
+    master: DictConfig
+    launcher: Launcher
+    fixed: Sequence[str]
+    command: str
+
+    @property
+    def sweep_dir(self) -> Path:
+        """Where the runs' folders lie."""
+        return Path(str(self.master.hydra.sweep.dir))
+
+    def cell(self, params: Mapping[str, Any], **more: int) -> Cell:
+        """Returns the cell of proposed settings.
+
+        Args:
+            params: setting -> value.
+            more: further settings, of a second look.
+
+        Raises:
+            LoraSweepError: the settings break a rule.
+        """
+        proposed = {**params, **more}
+        own = [f"{name}={value}" for name, value in proposed.items()]
+        fixed = [one for one in self.fixed if one.partition("=")[0] not in proposed]
+        return compose_cell(self.context, self.master, [*fixed, *own])
+
+    def folders(self, cell: Cell) -> list[Path]:
+        """Returns the folders of a cell's runs, in order of seeds."""
+        return [self.sweep_dir / name for name in cell.runs]
+
+    def launch(
+        self, cells: Mapping[int, Cell], referee: Referee | None = None
+    ) -> dict[int, JobReturn]:
+        """Runs jobs and returns Hydra's record of each.
+
+        Args:
+            cells: number of the job -> its cell. Hydra counts the jobs of a launch up from the
+                first, so jobs whose numbers don't follow on each other are launched apart.
+            referee: may end runs early.
+        """
+        listed = {name: own for cell in cells.values() for name, own in cell.runs.items()}
+        add_to_sweep(self.sweep_dir, listed, self.command)
+        if isinstance(self.launcher, PackLauncher):
+            self.launcher.referee = referee
+            self.launcher.together = max(len(cell.runs) for cell in cells.values())
+            self.launcher.composed |= {cell.overrides: cell.composed for cell in cells.values()}
+        done: dict[int, JobReturn] = {}
+        for numbers in _following(sorted(cells)):
+            jobs = [list(cells[number].overrides) for number in numbers]
+            launched = self.launcher.launch(jobs, initial_job_idx=numbers[0])
+            done |= dict(zip(numbers, launched, strict=True))
+        return done
+
+
+def _following(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Splits ascending numbers where one is left out."""
+    group: list[int] = []
+    for number in numbers:
+        if group and number != group[-1] + 1:
+            yield group
+            group = []
+        group.append(number)
+    if group:
+        yield group

@@ -1,0 +1,122 @@
+"""Which trials end before their time: Optuna's pruners, asked from inside a pack.
+
+A trial is the runs of all its seeds. After an epoch they stand at the same place of one pack, so
+their median is the trial's value of that epoch; Wilcoxon's test compares seed with seed.
+"""
+
+import statistics
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    WilcoxonPruner,
+)
+from optuna.storages import BaseStorage
+
+from lora_sweep.config.schema import PrunerConfig
+from lora_sweep.search.storage import open_storage
+
+PRUNED_EPOCH = "pruned_epoch"
+
+
+def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
+    """Returns Optuna's pruner.
+
+    Args:
+        config: which one, and its numbers.
+        n_epochs: of a training.
+    """
+    settings: dict[str, Any] = {
+        "n_startup_trials": config.n_startup_trials,
+        "n_warmup_steps": config.n_warmup_epochs,
+        "min_resource": config.min_epochs,
+        "reduction_factor": config.reduction_factor,
+        "p_threshold": config.p_threshold,
+    }
+    own = {name: value for name, value in settings.items() if value is not None}
+    if config.name == "median":
+        return MedianPruner(**own)
+    if config.name == "hyperband":
+        return HyperbandPruner(max_resource=n_epochs, **own)
+    if config.name == "wilcoxon":
+        return WilcoxonPruner(**own)
+    return NopPruner()
+
+
+@dataclass
+class OptunaReferee:
+    """Asks Optuna, after each epoch of a pack, which of its trials to end.
+
+    It can be sent to another process: the study is opened where it is asked.
+
+    Attributes:
+        place: of the storage, see `storage_place`.
+        study_name: of the study.
+        pruner: Optuna's, never NopPruner.
+        runs: name of a run's folder -> number of its trial, and its seed's place among the
+            trial's seeds.
+        n_seeds: of a trial.
+    """
+
+    place: str = field(repr=False)
+    study_name: str
+    pruner: BasePruner
+    runs: dict[str, tuple[int, int]]
+    n_seeds: int
+    _opened: tuple[optuna.Study, BaseStorage] | None = field(default=None, init=False, repr=False)
+
+    def dismissed(self, epoch: int, metrics: Mapping[str, float]) -> Collection[str]:
+        """Returns the names of runs that end now: all of a trial, or none.
+
+        Args:
+            epoch: that they have ended, 1 for the first.
+            metrics: run's name -> the metric that a table would report now, 0 to 1.
+        """
+        trials: dict[int, dict[str, float]] = {}
+        for name, metric in metrics.items():
+            if name in self.runs:
+                trials.setdefault(self.runs[name][0], {})[name] = metric
+        return [
+            name
+            for number, own in trials.items()
+            if self._ends(number, epoch, own)
+            for name in own
+        ]
+
+    def _ends(self, number: int, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Reports one trial's values, and returns whether it ends."""
+        study, storage = self._open()
+        study_id = storage.get_study_id_from_name(self.study_name)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        for step, value in self._steps(epoch, metrics).items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+        if not self.pruner.prune(study, storage.get_trial(trial_id)):
+            return False
+        storage.set_trial_user_attr(trial_id, PRUNED_EPOCH, epoch)
+        return True
+
+    def _steps(self, epoch: int, metrics: Mapping[str, float]) -> dict[int, float]:
+        """Optuna's step -> value: an epoch, or an instance of Wilcoxon's test."""
+        if not isinstance(self.pruner, WilcoxonPruner):
+            return {epoch: statistics.median(metrics.values())}
+        return {
+            epoch * self.n_seeds + self.runs[name][1]: value for name, value in metrics.items()
+        }
+
+    def _open(self) -> tuple[optuna.Study, BaseStorage]:
+        if self._opened is None:
+            storage = open_storage(self.place)
+            study = optuna.load_study(
+                study_name=self.study_name, storage=storage, pruner=self.pruner
+            )
+            self._opened = study, storage
+        return self._opened
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_opened": None}

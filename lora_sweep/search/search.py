@@ -1,0 +1,241 @@
+"""The search itself: propose a batch, train it, tell Optuna, until all trials are there."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from hydra.core.utils import JobReturn, JobStatus
+from optuna.pruners import NopPruner
+from optuna.trial import Trial, TrialState
+
+from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.launch.cells import Cell
+from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
+from lora_sweep.search.jobs import Jobs
+from lora_sweep.search.outcomes import Outcome, outcome_of, reported_metrics
+from lora_sweep.search.pruning import PRUNED_EPOCH, OptunaReferee
+from lora_sweep.search.results import (
+    ERROR,
+    METRIC,
+    METRICS,
+    best_so_far,
+    importances,
+    objective_names,
+    trial_record,
+    write_results,
+)
+from lora_sweep.search.settings import SearchSettings
+from lora_sweep.search.storage import without_password
+from lora_sweep.search.trials import TrialQueue
+from lora_sweep.store.search_record import Confirmation, SearchRecord, read_search, write_search
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a search is called by in its record.
+
+    Attributes:
+        place: of the storage.
+        sampler, pruner: their names.
+    """
+
+    place: str
+    sampler: str
+    pruner: str
+
+
+class Search:
+    """One process's part in a study."""
+
+    def __init__(
+        self, settings: SearchSettings, queue: TrialQueue, jobs: Jobs, named: Named
+    ) -> None:
+        """Takes what `open_search` has made ready."""
+        self.settings, self.queue, self.jobs, self.named = settings, queue, jobs, named
+        self.study = queue.study
+        record = read_search(jobs.sweep_dir)
+        self.confirmed: tuple[Confirmation, ...] = () if record is None else record.confirmed
+
+    def run(self) -> None:
+        """Runs what is left of the search, and looks at the best trials again.
+
+        Raises:
+            SweepFailedError: too many trials failed, or no trial finished.
+            StoppedError: a signal came; the same command goes on.
+            StorageError: something can't be written.
+        """
+        self._say_what_is_left()
+        while self._next_batch():
+            pass
+        self._check_some_finished()
+        self._confirm()
+        self._write()
+        write_results(self.jobs.sweep_dir, self.study, self.confirmed)
+
+    def _next_batch(self) -> bool:
+        """Runs a batch, or waits for other processes; false once all trials are through."""
+        self._check_failures()
+        settings = self.settings
+        with self.queue.batch(n_trials=settings.n_trials, n_jobs=settings.n_jobs) as batch:
+            if batch.trials:
+                self._run(batch.trials)
+                return True
+        if batch.n_elsewhere:
+            time.sleep(WAIT_SECONDS)
+        return batch.n_elsewhere > 0
+
+    def _run(self, trials: Sequence[Trial]) -> None:
+        cells: dict[int, Cell] = {}
+        for trial in trials:
+            said = " ".join(f"{name}={_short(value)}" for name, value in trial.params.items())
+            log.info("trial %d of %d: %s", trial.number, self.settings.n_trials, said)
+            try:
+                cell = self.jobs.cell(trial.params)
+            except LoraSweepError as error:  # only one that somebody queued by hand
+                self._fail(trial, error)
+                continue
+            trial.set_user_attr(FOLDERS, list(cell.runs))
+            trial.set_user_attr(SEEDS, [settings["seed"] for settings in cell.runs.values()])
+            cells[trial.number] = cell
+        self._write()
+        if cells:
+            done = self.jobs.launch(cells, self._referee(cells))
+            for trial in trials:
+                if trial.number in done:
+                    self._tell(trial, cells[trial.number], done[trial.number])
+            self._write()
+
+    def _referee(self, cells: Mapping[int, Cell]) -> OptunaReferee | None:
+        if isinstance(self.study.pruner, NopPruner):
+            return None
+        runs: dict[str, tuple[int, int]] = {}
+        for number in sorted(cells, reverse=True):  # trials of the same runs go by the first
+            runs |= {name: (number, place) for place, name in enumerate(cells[number].runs)}
+        n_seeds = max(len(cell.runs) for cell in cells.values())
+        return OptunaReferee(
+            self.named.place, self.study.study_name, self.study.pruner, runs, n_seeds
+        )
+
+    def _fail(self, trial: Trial, error: Exception) -> None:
+        outcome = Outcome(TrialState.FAIL, None, None, [], str(error).splitlines()[0])
+        self._keep(trial, outcome)
+
+    def _tell(self, trial: Trial, cell: Cell, job: JobReturn) -> None:
+        folders = self.jobs.folders(cell)
+        self._keep(trial, outcome_of(job, folders, len(self.study.directions)))
+
+    def _keep(self, trial: Trial, outcome: Outcome) -> None:
+        """Tells Optuna what became of a trial, and says it in a line."""
+        trial.set_user_attr(METRICS, outcome.metrics)
+        if outcome.metric is not None and METRIC not in self.study.user_attrs:
+            self.study.set_user_attr(METRIC, outcome.metric)
+        if outcome.error is not None:
+            trial.set_user_attr(ERROR, outcome.error)
+        # The referee notes the epoch in the storage: `trial` does not know of it.
+        told = self.study.tell(trial, outcome.values, outcome.state)
+        said = {
+            TrialState.COMPLETE: " ".join(f"{value:.6g}" for value in outcome.values or ()),
+            TrialState.PRUNED: f"pruned after epoch {told.user_attrs.get(PRUNED_EPOCH, '?')}",
+            TrialState.FAIL: f"failed: {outcome.error}",
+        }[outcome.state]
+        log.info("trial %d: %s (%s)", trial.number, said, best_so_far(self.study))
+
+    def _confirm(self) -> None:
+        """Runs the best trials on fresh seeds."""
+        confirm = self.settings.confirm
+        chosen = best_trials(self.study, confirm.n_best)
+        if not chosen:
+            return
+        cells = [self._fresh(trial) for trial in chosen]
+        confirmed = self._confirmations(chosen, cells)
+        if any(None in one.metrics for one in confirmed):
+            log.info("the best trials once more, on %d fresh seeds each", confirm.n_seeds)
+            first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
+            for job in self.jobs.launch(dict(enumerate(cells, start=first))).values():
+                if job.status is not JobStatus.COMPLETED:
+                    log.warning("a second look failed: %s", job._return_value)
+            confirmed = self._confirmations(chosen, cells)
+        self.confirmed = confirmed
+
+    def _fresh(self, trial: optuna.trial.FrozenTrial) -> Cell:
+        seeds = fresh_seeds(trial.user_attrs[SEEDS], self.settings.confirm.n_seeds)
+        return self.jobs.cell(trial.params, seed=seeds[0], n_seeds=len(seeds))
+
+    def _confirmations(
+        self, trials: Sequence[optuna.trial.FrozenTrial], cells: Sequence[Cell]
+    ) -> tuple[Confirmation, ...]:
+        """What is there of the second look, finished or not."""
+        return tuple(
+            Confirmation(
+                number=trial.number,
+                seeds=tuple(settings["seed"] for settings in cell.runs.values()),
+                folders=tuple(cell.runs),
+                metrics=tuple(reported_metrics(self.jobs.folders(cell))),
+            )
+            for trial, cell in zip(trials, cells, strict=True)
+        )
+
+    def _write(self) -> None:
+        """Writes the record of the search so far."""
+        shares, note = importances(self.study)
+        record = SearchRecord(
+            study_name=self.study.study_name,
+            storage=without_password(self.named.place),
+            sampler=self.named.sampler,
+            pruner=self.named.pruner,
+            objectives=objective_names(self.study),
+            directions=tuple(self.settings.directions),
+            n_trials=self.settings.n_trials,
+            trials=tuple(map(trial_record, self.study.get_trials(deepcopy=False))),
+            importances=shares,
+            importances_note=note,
+            confirmed=self.confirmed,
+        )
+        write_search(self.jobs.sweep_dir, record)
+
+    def _say_what_is_left(self) -> None:
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
+        n_there = sum(state.is_finished() for state in states)
+        place = without_password(self.named.place)
+        log.info("study %s in %s", self.study.study_name, place)
+        if n_there >= self.settings.n_trials:
+            log.info(
+                "all %d trials are there: none is left to train; a larger "
+                "hydra.sweeper.n_trials goes on",
+                n_there,
+            )
+        elif n_there:
+            log.info("%d of %d trials are there", n_there, self.settings.n_trials)
+
+    def _failed(self) -> list[optuna.trial.FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+
+    def _check_failures(self) -> None:
+        failed, most = self._failed(), self.settings.max_failures
+        if len(failed) > most:
+            raise SweepFailedError(
+                f"{len(failed)} trials of the search failed, hydra.sweeper.max_failures={most}\n"
+                f"first: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}\n"
+                f"see the runs' logs in {self.jobs.sweep_dir}; a larger "
+                "hydra.sweeper.max_failures goes on"
+            )
+
+    def _check_some_finished(self) -> None:
+        if self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            return
+        failed = self._failed()
+        first = f"\nfirst: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}"
+        raise SweepFailedError(
+            f"no trial of the search finished: {len(failed)} failed, "
+            f"the others were pruned{first if failed else ''}"
+        )
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,183 @@
+"""Which trials come next, and whose they are, however many processes search at once.
+
+Processes choose one after the other, under a lock in the sweep's folder. Whoever begins a trial
+holds its claim there until Optuna has been told what became of it; a trial that Optuna takes for
+running and that nobody claims was interrupted: whoever comes next takes it up, with its number,
+settings and folders. It is the same for every storage, and needs no clock but the claims' own.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from optuna import Study
+from optuna.distributions import check_distribution_compatibility
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lora_sweep.errors import SettingError
+from lora_sweep.files import write_text, writing
+from lora_sweep.search.space import Space
+from lora_sweep.store.claims import Claims
+
+TRIALS = ".trials"
+"""The folder of claims within the sweep's."""
+
+
+@contextmanager
+def one_at_a_time(sweep_dir: Path) -> Iterator[None]:
+    """Holds the lock under which the processes of a search choose, one after the other."""
+    folder = sweep_dir / TRIALS
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Trials to run now.
+
+    Attributes:
+        trials: claimed by this process.
+        n_elsewhere: trials that other processes run just now.
+    """
+
+    trials: list[Trial]
+    n_elsewhere: int
+
+
+class TrialQueue:
+    """The trials of one study that are still to be run."""
+
+    def __init__(
+        self,
+        study: Study,
+        storage: BaseStorage,
+        sweep_dir: Path,
+        space: Space,
+        extend: Callable[[Trial], object] | None = None,
+    ) -> None:
+        """Takes the study, its storage, the sweep's folder and what is searched.
+
+        Args:
+            study: Optuna's.
+            storage: of the study.
+            sweep_dir: the sweep's folder.
+            space: what is searched.
+            extend: proposes more settings of a trial.
+        """
+        self.study, self.storage, self.space = study, storage, space
+        self.sweep_dir, self.extend = sweep_dir, extend
+        self.claims = Claims(sweep_dir / TRIALS)
+
+    @contextmanager
+    def batch(self, *, n_trials: int, n_jobs: int) -> Iterator[Batch]:
+        """Holds the next trials; those that were not told to Optuna are given back at the end.
+
+        Args:
+            n_trials: of the whole study.
+            n_jobs: most trials of a batch. New ones fill it up to a multiple, so that a search
+                that was stopped goes on with the batches that it would have had.
+        """
+        with ExitStack() as held:
+            with one_at_a_time(self.sweep_dir):
+                n_begun, running = self._begun()
+                taken = [one for one in running if self._take(held, one)][:n_jobs]
+                room = -n_begun % n_jobs if taken else n_jobs - n_begun % n_jobs
+                room = min(room, n_jobs - len(taken), n_trials - n_begun)
+                trials = [self._trial(one.number) for one in taken]
+                for _ in range(room):
+                    trials.append(self._new(held))
+            yield Batch(trials, len(running) - len(taken))
+
+    def check(self, settings: dict[str, Any]) -> None:
+        """Checks that the study is this sweep's, and of the same settings, and notes them.
+
+        Args:
+            settings: setting -> value of what is not searched.
+
+        Raises:
+            SettingError: it is another's, or other settings' or choices'.
+        """
+        with one_at_a_time(self.sweep_dir):
+            known = self.study.user_attrs
+            self._check_same("sweep", known.get("sweep"), self._identity())
+            for name, value in settings.items():
+                self._check_same(name, known.get("settings", settings).get(name, value), value)
+            for trial in self.study.get_trials(deepcopy=False):
+                self._check_choices(trial)
+            if "settings" not in known:
+                self.study.set_user_attr("settings", settings)
+                self.study.set_user_attr("sweep", self._identity())
+
+    def seed(self) -> int:
+        """Returns the seed of a search that was given none: drawn once, kept in the study."""
+        with one_at_a_time(self.sweep_dir):
+            if "seed" not in self.study.user_attrs:
+                self.study.set_user_attr("seed", secrets.randbits(32))
+            return int(self.study.user_attrs["seed"])
+
+    def _begun(self) -> tuple[int, list[FrozenTrial]]:
+        """How many trials were begun, and those of them that Optuna takes for running."""
+        trials = self.study.get_trials(deepcopy=False)
+        begun = [trial for trial in trials if trial.state is not TrialState.WAITING]
+        return len(begun), [trial for trial in begun if trial.state is TrialState.RUNNING]
+
+    def _take(self, held: ExitStack, trial: FrozenTrial) -> bool:
+        """Claims an interrupted trial; false if it is another process's, or was told meanwhile."""
+        if held.enter_context(self.claims.claimed(f"trial-{trial.number}")) is None:
+            return False
+        return self.storage.get_trial(self._id(trial.number)).state is TrialState.RUNNING
+
+    def _new(self, held: ExitStack) -> Trial:
+        trial = self.study.ask()
+        held.enter_context(self.claims.claimed(f"trial-{trial.number}"))
+        return self._suggested(trial)
+
+    def _trial(self, number: int) -> Trial:
+        return self._suggested(Trial(self.study, self._id(number)))
+
+    def _suggested(self, trial: Trial) -> Trial:
+        """The trial with all its settings; those that are stored stay."""
+        for name, distribution in self.space.distributions.items():
+            trial._suggest(name, distribution)
+        if self.extend is not None:
+            self.extend(trial)
+        return trial
+
+    def _id(self, number: int) -> int:
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+    def _identity(self) -> str:
+        """What tells this sweep's folder from all others."""
+        path = self.sweep_dir / TRIALS / "identity"
+        if not path.exists():
+            write_text(path, secrets.token_hex(8))
+        return path.read_text(encoding="utf-8")
+
+    def _check_same(self, name: str, known: Any, value: Any) -> None:
+        if known is not None and known != value:
+            raise SettingError(
+                f"{name} must be the same in all trials of the study {self.study.study_name} "
+                f"({known}), but got {value}: choose another paths.sweep=NAME or "
+                "hydra.sweeper.study_name=NAME"
+            )
+
+    def _check_choices(self, trial: FrozenTrial) -> None:
+        for name, distribution in self.space.distributions.items():
+            if name in trial.distributions:
+                try:
+                    check_distribution_compatibility(trial.distributions[name], distribution)
+                except ValueError as error:
+                    self._check_same(name, str(trial.distributions[name]), distribution)
+                    raise SettingError(str(error)) from error

@@ -1,0 +1,120 @@
+"""A finished run as a whole: its record and the state that it trained."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from torch import Tensor
+
+from lora_sweep.data.tasks import TASKS
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.store.record import (
+    FAILURE_FILE,
+    PRUNED_FILE,
+    RESULT_FILE,
+    RunRecord,
+    read_failure,
+    read_pruned,
+    read_result,
+)
+from lora_sweep.store.run_folder import STATE_FILE
+from lora_sweep.store.sweep_list import SWEEP_FILE
+from lora_sweep.tensor_files import read_tensors
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a finished run left.
+
+    Attributes:
+        folder: where it lies.
+        record: its `result.json`.
+        state: trained at the reported epoch: `R` (N, rank_max, rank_max), `head.*`, and `logits`
+            (N,) where it had some.
+    """
+
+    folder: Path
+    record: RunRecord
+    state: dict[str, Tensor]
+
+    @property
+    def integer_ranks(self) -> list[int]:
+        """Rank of every adapted matrix at the reported epoch (N)."""
+        return self.record.reported_evaluation.integer_ranks
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the classes; their numbers where the record is older than their names.
+
+        None for regression, whose head has one output.
+        """
+        if self.record.label_names:
+            return self.record.label_names
+        task = TASKS.get(str(self.record.settings.get("data.task")))
+        n_labels = len(self.state["head.out.bias"])
+        if task is not None and len(task.label_names) == n_labels:
+            return list(task.label_names)
+        return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what it trained: the same for a run that was trained again to the bit."""
+        about = [self.record.fingerprint, self.record.reported_epoch, self.integer_ranks]
+        digest = hashlib.sha256(json.dumps(about).encode())
+        for name in sorted(self.state):
+            digest.update(f"\n{name} ".encode() + self.state[name].numpy().tobytes())
+        return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _read_cached(folder: Path, written_at: tuple[int, ...]) -> FinishedRun:
+    return read_finished(folder)
+
+
+def read_source(folder: Path) -> FinishedRun:
+    """Returns the finished run in a folder, kept in memory for as long as its files stay the same.
+
+    Raises:
+        RecordError: as `read_finished`.
+    """
+    files = [folder / RESULT_FILE, folder / STATE_FILE]
+    stats = [file.stat() for file in files if file.exists()]
+    return _read_cached(folder.resolve(), tuple(stat.st_mtime_ns for stat in stats))
+
+
+def read_finished(folder: Path) -> FinishedRun:
+    """Returns the finished run in a folder; changes nothing there.
+
+    Raises:
+        RecordError: there is no finished run, or something of it is damaged; says what to do.
+    """
+    if not (folder / RESULT_FILE).is_file():
+        raise RecordError(_why_not(folder))
+    record = read_result(folder / RESULT_FILE)
+    try:
+        state, about = read_tensors(folder / STATE_FILE)
+    except DamagedFileError as error:
+        raise RecordError(f"{error}: train the run again with finished=overwrite") from error
+    written = about.get("fingerprint"), about.get("epoch")
+    if written != (record.fingerprint, str(record.reported_epoch)):
+        raise RecordError(
+            f"{folder / STATE_FILE} must be of the run in {RESULT_FILE}, but got another's: train "
+            "the run again with finished=overwrite"
+        )
+    return FinishedRun(folder, record, state)
+
+
+def _why_not(folder: Path) -> str:
+    """What is wrong with a folder that holds no result."""
+    rule = f"{folder} must be the folder of a finished run, but"
+    if not folder.is_dir():
+        return f"{rule} there is no such folder"
+    if (folder / SWEEP_FILE).exists():
+        return f"{rule} it is a sweep's: give one of the run folders in it"
+    if (folder / FAILURE_FILE).exists():
+        return f"{rule} the run failed: {read_failure(folder / FAILURE_FILE).error}"
+    if (folder / PRUNED_FILE).exists():
+        return f"{rule} the run was ended early: {read_pruned(folder / PRUNED_FILE).reason}"
+    return f"{rule} it has no {RESULT_FILE}: the command that started the run finishes it"

@@ -1,0 +1,240 @@
+"""What one run leaves: its record as JSON, with a format version.
+
+A run folder holds `result.json` (the run is finished), `failure.json` (it ended with an error) or
+`pruned.json` (a search ended it early); with none, the run is missing: not started, still going
+on, or killed. A checksum at the end of each shows that it is as it was written.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.files import read_checked_json, to_checked_json
+from lora_sweep.store.fields import check_fields
+
+FORMAT_VERSION = 1
+RESULT_FILE = "result.json"
+FAILURE_FILE = "failure.json"
+PRUNED_FILE = "pruned.json"
+
+
+Flat = TypeVar("Flat", "FailureRecord", "PrunedRecord")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One evaluation, at an epoch's end, with discrete masks.
+
+    Attributes:
+        epoch: 1 for the first.
+        step: optimiser steps taken so far.
+        train_loss: mean over the epoch's batches.
+        metrics: name -> value, 0 to 1 (losses apart), on the whole dev set, on each of its parts
+            (`matthews_correlation/in_domain`), and on the selection split (`.../selection`).
+        alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
+        budget_params: rank budget in entries of R.
+        budget_over_cap_params: part of it that lies above rank_max and buys nothing.
+        budget_spent_params: sum of squared integer ranks.
+        ranks: real-valued rank of every adapted matrix, in module order.
+        integer_ranks: rounded rank of every adapted matrix.
+    """
+
+    epoch: int
+    step: int
+    train_loss: float
+    metrics: dict[str, float]
+    alpha: float | None
+    budget_params: float
+    budget_over_cap_params: float
+    budget_spent_params: int
+    ranks: list[float]
+    integer_ranks: list[int]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished run: one training, one row of the tidy table.
+
+    Attributes:
+        settings: dotted name -> value of all that was set; None where a setting has no effect.
+        fingerprint: SHA-256 of all that determines the result (settings, base model, corpus,
+            code).
+        model_fingerprint, corpus_fingerprint: SHA-256 of their contents.
+        metric: name of the headline metric in `EpochRecord.metrics`.
+        matrices: names of the adapted matrices, in module order.
+        epochs: one entry an evaluation.
+        best_metric, best_epoch: highest headline metric on dev over the evaluations. Optimistic.
+        final_metric: headline metric on dev at the last evaluation.
+        selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
+            selection split; None where no split was held out.
+        collapsed: the last evaluation's predictions were one class only.
+        n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
+        wall_seconds: training and evaluation, without loading.
+        device, versions, git_commit: where and with what the run was trained.
+        label_names: of class 0, 1, ...; empty for regression, and in records older than this.
+    """
+
+    settings: dict[str, Any]
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    metric: str
+    matrices: list[str]
+    epochs: list[EpochRecord]
+    best_metric: float
+    best_epoch: int
+    final_metric: float
+    selected_metric: float | None
+    selected_epoch: int | None
+    collapsed: bool
+    n_trained_params: dict[str, int]
+    wall_seconds: float
+    device: str
+    versions: dict[str, str]
+    git_commit: str | None
+    label_names: list[str] = field(default_factory=list)
+
+    @property
+    def reported_metric(self) -> float:
+        """The metric a table shows: the selected epoch's where there is one, else the best."""
+        return self.best_metric if self.selected_metric is None else self.selected_metric
+
+    @property
+    def reported_epoch(self) -> int:
+        """The epoch of `reported_metric`."""
+        return self.best_epoch if self.selected_epoch is None else self.selected_epoch
+
+    @property
+    def reported_evaluation(self) -> EpochRecord:
+        """The evaluation at that epoch."""
+        return next(epoch for epoch in self.epochs if epoch.epoch == self.reported_epoch)
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """One run that ended with an error.
+
+    Attributes:
+        settings: as in `RunRecord`.
+        error: what a user should know, in one or a few lines.
+    """
+
+    settings: dict[str, Any]
+    error: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class PrunedRecord:
+    """One run that was ended before its time.
+
+    Attributes:
+        settings: as in `RunRecord`.
+        epoch: last epoch that it trained, 1 for the first.
+        metric: what would have been reported of it then, 0 to 1.
+        reason: who ended it and why, in one line.
+    """
+
+    settings: dict[str, Any]
+    epoch: int
+    metric: float
+    reason: str
+
+    def to_json(self) -> str:
+        """Returns the record as JSON text, with its format version."""
+        return _to_json(dataclasses.asdict(self))
+
+
+def read_result(path: Path) -> RunRecord:
+    """Returns the record of a finished run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    fields, is_as_written = _read(path)
+    try:
+        epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
+        record = RunRecord(epochs=epochs, **fields)
+        if not is_as_written:  # by hand, say: what we wrote ourselves needs no second look
+            for part in (record, *epochs):
+                check_fields(part)
+            _check_whole(record)
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedRecordError(f"{path} is no record of a run: {error}") from error
+    return record
+
+
+def read_failure(path: Path) -> FailureRecord:
+    """Returns the record of a failed run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    return _read_flat(path, FailureRecord, "a failure")
+
+
+def read_pruned(path: Path) -> PrunedRecord:
+    """Returns the record of a pruned run.
+
+    Raises:
+        RecordError: the file can't be read, is no such record, or is of another version.
+    """
+    return _read_flat(path, PrunedRecord, "a pruned run")
+
+
+def _read_flat(path: Path, kind: type[Flat], what: str) -> Flat:
+    """A record without parts of its own."""
+    try:
+        record = kind(**_read(path)[0])
+        check_fields(record)
+    except TypeError as error:
+        raise DamagedRecordError(f"{path} is no record of {what}: {error}") from error
+    return record
+
+
+def _check_whole(record: RunRecord) -> None:
+    """Checks that the parts of a record belong together."""
+    n = len(record.matrices)
+    for epoch in record.epochs:
+        if record.metric not in epoch.metrics:
+            raise ValueError(f"epoch {epoch.epoch} must have {record.metric}, but got none")
+        if len(epoch.ranks) != n or len(epoch.integer_ranks) != n:
+            raise ValueError(f"epoch {epoch.epoch} must have {n} ranks, but got another number")
+    if record.reported_epoch not in [epoch.epoch for epoch in record.epochs]:
+        raise ValueError(f"epochs must hold the reported one, but got no {record.reported_epoch}")
+
+
+def _to_json(fields: dict[str, Any]) -> str:
+    return to_checked_json({"format_version": FORMAT_VERSION, **fields})
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bool]:
+    """The fields, and whether a checksum shows that they are as they were written."""
+    try:
+        fields, is_as_written = read_checked_json(path)
+    except OSError as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+    except DamagedFileError as error:
+        raise DamagedRecordError(str(error)) from error
+    check_version(path, fields)
+    return fields, is_as_written
+
+
+def check_version(path: Path, fields: dict[str, Any]) -> None:
+    """Takes the format version out of a file's fields and checks it.
+
+    Raises:
+        RecordError: it is another version's, or none's.
+    """
+    version = fields.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise RecordError(f"{path} must have format version {FORMAT_VERSION}, but got {version}")

@@ -1,0 +1,213 @@
+"""Folders of a sweep and its runs: what stands where, and how it is written.
+
+    outputs/<sweep>/sweep.json             the runs that were asked for: folder name -> settings;
+                                           and the commands that asked for them
+    outputs/<sweep>/<run>/settings.json    what can change the result; written when the run starts
+    outputs/<sweep>/<run>/config.yaml      the whole resolved config
+    outputs/<sweep>/<run>/run.log          what was logged
+    outputs/<sweep>/<run>/history.jsonl    a line an evaluation, and the ranks of the first epochs
+    outputs/<sweep>/<run>/state.safetensors        trained state at the reported epoch
+    outputs/<sweep>/<run>/predictions.safetensors  dev predictions and labels
+    outputs/<sweep>/<run>/result.json      written last: the run is finished
+    outputs/<sweep>/<run>/failure.json     instead of it: the run failed
+    outputs/<sweep>/<run>/failure.json.retried     how it failed before it was tried again
+    outputs/<sweep>/<run>/pruned.json      instead of it: a search ended the run early
+
+    outputs/<sweep>/<run>/checkpoints/     where the training stands; gone once it is finished
+    outputs/<sweep>/.packs/                which runs train together, and who trains them now
+
+Every file but log and history appears whole or not at all.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.files import (
+    clear_unfinished,
+    set_aside,
+    write_text,
+    write_whole,
+    writing,
+)
+from lora_sweep.store.record import (
+    FAILURE_FILE,
+    PRUNED_FILE,
+    RESULT_FILE,
+    FailureRecord,
+    PrunedRecord,
+    RunRecord,
+    read_failure,
+    read_pruned,
+    read_result,
+)
+
+SETTINGS_FILE = "settings.json"
+CONFIG_FILE = "config.yaml"
+LOG_FILE = "run.log"
+HISTORY_FILE = "history.jsonl"
+STATE_FILE = "state.safetensors"
+PREDICTIONS_FILE = "predictions.safetensors"
+CHECKPOINTS = "checkpoints"
+OVERWRITTEN_FILE = "result.json.overwritten"
+RETRIED_FILE = "failure.json.retried"
+PACKS = ".packs"
+
+Settings = dict[str, Any]
+End = TypeVar("End", FailureRecord, PrunedRecord)
+
+_log = logging.getLogger(__name__)
+
+
+def is_done(folder: Path) -> bool:
+    """Returns whether a run has finished, failed or been pruned."""
+    return any((folder / name).exists() for name in (RESULT_FILE, FAILURE_FILE, PRUNED_FILE))
+
+
+class RunFolder:
+    """The folder of one run, from its start to its record."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the folder; it need not be there yet."""
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the run's checkpoints; there while the run is not finished."""
+        return self.path / CHECKPOINTS
+
+    def finished(self, fingerprint: str) -> RunRecord | None:
+        """Returns the record of the finished run, or None if there is none.
+
+        A damaged record is set aside as `result.json.damaged`: the run is then not finished.
+
+        Args:
+            fingerprint: of the run that is wanted.
+
+        Raises:
+            RecordError: the record can't be opened, or is that of another base model, corpus or
+                code version with the same settings.
+        """
+        path = self.path / RESULT_FILE
+        if not path.exists():
+            return None
+        try:
+            record = read_result(path)
+        except DamagedRecordError as error:
+            set_aside(path, error, "the run trains again")
+            return None
+        if record.fingerprint != fingerprint:
+            raise RecordError(
+                f"{self.path} must hold a run of this base model, corpus and code, but got one "
+                "of another with the same settings: choose another paths.sweep=NAME, or "
+                "finished=overwrite"
+            )
+        self.clear_checkpoints()  # a process killed between record and clearing leaves them
+        return record
+
+    def failure(self) -> FailureRecord | None:
+        """Returns why the run failed, or None if it did not; a damaged record is set aside."""
+        return _read_end(self.path / FAILURE_FILE, read_failure)
+
+    def pruned(self) -> PrunedRecord | None:
+        """Returns where a search ended the run, or None; a damaged record is set aside."""
+        return _read_end(self.path / PRUNED_FILE, read_pruned)
+
+    def ready(self) -> None:
+        """Makes the folder, and clears away what a killed process was writing.
+
+        Raises:
+            RecordError: it is a link, which could lead anywhere.
+            StorageError: it can't be made.
+        """
+        if self.path.is_symlink():
+            raise RecordError(f"{self.path} must be a folder of its own, but got a link")
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / LOG_FILE).is_symlink():
+            (self.path / LOG_FILE).unlink()
+        for folder in (self.path, self.checkpoints):
+            clear_unfinished(folder)
+
+    def reopen(self) -> None:
+        """Clears away what says that the run is done.
+
+        Result and failure are kept under another name until the run finishes.
+        """
+        result, failure = self.path / RESULT_FILE, self.path / FAILURE_FILE
+        if result.exists():
+            self.clear_checkpoints()
+            with writing(result):
+                result.replace(self.path / OVERWRITTEN_FILE)
+        if failure.exists():
+            with writing(failure):
+                failure.replace(self.path / RETRIED_FILE)
+        (self.path / PRUNED_FILE).unlink(missing_ok=True)
+
+    def start(self, settings: Settings, config_yaml: str) -> None:
+        """Makes the folder ready for a training from the beginning.
+
+        Args:
+            settings: what can change the result.
+            config_yaml: the whole resolved config, as YAML.
+        """
+        self.ready()
+        ends = (RESULT_FILE, FAILURE_FILE, PRUNED_FILE)
+        for name in (*ends, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
+            (self.path / name).unlink(missing_ok=True)
+        self.clear_checkpoints()
+        write_text(self.path / CONFIG_FILE, config_yaml)
+        write_text(self.path / SETTINGS_FILE, json.dumps(settings, indent=1))
+
+    def add_history(self, entry: Mapping[str, Any]) -> None:
+        """Adds a line to the history."""
+        path = self.path / HISTORY_FILE
+        with writing(path), path.open("a", encoding="utf-8") as stream:
+            stream.write(_line(entry))
+
+    def rewrite_history(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Makes these the lines of the history: what was written behind them is void."""
+        write_text(self.path / HISTORY_FILE, "".join(map(_line, entries)))
+
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Writes one more file of the run; see `write_whole`."""
+        write_whole(self.path / name, write)
+
+    def finish(self, record: RunRecord) -> None:
+        """Writes the record, last of all: from now on the run is finished."""
+        write_text(self.path / RESULT_FILE, record.to_json())
+        for name in (OVERWRITTEN_FILE, FAILURE_FILE, RETRIED_FILE, PRUNED_FILE):
+            (self.path / name).unlink(missing_ok=True)
+
+    def clear_checkpoints(self) -> None:
+        """Removes the checkpoints: the run is finished, or starts from the beginning."""
+        if self.checkpoints.exists():
+            shutil.rmtree(self.checkpoints)
+
+    def fail(self, record: FailureRecord) -> None:
+        """Writes why the run failed; see `reopen`."""
+        write_text(self.path / FAILURE_FILE, record.to_json())
+
+    def prune(self, record: PrunedRecord) -> None:
+        """Writes that the run was ended early; asked for again, it goes on from its checkpoint."""
+        write_text(self.path / PRUNED_FILE, record.to_json())
+        (self.path / RETRIED_FILE).unlink(missing_ok=True)
+
+
+def _read_end(path: Path, read: Callable[[Path], End]) -> End | None:
+    """The record of a run's end, or None for none; a damaged one is set aside."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except DamagedRecordError as error:
+        set_aside(path, error, "the run trains again")
+        return None
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry) + "\n"

@@ -1,0 +1,124 @@
+"""The list of a sweep's runs: `sweep.json`, the runs and commands that were asked for."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
+from lora_sweep.store.record import FORMAT_VERSION, RESULT_FILE, check_version
+from lora_sweep.store.run_folder import Settings
+
+SWEEP_FILE = "sweep.json"
+MOST_LOOKS = 1_000
+"""Runs in a row that are not finished, after which counting the finished ones ends."""
+
+
+def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
+    """Returns the runs that were asked for, folder name -> settings; none without a list.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    return _read_list(sweep_dir)[0]
+
+
+def read_commands(sweep_dir: Path) -> list[str]:
+    """Returns the commands that asked for the sweep's runs, oldest first; none without a list.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    return _read_list(sweep_dir)[1]
+
+
+def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings], command: str) -> None:
+    """Adds runs, and the command that asked for them, to the sweep's list; what is there stays.
+
+    A damaged list is set aside as `sweep.json.damaged`, and starts anew.
+
+    Raises:
+        RecordError: the list is of another version.
+        StorageError: it can't be written.
+    """
+    path = sweep_dir / SWEEP_FILE
+    with writing(path):
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(sweep_dir / f".{SWEEP_FILE}.lock"):
+        try:
+            listed, commands = _read_list(sweep_dir)
+        except DamagedRecordError as error:
+            set_aside(path, error, "the list of runs starts anew")
+            listed, commands = {}, []
+        content = {
+            "format_version": FORMAT_VERSION,
+            "commands": list(dict.fromkeys([*commands, command])),
+            "runs": listed | dict(runs),
+        }
+        write_text(path, to_checked_json(content, indent=1))
+
+
+def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
+    """The runs and commands in the sweep's list."""
+    path = sweep_dir / SWEEP_FILE
+    if not path.exists():
+        return {}, []
+    try:
+        content, _ = read_checked_json(path)
+        check_version(path, content)
+        return dict(content["runs"]), [str(command) for command in content.get("commands", [])]
+    except OSError as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+    except (DamagedFileError, ValueError, KeyError, TypeError) as error:
+        raise DamagedRecordError(f"{path} can't be read: {error}") from error
+
+
+def count_runs(sweep_dir: Path) -> tuple[int, int]:
+    """Returns how many of the listed runs are finished, and how many are listed.
+
+    A process looks again only at runs that it has not seen finished yet, and gives up after
+    `MOST_LOOKS` in a row that are not: runs are trained in the list's order, so what is finished
+    stands in front.
+    """
+    return _counter(sweep_dir).count()
+
+
+class _Counter:
+    """Which runs of a sweep were seen finished."""
+
+    def __init__(self, sweep_dir: Path) -> None:
+        self.sweep_dir = sweep_dir
+        self.written_at: tuple[int, ...] = ()
+        self.n_listed = self.n_finished = 0
+        self.left: list[str] = []
+
+    def count(self) -> tuple[int, int]:
+        self._read()
+        finished: set[str] = set()
+        n_misses = 0
+        for name in self.left:
+            if (self.sweep_dir / name / RESULT_FILE).exists():
+                finished.add(name)
+                n_misses = 0
+            elif (n_misses := n_misses + 1) >= MOST_LOOKS:
+                break
+        if finished:
+            self.left = [name for name in self.left if name not in finished]
+        self.n_finished += len(finished)
+        return self.n_finished, self.n_listed
+
+    def _read(self) -> None:
+        """Reads the list anew if it was written since."""
+        path = self.sweep_dir / SWEEP_FILE
+        stat = path.stat() if path.exists() else None
+        written_at = (0,) if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if written_at != self.written_at:
+            self.left = list(read_sweep(self.sweep_dir))
+            self.n_listed, self.n_finished, self.written_at = len(self.left), 0, written_at
+
+
+@cache
+def _counter(sweep_dir: Path) -> _Counter:
+    return _Counter(sweep_dir)

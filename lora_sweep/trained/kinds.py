@@ -1,3 +1,0 @@
-"""The kinds of exports."""
-
-KINDS = ("peft", "merged", "loraxs")

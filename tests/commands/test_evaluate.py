@@ -1,0 +1,179 @@
+"""Evaluations: the run's own metrics on its own data, other data, and intervals that cover."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lora_sweep.commands.evaluate import main
+from lora_sweep.config.data import (
+    ColaConfig,
+    FilesConfig,
+    GlueConfig,
+    MinimalPairsConfig,
+    recorded_data,
+)
+from lora_sweep.errors import SettingError
+from lora_sweep.evaluate.sources import data_parts
+from lora_sweep.export.write import write_export
+from lora_sweep.report.statistics.dev_noise import examples_interval
+from lora_sweep.store.finished import read_finished
+from lora_sweep.trained.adapted import base_of
+from lora_sweep.trained.open import open_adapter
+from lora_sweep.vocabulary import EXPORT_KINDS
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+def scores(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, float]:
+    """Metric -> value, of a command that succeeds."""
+    assert main([*map(str, arguments), "--json"]) == 0
+    return {score["metric"]: score["value"] for score in json.loads(capsys.readouterr().out)}
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "mean", "fixed", "pairs"])
+def test_own_data_gives_the_recorded_metrics(
+    what: str, trained_runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = read_finished(trained_runs[what]).record.reported_evaluation.metrics
+    assert scores(capsys, trained_runs[what]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
+def test_export_has_the_runs_metrics(
+    kind: str,
+    trained_runs: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if kind == "peft":
+        pytest.importorskip("peft")
+    adapter = open_adapter(trained_runs["bert"])
+    base = base_of(adapter.about, None)
+    write_export(adapter, kind, tmp_path / "out", base=base, cache_dir=tmp_path)
+    expected = adapter.about.metrics
+    assert scores(capsys, tmp_path / "out") == pytest.approx(expected, abs=1e-12)
+
+
+def test_file_gives_the_same_as_the_source(
+    trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_runs["bert"]
+    own = scores(capsys, run)
+    assert scores(capsys, run, "--input", tiny_corpus / "dev.tsv") == own
+
+
+def test_other_data_is_named_as_for_training(
+    trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swapped = (
+        "data=files",
+        f"data.path={tiny_corpus}",
+        "data.train=dev.tsv",
+        "data.dev=train.tsv",
+    )
+    found = scores(capsys, trained_runs["bert"], *swapped)
+    assert found == scores(capsys, trained_runs["bert"], "--input", tiny_corpus / "train.tsv")
+
+
+def test_setting_alone_changes_the_runs_own_data(
+    trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_runs["bert"]
+    found = scores(capsys, run, "--device", "cpu", "data.train=dev.tsv", "data.dev=train.tsv")
+    assert found == scores(capsys, run, "--input", tiny_corpus / "train.tsv")
+
+
+def test_labels_of_another_corpus_are_renumbered(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """The run's classes are `0` and `1`; minimal pairs number theirs alike, by other names."""
+    about = open_adapter(trained_runs["bert"]).about
+    for name in ("train", "dev"):  # class 0 of this corpus is the run's class 1
+        rows = ["text,label", f"a {name} cat,1", f"the {name} dog,0", f"old {name} dog,0"]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    places = (f"data.path={tmp_path}", "data.train=train.csv", "data.dev=dev.csv")
+    assert data_parts(about, ["data=files", *places]).parts["dev"].labels == (1, 0, 0)
+    with pytest.raises(SettingError, match=r"must have labels among the run's \(0, 1\).*unaccept"):
+        data_parts(about, ["data=minimal_pairs"])
+
+
+def test_names_of_labels_may_stand_in_another_order(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    import dataclasses
+
+    own = open_adapter(trained_runs["bert"]).about
+    about = dataclasses.replace(own, label_names=["yes", "no"])
+    for name in ("train", "dev"):  # sorted, `no` is this corpus's class 0
+        rows = ["text,label", f"a {name} cat,yes", f"the {name} dog,no", f"old {name} dog,no"]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    places = (f"data.path={tmp_path}", "data.train=train.csv", "data.dev=dev.csv")
+    assert data_parts(about, ["data=files", *places]).parts["dev"].labels == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lr=0.1",), "only data=NAME and data.SETTING=VALUE may be given here, but got lr=0.1"),
+        (("data=nope",), "nope"),
+        (("data.no_such=1",), "no_such"),
+        (("data.max_length=2",), "data.max_length must be at least 4, but got 2"),
+        (("--label", "x"), "--label must come with --input FILE"),
+        (("data=cola", "--input", "x.csv"), "data must come by --input or by settings"),
+        (("--input", "none.csv"), "none.csv: can't be read"),
+    ],
+)
+def test_wrong_source_is_refused(
+    arguments: tuple[str, ...],
+    message: str,
+    trained_runs: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([str(trained_runs["bert"]), *arguments]) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) <= 5
+
+
+@pytest.mark.parametrize("kind", [MinimalPairsConfig, GlueConfig, ColaConfig, FilesConfig])
+def test_recorded_data_is_the_one_of_the_run(kind: type) -> None:
+    import dataclasses
+
+    values = {"selection_fraction": 0.0, "max_length": 64, "regression": False}
+    numbers = {"seed": 3, "n_train": 20, "n_dev": 20, "n_out_of_domain": 20}
+    known = values | (numbers if kind is MinimalPairsConfig else {})
+    names = [field.name for field in dataclasses.fields(kind)]
+    optional = {"path": None, "n_train": None, "text_pair": None, "metric": None}
+    own = kind(**{name: known.get(name, optional.get(name, name)) for name in names})
+    settings = {f"data.{name}": value for name, value in dataclasses.asdict(own).items()}
+    found = recorded_data(settings | {"lr": 0.1})
+    assert found == own
+    assert type(found) is kind
+
+
+def test_table_shows_value_and_interval(
+    trained_runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = read_finished(trained_runs["bert"])
+    assert main([str(run.folder)]) == 0
+    said = capsys.readouterr().out
+    accuracy = run.record.reported_evaluation.metrics["accuracy"]
+    line = next(line for line in said.splitlines() if line.startswith("| accuracy"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[:3] == ["accuracy", "24", f"{100 * accuracy:.2f}"]
+    low, high = map(float, cells[3].split(" to "))
+    assert low <= 100 * accuracy <= high
+
+
+def test_interval_covers_the_true_accuracy() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros(200, dtype=np.int64)
+    covered = 0
+    for _ in range(300):
+        predicted = (rng.random(200) < 0.2).astype(np.int64)
+        low, high = examples_interval(predicted, labels, "accuracy", n_resamples=300)
+        covered += low <= 0.8 <= high
+    # A percentile bootstrap of 200 examples covers about 94 %; 300 samples show that to ± 2.7.
+    assert 0.9 < covered / 300 < 0.98

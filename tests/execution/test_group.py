@@ -1,0 +1,132 @@
+"""What trains together, and what becomes of a pack that breaks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.config.run import RunConfig, run_settings
+from lora_sweep.errors import CorpusError
+from lora_sweep.execution import group as packs
+from lora_sweep.execution.job import Job, compatibility
+from lora_sweep.store.record import read_failure
+from lora_sweep.store.run_folder import RunFolder
+
+Changed = Callable[[dict[str, Any]], RunConfig]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"init.name": "randn"},
+        {"init.name": "fixed"},
+        {"lr": 0.5},
+        {"rank.max": 30},
+        {"alpha.max": 9.0},
+        {"seed": 7},
+        {"training.epochs_discrete": 1},
+        {"training.weight_decay": 0.5},
+        {"learning_rate.adapter": 0.5},
+    ],
+    ids=str,
+)
+def test_runs_train_together_though(change: dict[str, Any], changed: Changed) -> None:
+    assert compatibility(changed(change)) == compatibility(changed({}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training.batch_size": 7},
+        {"training.epochs": 9},
+        {"training.evaluation_batch_size": 7},
+        {"training.log_every": 7},
+        {"precision": "bfloat16"},
+        {"device": "cuda"},
+        {"compile": True},
+        {"model.dropout": 0.3},
+        {"model.pooling": "cls"},
+        {"data.max_length": 17},
+    ],
+    ids=str,
+)
+def test_runs_train_apart_for(change: dict[str, Any], changed: Changed) -> None:
+    assert compatibility(changed(change)) != compatibility(changed({}))
+
+
+class FakeTraining:
+    """Trains nothing; breaks if the pack holds a seed in `broken`, or more runs than fit."""
+
+    def __init__(self, error: Exception, broken: Sequence[int], fits: int) -> None:
+        self.error, self.broken, self.fits = error, broken, fits
+        self.tried: list[list[int]] = []
+
+    def __call__(
+        self, jobs: Sequence[Job], shared: Any, holds_claim: Any, referee: Any
+    ) -> list[Any]:
+        seeds = [job.seed for job in jobs]
+        self.tried.append(seeds)
+        if len(jobs) > self.fits or set(self.broken) & set(seeds):
+            raise self.error
+        return seeds
+
+
+def _jobs(config: RunConfig, folder: Path, n: int) -> list[Job]:
+    return [
+        Job(config, seed, RunFolder(folder / str(seed)), run_settings(config, seed), "", "", "")
+        for seed in range(n)
+    ]
+
+
+def _train(
+    training: FakeTraining, jobs: list[Job], size: int, monkeypatch: pytest.MonkeyPatch
+) -> list[Any]:
+    class Shared:
+        class encoder:
+            can_pack = True
+
+        class plan:
+            class device:
+                type = "cpu"
+
+    monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
+    monkeypatch.setattr(packs, "train_together", training)
+    return packs.train_jobs(jobs, packs.Ways(pack_size=size))
+
+
+def test_packs_are_of_like_size(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = FakeTraining(MemoryError(), [], 99)
+    assert _train(training, _jobs(changed({}), tmp_path, 5), 4, monkeypatch) == [0, 1, 2, 3, 4]
+    assert training.tried == [[0, 1, 2], [3, 4]]
+
+
+def test_pack_out_of_memory_is_split_until_it_fits(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = FakeTraining(MemoryError("no room"), [], 2)
+    assert _train(training, _jobs(changed({}), tmp_path, 4), 4, monkeypatch) == [0, 1, 2, 3]
+    assert training.tried == [[0, 1, 2, 3], [0, 1], [2, 3]]
+
+
+def test_run_that_breaks_every_pack_fails_alone(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = MemoryError("no room")
+    training = FakeTraining(error, [1], 99)
+    outcomes = _train(training, _jobs(changed({}), tmp_path, 4), 4, monkeypatch)
+    assert outcomes == [0, error, 2, 3]
+    assert read_failure(tmp_path / "1" / "failure.json").error == "MemoryError: no room"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".packs", "1"]
+
+
+def test_wrong_input_is_not_tried_in_halves(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = CorpusError("no labels")
+    training = FakeTraining(error, [1], 99)
+    jobs = _jobs(changed({}), tmp_path, 2)
+    assert _train(training, jobs, 2, monkeypatch) == [error, error]
+    assert training.tried == [[0, 1]]

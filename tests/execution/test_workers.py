@@ -1,0 +1,123 @@
+"""Handing packs to workers, with workers that only pretend."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import StorageError, WorkerDiedError
+from lora_sweep.execution.execute import run_cells
+from lora_sweep.execution.group import Ways
+from lora_sweep.execution.protocols import Handle, PackEnd, Task
+from lora_sweep.execution.workers import MAX_TRIES
+
+
+class Here:
+    """Trains each pack in this process, after so many deaths and with these ends instead."""
+
+    def __init__(
+        self, capacity: int = 2, n_deaths: int = 0, ends: Sequence[PackEnd | None] = ()
+    ) -> None:
+        self.capacity, self.n_deaths, self.ends = capacity, n_deaths, list(ends)
+        self.packs: list[str] = []
+        self.most = 0
+        self.is_stopped = False
+
+    def submit(self, tasks: Sequence[Task]) -> list[Handle]:
+        self.most = max(self.most, len(tasks))
+        self.packs += [getattr(task, "pack", "") for task in tasks]
+        return [_Order(self, task) for task in tasks]
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+class _Order:
+    def __init__(self, here: Here, task: Task) -> None:
+        self.here, self.task = here, task
+
+    def end(self) -> PackEnd | None:
+        if self.here.n_deaths:
+            self.here.n_deaths -= 1
+            raise WorkerDiedError("signal 9")
+        return (self.here.ends.pop(0) if self.here.ends else None) or self.task()
+
+
+@pytest.fixture
+def cells(tiny_run: list[str], composed: Callable[..., RunConfig]) -> list[RunConfig]:
+    """Four cells of a run each."""
+    tiny = [setting for setting in tiny_run if not setting.startswith("training.epochs")]
+    return [composed(*tiny, "training.epochs=1", f"seed={seed}") for seed in range(4)]
+
+
+def train(cells: Sequence[RunConfig], executor: Here, **ways: Any) -> list[float | Exception]:
+    return run_cells(cells, Ways(executor=executor, **ways))
+
+
+def test_packs_fill_the_workers_and_no_more(cells: list[RunConfig]) -> None:
+    here = Here(capacity=2)
+    results = train(cells, here, pack_size=1)
+    assert all(isinstance(result, float) for result in results)
+    assert here.packs == [f"pack-00000{number}" for number in range(4)]
+    assert here.most == 2 and not here.is_stopped
+
+
+def test_auto_size_gives_every_worker_a_pack(cells: list[RunConfig]) -> None:
+    here = Here(capacity=2)
+    train(cells, here)
+    assert here.packs == ["pack-000000", "pack-000001"]
+
+
+def test_incompatible_runs_keep_all_workers_busy(
+    cells: list[RunConfig], tiny_run: list[str], composed: Callable[..., RunConfig]
+) -> None:
+    other = [composed(*tiny_run, "training.batch_size=8", f"seed={seed}") for seed in range(2)]
+    here = Here(capacity=3)
+    train([*cells, *other], here, pack_size=4)
+    assert here.most == 2  # both groups at once
+
+
+def test_pack_of_a_dead_worker_is_queued_again(
+    cells: list[RunConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = Here(n_deaths=MAX_TRIES - 1)
+    results = train(cells, here, pack_size=4)
+    assert all(isinstance(result, float) for result in results)
+    assert here.packs == ["pack-000000"] * MAX_TRIES
+    said = "worker died (signal 9) while it trained pack-000000: queued again, try 2 of 3"
+    assert said in caplog.text
+
+
+def test_pack_fails_after_too_many_dead_workers(cells: list[RunConfig], tmp_path: Path) -> None:
+    results = train(cells, Here(n_deaths=MAX_TRIES), pack_size=4)
+    assert [type(result) for result in results] == [WorkerDiedError] * 4
+    assert f"got {MAX_TRIES} that died (last: signal 9)" in str(results[0])
+    assert len(list(tmp_path.glob("outputs/tiny/*/failure.json"))) == 4
+
+
+def test_worker_that_was_stopped_costs_a_try(
+    cells: list[RunConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    results = train(cells, Here(ends=[PackEnd(stopped="stopped after step 2")]), pack_size=4)
+    assert all(isinstance(result, float) for result in results)
+    assert "worker died (stopped after step 2)" in caplog.text
+
+
+def test_warnings_come_back(cells: list[RunConfig], caplog: pytest.LogCaptureFixture) -> None:
+    train(cells[:1], Here(ends=[PackEnd(warnings=("a pack broke",)), None]), pack_size=4)
+    assert "pack-000000: a pack broke" in caplog.text
+
+
+def test_error_of_a_worker_is_its_runs_outcome(cells: list[RunConfig]) -> None:
+    error = WorkerDiedError("no such package")
+    results = train(cells, Here(ends=[PackEnd(error)]), pack_size=4)
+    assert results == [error] * 4
+
+
+def test_full_disk_ends_the_sweep(cells: list[RunConfig]) -> None:
+    here = Here(ends=[PackEnd(StorageError("x can't be written"))])
+    with pytest.raises(StorageError, match="x can't be written"):
+        train(cells, here)
+    assert here.is_stopped

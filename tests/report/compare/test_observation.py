@@ -1,0 +1,78 @@
+"""What the ranks did, from run folders to sentences."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from lora_sweep.errors import RecordError
+from lora_sweep.report.compare.observation import movement_sentence, observation_section
+from lora_sweep.report.statistics.movement import Movement
+from lora_sweep.report.table.courses import read_start_ranks
+from lora_sweep.report.table.sweep import read_sweep_folder
+from lora_sweep.store.record import EpochRecord
+
+MATRICES = [f"layer.{layer}.{part}" for layer in range(3) for part in ("query", "value")]
+EPOCH = EpochRecord(1, 8, 0.5, {"matthews_correlation": 0.5}, 0.5, 9.0, 0.0, 9, [], [])
+
+
+def _run(sweep: Any, settings: Any, seed: int, start: list[float], *later: list[float]) -> None:
+    integers = [0] * len(MATRICES)
+    epochs = [
+        dataclasses.replace(EPOCH, epoch=i, ranks=r, integer_ranks=integers)
+        for i, r in enumerate(later, 1)
+    ]
+    fields = {"matrices": MATRICES, "epochs": epochs}
+    name = f"run{seed}"
+    sweep.finish(name, 0.5, settings(seed=seed), **fields)
+    line = {"kind": "ranks", "step": 0, "ranks": start}
+    sweep.write(name, "history.jsonl", json.dumps(line) + "\n")
+
+
+def _section(sweep: Any) -> list[str]:
+    read = read_sweep_folder(sweep.path)
+    return observation_section(read.runs, read.courses)
+
+
+def test_sentences_are_written_from_numbers(sweep: Any, settings: Any) -> None:
+    flat = [4.0] * 6
+    for seed in range(6):
+        # first third up by 1 after two epochs, and down to 3 at the end; values fall, queries not
+        second = [5.0, 5.0, 4.0, 3.0, 4.0, 3.0]
+        last = [3.0, 3.0, 4.0, 4.0, 4.0, 4.0]
+        _run(sweep, settings, seed, flat, flat, second, last)
+    text = "\n".join(_section(sweep))
+    early, final = text.split("By component")[0].split("from the start to the end")
+    assert "- first third: **up** (4.0 → 5.0; up in 6, down in 0 of 6 runs)" in early
+    assert "- middle third: **down** (4.0 → 3.5; up in 0, down in 6 of 6 runs)" in early
+    assert "- first third: **down** (4.0 → 3.0; up in 0, down in 6 of 6 runs)" in final
+    assert "- last third: no clear direction (4.0 → 4.0; up in 0, down in 0 of 6 runs)" in final
+    assert "- value: **down** (4.0 → 3.7; up in 0, down in 6 of 6 runs)" in text
+
+
+def test_few_runs_have_no_clear_direction() -> None:
+    movement = Movement("all", 4.0, 5.0, 3, 0, 3, 0.25)
+    assert movement_sentence(movement) == (
+        "all: no clear direction (4.0 → 5.0; up in 3, down in 0 of 3 runs)"
+    )
+
+
+def test_most_runs_may_go_against_the_mean() -> None:
+    movement = Movement("all", 4.0, 4.5, 1, 9, 10, 0.02)
+    assert movement_sentence(movement).startswith(
+        "all: **down**, though not on average (4.0 → 4.5"
+    )
+
+
+def test_runs_without_a_start_are_left_out(sweep: Any, settings: Any) -> None:
+    sweep.finish("a", 0.5, settings())
+    assert _section(sweep) == []
+    sweep.write("a", "history.jsonl", '{"kind": "epoch"}\n')
+    assert read_start_ranks(sweep.path / "a") is None
+
+
+def test_unreadable_history_is_named(sweep: Any) -> None:
+    sweep.write("a", "history.jsonl", "{")
+    with pytest.raises(RecordError, match=r"history\.jsonl can't be read"):
+        read_start_ranks(sweep.path / "a")

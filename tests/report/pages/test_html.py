@@ -1,0 +1,203 @@
+"""report.html: escaped, whole; in a real browser sortable, filterable, without a request."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.report.pages.run_pages import bar_chart, line_chart
+from lora_sweep.report.table.sweep import read_sweep_folder
+from lora_sweep.report.write import write_report
+
+Settings = Callable[..., dict[str, Any]]
+EVIL = "<img src=x onerror=alert(1)> </script><script>alert(2)</script> [x](javascript:alert(3))"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+
+
+def page_of(folder: Path) -> str:
+    write_report(read_sweep_folder(folder))
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def filled(sweep: Any, settings: Settings) -> Any:
+    """A sweep with two inits, a baseline, and a run that failed."""
+    values = {"uniform": (0.52, 0.5, 0.61), "randn": (0.4, 0.45, 0.09), "fixed": (0.55, 0.5, 0.5)}
+    for init, metrics in values.items():
+        for seed, metric in enumerate(metrics):
+            name = f"{init}{seed}"
+            lrs = {} if init == "fixed" else {"lr": (0.001, 0.01, 0.1)[seed]}
+            sweep.finish(name, metric, settings(init=init, seed=0, data__note=EVIL, **lrs))
+            sweep.write(name, "config.yaml", f"note: {EVIL}\n")
+    sweep.fail("broken", settings(init="uniform", seed=9), f"ValueError: {EVIL}")
+    return sweep
+
+
+def test_nothing_from_a_run_is_markup(filled: Any) -> None:
+    page = page_of(filled.path)
+    assert "onerror" in page  # it is shown
+    assert "<img src=x" not in page
+    assert "alert(2)</script>" not in page
+    assert 'href="javascript' not in page
+    assert page.count("<script>") == page.count("</script>") == 1
+
+
+def test_names_of_inits_are_no_markup(sweep: Any, settings: Settings) -> None:
+    name = f"{EVIL} | $x^ a_b"
+    for seed in range(3):
+        sweep.finish(f"learnt{seed}", 0.5 + 0.01 * seed, settings(init=name, seed=seed))
+        sweep.finish(f"other{seed}", 0.4 + 0.02 * seed, settings(seed=seed))
+        sweep.finish(f"fixed{seed}", 0.5, settings(init="fixed", seed=seed))
+    page = page_of(sweep.path)
+    assert "<img src=x" not in page
+    assert "alert(2)</script>" not in page
+    assert 'href="javascript' not in page
+    for table in re.findall(r"<table>.*?</table>", page, re.DOTALL):
+        widths = {row.count("<td") for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}
+        assert len(widths - {0}) == 1
+
+
+def test_page_needs_nothing_else(filled: Any) -> None:
+    page = page_of(filled.path)
+    addresses = set(re.findall(r'(?:src|href)="([^"]*)"', page))
+    outside = {a for a in addresses if not a.startswith(("#", "data:"))}
+    assert all(re.fullmatch(r"\w+/run\.log", address) for address in outside)
+    anchors = set(re.findall(r'id="([^"]*)"', page))
+    assert {address[1:] for address in addresses if address.startswith("#")} <= anchors
+
+
+def test_every_started_run_has_a_page(filled: Any, settings: Settings) -> None:
+    filled.start("waiting", settings(seed=5))
+    page = page_of(filled.path)
+    names = re.findall(r'<article class="run" id="run-\d+">.*?<h2>(.*?)</h2>', page, re.DOTALL)
+    expected = [f"{init}{seed}" for init in ("uniform", "randn", "fixed") for seed in range(3)]
+    assert sorted(names) == sorted([*expected, "broken"])
+
+
+def test_same_sweep_gives_the_same_bytes(filled: Any) -> None:
+    first = page_of(filled.path)
+    pictures = {p.name: p.read_bytes() for p in (filled.path / "figures").iterdir()}
+    assert page_of(filled.path) == first
+    assert {p.name: p.read_bytes() for p in (filled.path / "figures").iterdir()} == pictures
+
+
+def test_line_chart_spans_its_values() -> None:
+    chart = line_chart("metric", [1.0, 3.0, 2.0])
+    assert (chart.low, chart.high) == ("1", "3")
+    assert [(mark.x, mark.y) for mark in chart.marks] == [(0, 150), (280, 0), (560, 75)]
+    flat = line_chart("metric", [2.0])
+    assert [(mark.x, mark.y) for mark in flat.marks] == [(0, 0)]
+
+
+def test_bars_start_at_nothing() -> None:
+    chart = bar_chart("ranks", [5, 20], ["a", "b"])
+    assert [(mark.y, mark.height) for mark in chart.marks] == [(112.5, 37.5), (0, 150)]
+    assert [mark.said for mark in chart.marks] == ["a: 5", "b: 20"]
+    assert bar_chart("ranks", [0], ["a"]).marks[0].height == 0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(filled: Any, browser: Any) -> Iterator[Any]:
+    """The page in a browser; at the end there was no error and no request but for itself."""
+    page_of(filled.path)
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    trouble: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("dialog", lambda dialog: trouble.append(f"dialog {dialog.message}"))
+    page.on("request", lambda request: requests.append(request.url))
+    address = (filled.path / "report.html").as_uri()
+    page.goto(address)
+    yield page
+    assert trouble == []
+    assert {url.split("#")[0] for url in requests if not url.startswith("data:")} == {address}
+    page.close()
+
+
+def _column(page: Any, section: str, column: int) -> list[str]:
+    rows = page.locator(f"h2:has-text('{section}') ~ .scroll").first.locator("tbody tr:visible")
+    return [row.locator("td").nth(column).inner_text() for row in rows.all()]
+
+
+@needs_browser
+@pytest.mark.slow
+def test_tables_sort_by_number(opened: Any) -> None:
+    table = opened.locator("h2:has-text('Randn initialization') ~ .scroll").first
+    heading = table.locator("th", has_text="Median ± Std").first
+    heading.locator("button").click()
+    assert _column(opened, "Randn initialization", 7) == ["9.00", "40.00", "45.00"]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").click()
+    assert _column(opened, "Randn initialization", 7) == ["45.00", "40.00", "9.00"]
+    table.locator("th", has_text="LR").locator("button").click()
+    assert _column(opened, "Randn initialization", 5) == ["0.001", "0.01", "0.1"]
+    assert heading.get_attribute("aria-sort") is None
+
+
+@needs_browser
+@pytest.mark.slow
+def test_tables_filter_by_words(opened: Any) -> None:
+    runs = "Where the numbers come from"
+    box = opened.locator(f"h2:has-text('{runs}') ~ .filter").first
+    assert len(_column(opened, runs, 0)) == 9
+    box.fill("randn 0.01")
+    assert _column(opened, runs, 0) == ["randn1"]
+    box.fill("")
+    assert len(_column(opened, runs, 0)) == 9
+
+
+@needs_browser
+@pytest.mark.slow
+def test_run_pages_are_reached_and_left(opened: Any) -> None:
+    opened.locator("#report tr", has_text="randn1").locator("a", has_text="config").click()
+    page = opened.locator("article:visible")
+    assert page.locator("h2").inner_text() == "randn1"
+    assert not opened.locator("#report").is_visible()
+    assert page.locator("svg").count() == 3
+    page.locator("summary", has_text="config").click()
+    assert EVIL in page.locator("details pre").inner_text()
+    page.locator("a", has_text="Next run").click()
+    assert opened.locator("article:visible h2").inner_text() == "randn2"
+    opened.locator("article:visible a", has_text="Report").click()
+    assert opened.locator("#report").is_visible()
+
+
+@needs_browser
+@pytest.mark.slow
+def test_pictures_are_shown_and_enlarged(opened: Any) -> None:
+    shown = opened.locator(".enlarge img")
+    assert shown.count() > 10
+    widths = [image.evaluate("image => image.naturalWidth") for image in shown.all()]
+    assert min(widths) > 100
+    opened.locator(".enlarge").first.click()
+    large = opened.locator("dialog img").bounding_box()
+    assert large is not None and large["width"] > 1100
+    opened.keyboard.press("Escape")
+    assert not opened.locator("dialog").is_visible()
+
+
+@needs_browser
+@pytest.mark.slow
+def test_page_fits_a_phone_and_paper(opened: Any) -> None:
+    opened.set_viewport_size({"width": 390, "height": 800})
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    opened.emulate_media(media="print")
+    assert not opened.locator("nav").is_visible()
+    assert not opened.locator(".filter").first.is_visible()
+    assert opened.locator("tbody tr").first.is_visible()

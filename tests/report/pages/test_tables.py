@@ -1,0 +1,254 @@
+"""Summary -> the study's tables. The expected Markdown is the study's, as published."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lora_sweep.report.pages.tables import (
+    InitTable,
+    escape_markdown,
+    init_tables,
+    median_and_std,
+    to_csv_table,
+    to_markdown,
+    varying_settings,
+    without_formulas,
+)
+from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.summarise import summarise_runs
+
+Settings = Callable[..., dict[str, Any]]
+
+PUBLISHED = {
+    "uniform": """\
+| Task   |   Rank Min |   Rank Max |   Alpha Min |   Alpha Max |    LR |   Rank Avg | Median ± Std   |
+|:-------|-----------:|-----------:|------------:|------------:|------:|-----------:|:---------------|
+| cola   |          5 |         25 |         0.5 |           3 | 0.001 |         20 | 67.84 ± 0.87   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.02  |         20 | 67.75 ± 1.81   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.002 |         20 | 67.30 ± 0.37   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.01  |         20 | 67.05 ± 1.04   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.005 |         20 | 66.94 ± 0.52   |""",  # noqa: E501
+    "randn": """\
+| Task   |   Rank Min |   Rank Max |   Alpha Min |   Alpha Max |    LR |   Rank Avg | Median ± Std   |
+|:-------|-----------:|-----------:|------------:|------------:|------:|-----------:|:---------------|
+| cola   |          5 |         25 |         0.5 |           3 | 0.002 |         20 | 68.22 ± 1.05   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.01  |         20 | 67.60 ± 0.94   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.02  |         20 | 67.48 ± 0.85   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.005 |         20 | 66.94 ± 1.20   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.001 |         20 | 65.92 ± 0.80   |""",  # noqa: E501
+    "quadratic": """\
+| Task   |   Rank Min |   Rank Max |   Alpha Min |   Alpha Max |    LR |   Rank Avg | Median ± Std   |
+|:-------|-----------:|-----------:|------------:|------------:|------:|-----------:|:---------------|
+| cola   |          5 |         25 |         0.5 |           3 | 0.02  |         20 | 68.13 ± 0.84   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.002 |         20 | 67.92 ± 0.46   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.01  |         20 | 67.10 ± 1.46   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.005 |         20 | 66.94 ± 1.20   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.001 |         20 | 65.92 ± 0.80   |""",  # noqa: E501
+    "left_skewed": """\
+| Task   |   Rank Min |   Rank Max |   Alpha Min |   Alpha Max |    LR |   Rank Avg | Median ± Std   |
+|:-------|-----------:|-----------:|------------:|------------:|------:|-----------:|:---------------|
+| cola   |          5 |         25 |         0.5 |           3 | 0.005 |         20 | 67.78 ± 1.21   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.01  |         20 | 67.19 ± 2.00   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.001 |         20 | 67.16 ± 0.99   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.002 |         20 | 67.14 ± 0.92   |
+| cola   |          5 |         25 |         0.5 |           3 | 0.02  |         20 | 65.56 ± 0.95   |""",  # noqa: E501
+}
+
+
+def _tables(sweep: Any) -> list[InitTable]:
+    return init_tables(summarise_runs(collect_runs(sweep.path)))
+
+
+def _finish_cell(sweep: Any, settings: dict[str, Any], median: float, std: float) -> None:
+    """Five runs with this median and sample std: of (-2, ..., 2) the latter is sqrt(2.5)."""
+    for seed in range(5):
+        best = (median + (seed - 2) * std / math.sqrt(2.5)) / 100
+        name = f"{settings['init']} {settings['lr']} {settings['rank.max']} {seed}"
+        sweep.finish(name, best, settings | {"seed": seed})
+
+
+def _first_columns(markdown: str, n: int) -> str:
+    return "\n".join("|".join(line.split("|")[: n + 1]) + "|" for line in markdown.splitlines())
+
+
+def test_published_runs_print_published_tables(sweep: Any, settings: Settings) -> None:
+    for init, table in reversed(PUBLISHED.items()):
+        for line in sorted(table.splitlines()[2:]):
+            fields = [field.strip() for field in line.split("|")]
+            median, std = map(float, fields[8].split(" ± "))
+            _finish_cell(sweep, settings(init=init, lr=float(fields[6])), median, std)
+    tables = _tables(sweep)
+    assert [table.init for table in tables] == list(PUBLISHED)
+    for table in tables:
+        assert _first_columns(to_markdown(table), 8) == PUBLISHED[table.init]
+        assert len(table.columns) == 10
+
+
+def test_baseline_stands_last_with_blanks(sweep: Any, settings: Settings) -> None:
+    _finish_cell(sweep, settings(init="fixed", rank__max=20, rank__average=20), 68.08, 1.21)
+    _finish_cell(sweep, settings(init="fixed", rank__max=25, rank__average=25), 68.55, 0.81)
+    _finish_cell(sweep, settings(), 67.84, 0.87)
+    tables = _tables(sweep)
+    assert [table.title for table in tables] == [
+        "Uniform initialization",
+        "Baseline: fixed ranks",
+    ]
+    assert [row[:8] for row in tables[1].rows] == [
+        ("cola", None, 25, None, None, None, 25, "68.55 ± 0.81"),
+        ("cola", None, 20, None, None, None, 20, "68.08 ± 1.21"),
+    ]
+    assert "nan" not in to_markdown(tables[1]).lower()
+    assert "None" not in to_markdown(tables[1])
+
+
+def test_seeds_and_final_metric_follow(sweep: Any, settings: Settings) -> None:
+    _finish_cell(sweep, settings(), 67.84, 0.87)
+    (table,) = _tables(sweep)
+    assert table.columns[7:] == ("Median ± Std", "Seeds", "Final Median ± Std")
+    assert table.rows[0][7:] == ("67.84 ± 0.87", "5", "57.84 ± 0.87")
+
+
+def test_incomplete_cells_are_marked(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.6, settings(seed=0))
+    sweep.finish("b", 0.0, settings(seed=1), collapsed=True)
+    sweep.fail("c", settings(seed=2), "no")
+    sweep.start("d", settings(seed=3))
+    sweep.start("e", settings(seed=4))
+    sweep.start("f", settings(lr=0.02))
+    sweep.finish("g", 0.2, settings(lr=0.5), fingerprint="same")
+    sweep.finish("h", 0.1, settings(lr=0.6), fingerprint="same")
+    (table,) = _tables(sweep)
+    ends = [(row[5], row[8], row[-1]) for row in table.rows]
+    assert ends == [
+        (0.001, "2/5", "1 failed, 2 missing, 1 collapsed"),
+        (0.5, "1", "shares a run"),
+        (0.6, "1", "shares a run"),
+        (0.02, "0/1", "1 missing"),
+    ]
+    assert table.rows[-1][7] is None
+
+
+def test_lone_seed_keeps_its_zeros(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.678, settings())
+    (table,) = _tables(sweep)
+    fields = [field.strip() for field in to_markdown(table).splitlines()[2].split("|")]
+    assert fields[8:-1] == ["67.80", "1", "57.80"]
+
+
+@pytest.mark.parametrize(
+    ("median", "std", "expected"),
+    [
+        pytest.param(0.6784, 0.0087, "67.84 ± 0.87", id="several seeds"),
+        pytest.param(0.6784, math.nan, "67.84", id="one seed"),
+        pytest.param(0.5, 0.0, "50.00 ± 0.00", id="equal seeds"),
+        pytest.param(1.0, 0.1, "100.00 ± 10.00", id="highest"),
+        pytest.param(-0.123, 0.01, "-12.30 ± 1.00", id="negative"),
+        pytest.param(-0.00001, 0.01, "0.00 ± 1.00", id="rounded zero has no sign"),
+        pytest.param(math.nan, math.nan, None, id="no run"),
+    ],
+)
+def test_metric_is_printed_in_percent(median: float, std: float, expected: str | None) -> None:
+    assert median_and_std(median, std) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"training__epochs": 5}, ["training.epochs"], id="number"),
+        pytest.param({"model__dropout": 0.1}, ["model.dropout"], id="number against None"),
+        pytest.param({"allocation__mode": "published"}, ["allocation.mode"], id="text"),
+        pytest.param({"lr": 0.02, "rank__min": 4}, [], id="in the study's columns"),
+        pytest.param({"init": "fixed"}, [], id="without effect for fixed ranks"),
+        pytest.param(
+            {"init": "fixed", "training__epochs": 5}, ["training.epochs"], id="fixed ranks too"
+        ),
+        pytest.param(
+            {"rank__average": 15, "budget__start_average": 15.0}, [], id="follows Rank Avg"
+        ),
+        pytest.param(
+            {"budget__start_average": 25.0}, ["budget.start_average"], id="leaves Rank Avg"
+        ),
+        pytest.param({"data__task": "rte", "data__name": "rte"}, [], id="name is the task"),
+        pytest.param({"data__name": "own"}, ["data.name"], id="name is not the task"),
+    ],
+)
+def test_settings_that_vary_get_a_column(
+    sweep: Any, settings: Settings, changes: dict[str, Any], expected: list[str]
+) -> None:
+    sweep.finish("a", 0.5, settings())
+    sweep.finish("b", 0.6, settings(**changes))
+    summary = summarise_runs(collect_runs(sweep.path))
+    assert varying_settings(summary) == expected
+    assert {table.columns[10:] for table in init_tables(summary)} == {tuple(expected)}
+
+
+def test_varying_values_are_printed_plainly(sweep: Any, settings: Settings) -> None:
+    sweep.finish(
+        "a", 0.5, settings(model__adapted=["query"], model__dropout=0.1, model__tied=True)
+    )
+    sweep.finish("b", 0.6, settings(model__adapted=["query", "value"], model__tied=False))
+    (table,) = _tables(sweep)
+    assert table.columns[10:] == ("model.dropout", "model.adapted", "model.tied")
+    assert [row[10:] for row in table.rows] == [
+        (None, "query; value", "false"),
+        (0.1, "query", "true"),
+    ]
+
+
+def test_text_like_numbers_stays_text(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.5, settings(data__task="0010"))
+    sweep.finish("b", 0.6, settings(data__task="1e5"))
+    markdown = "\n".join(map(to_markdown, _tables(sweep)))
+    assert "| 0010 " in markdown
+    assert "| 1e5 " in markdown
+
+
+def test_close_learning_rates_stay_apart(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.6, settings(lr=0.0012345678))
+    sweep.finish("b", 0.5, settings(lr=0.0012345679))
+    lines = to_markdown(_tables(sweep)[0]).splitlines()[2:]
+    assert [line.split("|")[6].strip() for line in lines] == ["0.0012345678", "0.0012345679"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a|b", r"a\|b", id="pipe"),
+        pytest.param("`a`", r"\`a\`", id="backticks"),
+        pytest.param("a\r\n b", "a b", id="line break"),
+        pytest.param("a\\|b", r"a\\\|b", id="backslash"),
+        pytest.param("<b> & *c*", r"&lt;b> &amp; \*c\*", id="HTML and stars"),
+    ],
+)
+def test_markdown_text_is_escaped(text: str, expected: str) -> None:
+    assert escape_markdown(text) == expected
+
+
+def test_table_escapes_its_text(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.5, settings(data__task="a|b\nc"))
+    assert r"| a\|b c " in to_markdown(_tables(sweep)[0])
+
+
+def test_csv_holds_raw_numbers(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.5, settings(seed=1, training__epochs=5))
+    sweep.finish("b", 0.75, settings(seed=0, training__epochs=5))
+    sweep.start("c", settings(init="fixed"))
+    table = to_csv_table(summarise_runs(collect_runs(sweep.path)))
+    study = "data.task rank.min rank.max alpha.min alpha.max lr rank.average"
+    assert table.columns.tolist()[:9] == ["init", *study.split(), "training.epochs"]
+    first, second = table.to_dict("records")
+    assert (first["median"], first["n_seeds"], first["notes"]) == (0.625, 2, "")
+    assert first["std"] == pytest.approx(0.25 / math.sqrt(2))
+    assert (first["seeds"], first["folders"]) == ("0; 1", "b; a")
+    assert (second["n_expected"], second["notes"]) == (1, "1 missing")
+    assert pd.isna(second["median"]) and pd.isna(second["lr"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_is_no_formula_in_a_spreadsheet(text: str) -> None:
+    table = pd.DataFrame([{"task": text, "lr": -0.5, "note": "a=b", "none": None}])
+    (row,) = without_formulas(table).to_dict("records")
+    assert row == {"task": f"'{text}", "lr": -0.5, "note": "a=b", "none": None}

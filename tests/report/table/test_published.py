@@ -1,0 +1,99 @@
+"""A published table beside ours: its numbers as they stand, and only what summaries allow."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_sweep.commands.report import main
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.report.table.published import published_section, published_tables, read_published
+
+HEADER = "init,task,rank_min,rank_max,alpha_min,alpha_max,lr,rank_average,median,std\n"
+ROWS = [
+    "fixed,cola,,20,,,,20,68.08,1.21",
+    "randn,cola,5,25,0.5,3,0.005,20,66.94,1.2",
+    "randn,cola,5,25,0.5,3,0.001,20,65.92,0.8",
+    "quadratic,cola,5,25,0.5,3,0.02,20,68.22,0.5",
+    "quadratic,cola,5,25,0.5,3,0.005,20,66.94,1.2",
+]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    path = tmp_path / "published.csv"
+    path.write_text(HEADER + "\n".join(ROWS) + "\n", encoding="utf-8")
+    return path
+
+
+def test_tables_are_in_our_order_and_format(published: Path) -> None:
+    tables = published_tables(read_published(published))
+    assert [table.init for table in tables] == ["randn", "quadratic", "fixed"]
+    columns = ("Task", "Rank Min", "Rank Max", "Alpha Min", "Alpha Max", "LR", "Rank Avg")
+    assert tables[0].columns == (*columns, "Median ± Std")
+    assert tables[1].rows[0] == ("cola", 5, 25, 0.5, 3, 0.02, 20, "68.22 ± 0.50")
+    assert tables[2].rows == (("cola", None, 20, None, None, None, 20, "68.08 ± 1.21"),)
+
+
+def test_summaries_give_no_verdict(published: Path) -> None:
+    text = "\n".join(published_section(published))
+    assert "no verdict is given" in text
+    assert not re.search(r"\*\*(better|worse|not resolved)\*\*", text)
+    # t of 8 degrees of freedom: 2.306 sqrt((0.5^2 + 1.21^2) / 5)
+    assert "Quadratic, LR 0.02 against fixed, rank 20: +0.14 points" in text
+    assert "± 1.35 open" in text
+    assert "The same numbers stand in several cells (LR 0.005, 66.94 ± 1.20): Randn, Quadr" in text
+
+
+def test_best_of_equal_cells_stands_out_by_chance(tmp_path: Path) -> None:
+    # Two normal cells: the larger stands 1 / sqrt(pi) stds over their mean; a median of five
+    # normal values has a std of 0.5356.
+    path = tmp_path / "two.csv"
+    path.write_text("init,lr,median,std\na,0.1,50,1\nb,0.1,60,1\n", encoding="utf-8")
+    text = "\n".join(published_section(path))
+    found = re.search(r"stands 5\.00 points above their mean.*would stand ([\d.]+) above", text)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(0.5356 / 3.14159**0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "can't be read"),
+        ("init,lr\nrandn,1\n", "must have rows and the columns init, lr, median, std"),
+        ("init,lr,median,std\n", "but got 0 rows"),
+        ("init,lr,median,std\nrandn,1,x,2\n", "median must be numbers"),
+    ],
+    ids=["empty", "columns", "rows", "text"],
+)
+def test_wrong_files_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LoraSweepError, match=said):
+        read_published(path)
+
+
+def test_command_prints_published_tables_alone(
+    published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--published", str(published)]) == 0
+    assert "| cola   |          5 |" in capsys.readouterr().out
+
+
+def test_published_tables_stand_in_the_report(
+    published: Path, sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep.finish("a", 0.5, settings())
+    options = ["--no-figures", "--no-html", "--published", str(published)]
+    assert main([str(sweep.path), *options]) == 0
+    text = (sweep.path / "report.md").read_text(encoding="utf-8")
+    assert "### Quadratic initialization (published)" in text
+    assert "68.22 ± 0.50" in text
+    assert not (sweep.path / "figures").exists()
+    assert not (sweep.path / "report.html").exists()
+
+
+def test_nothing_to_report_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    assert "--published FILE must be given" in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""Finished runs: read whole, or refused with what to do."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from lora_sweep.errors import RecordError
+from lora_sweep.store.finished import read_finished
+from lora_sweep.store.record import FailureRecord, PrunedRecord
+from lora_sweep.store.run_folder import RunFolder
+
+
+@pytest.fixture
+def copy(trained_runs: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of a finished run, which a test may damage."""
+    return Path(shutil.copytree(trained_runs["bert"], tmp_path / "run"))
+
+
+def test_finished_run_is_read_whole(copy: Path) -> None:
+    run = read_finished(copy)
+    assert run.state["R"].shape == (8, 4, 4)
+    assert run.state["logits"].shape == (8,)
+    assert run.state["head.out.weight"].shape == (2, 16)
+    assert run.integer_ranks == run.record.epochs[run.record.reported_epoch - 1].integer_ranks
+    assert run.record.label_names == ["0", "1"]
+
+
+def test_identity_is_of_what_was_trained(copy: Path, trained_runs: dict[str, Path]) -> None:
+    own = read_finished(copy).identity
+    assert own == read_finished(trained_runs["bert"]).identity
+    assert own != read_finished(trained_runs["other_seed"]).identity
+
+
+def _without_result(folder: Path) -> None:
+    (folder / "result.json").unlink()
+
+
+def _failed(folder: Path) -> None:
+    _without_result(folder)
+    RunFolder(folder).fail(FailureRecord({}, "loss became nan"))
+
+
+def _pruned(folder: Path) -> None:
+    _without_result(folder)
+    RunFolder(folder).prune(PrunedRecord({}, 1, 0.5, "worse than the median"))
+
+
+def _sweep(folder: Path) -> None:
+    _without_result(folder)
+    (folder / "sweep.json").write_text("{}")
+
+
+def _cut(folder: Path) -> None:
+    content = (folder / "state.safetensors").read_bytes()
+    (folder / "state.safetensors").write_bytes(content[:-9])
+
+
+def _changed_state(folder: Path) -> None:
+    content = bytearray((folder / "state.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "state.safetensors").write_bytes(content)
+
+
+def _changed_result(folder: Path) -> None:
+    text = (folder / "result.json").read_text()
+    (folder / "result.json").write_text(text.replace("0.", "1.", 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "there is no such folder"),
+        (_without_result, r"it has no result\.json: the command .* finishes it"),
+        (_failed, "the run failed: loss became nan"),
+        (_pruned, "the run was ended early: worse than the median"),
+        (_sweep, "it is a sweep's: give one of the run folders"),
+        (_cut, "state.safetensors can't be read.*finished=overwrite"),
+        (_changed_state, "must be as it was written.*finished=overwrite"),
+        (_changed_result, "must be as it was written"),
+    ],
+)
+def test_no_finished_run_is_refused(
+    damage: Callable[[Path], None], message: str, copy: Path
+) -> None:
+    damage(copy)
+    with pytest.raises(RecordError, match=message):
+        read_finished(copy)
+
+
+def test_state_of_another_run_is_refused(copy: Path, trained_runs: dict[str, Path]) -> None:
+    shutil.copy(trained_runs["other_seed"] / "state.safetensors", copy)
+    with pytest.raises(RecordError, match=r"must be of the run in result\.json"):
+        read_finished(copy)
+
+
+@pytest.mark.parametrize(
+    ("names", "task", "n_labels", "expected"),
+    [
+        (["no", "yes"], "files", 2, ["no", "yes"]),
+        ([], "rte", 2, ["entailment", "not_entailment"]),
+        ([], "files", 3, ["0", "1", "2"]),
+        ([], "stsb", 1, []),
+    ],
+    ids=["recorded", "known task", "numbers", "regression"],
+)
+def test_labels_of_older_records_are_found(
+    names: list[str],
+    task: str,
+    n_labels: int,
+    expected: list[str],
+    trained_runs: dict[str, Path],
+) -> None:
+    run = read_finished(trained_runs["bert"])
+    settings = run.record.settings | {"data.task": task}
+    record = dataclasses.replace(run.record, label_names=names, settings=settings)
+    state = run.state | {"head.out.bias": torch.zeros(n_labels)}
+    assert dataclasses.replace(run, record=record, state=state).label_names == expected

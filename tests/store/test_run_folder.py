@@ -1,0 +1,154 @@
+"""Folders of sweeps and runs: nothing appears by halves, nothing stale stays."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lora_sweep.errors import RecordError
+from lora_sweep.store.record import (
+    FailureRecord,
+    PrunedRecord,
+    RunRecord,
+    read_failure,
+    read_result,
+)
+from lora_sweep.store.run_folder import RunFolder, is_done
+
+
+def test_finished_run_is_found_again(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert folder.finished(record.fingerprint) is None
+    folder.start(record.settings, "")
+    assert folder.finished(record.fingerprint) is None
+    folder.finish(record)
+    assert folder.finished(record.fingerprint) == record
+
+
+def test_damaged_record_is_set_aside(
+    tmp_path: Path, record: RunRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.finish(record)
+    path = tmp_path / "result.json"
+    damaged = path.read_text().replace("0.7", "0.8")
+    path.write_text(damaged)
+    assert folder.finished(record.fingerprint) is None
+    assert not path.exists()
+    assert (tmp_path / "result.json.damaged").read_text() == damaged
+    assert "set aside as result.json.damaged" in caplog.text
+
+
+def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path)
+    folder.finish(replace(record, fingerprint="0" * 64))
+    match = r"base model, corpus and code, but got one of another .* or finished=overwrite"
+    with pytest.raises(RecordError, match=match):
+        folder.finished(record.fingerprint)
+
+
+def test_pruned_run_is_done_until_it_is_asked_for_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.ready()
+    folder.checkpoints.mkdir()
+    record = PrunedRecord({"seed": 0}, 1, 0.5, "below the median")
+    folder.prune(record)
+    assert is_done(tmp_path)
+    assert folder.pruned() == record
+    folder.reopen()
+    assert not is_done(tmp_path)
+    assert folder.pruned() is None
+    assert folder.checkpoints.exists()
+
+
+def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"seed": 0}, "seed: 0\n")
+    folder.add_history({"epoch": 1})
+    folder.write("state.safetensors", lambda path: path.write_bytes(b"x"))
+    folder.write("predictions.safetensors", lambda path: path.write_bytes(b"x"))
+    folder.fail(FailureRecord({}, "why"))
+    folder.prune(PrunedRecord({}, 1, 0.5, "why"))
+    folder.finish(record)
+    folder.start({"seed": 1}, "seed: 1\n")
+    assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}
+    assert json.loads((folder.path / "settings.json").read_text()) == {"seed": 1}
+    assert (folder.path / "config.yaml").read_text() == "seed: 1\n"
+
+
+def test_reopened_run_keeps_its_result_until_the_next(tmp_path: Path, record: RunRecord) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"seed": 0}, "")
+    folder.finish(record)
+    folder.reopen()
+    assert not is_done(folder.path)
+    assert read_result(folder.path / "result.json.overwritten") == record
+    folder.finish(record)
+    assert is_done(folder.path)
+    assert not (folder.path / "result.json.overwritten").exists()
+
+
+def test_reopened_run_keeps_its_failure_until_it_ends_well(
+    tmp_path: Path, record: RunRecord
+) -> None:
+    folder, before = RunFolder(tmp_path / "run"), tmp_path / "run" / "failure.json.retried"
+    folder.start({"seed": 0}, "")
+    folder.fail(FailureRecord({"seed": 0}, "out of memory"))
+    folder.reopen()
+    assert not is_done(folder.path)
+    folder.start({"seed": 0}, "")
+    assert read_failure(before).error == "out of memory"
+    folder.fail(FailureRecord({"seed": 0}, "again"))
+    failure = folder.failure()
+    assert failure is not None and failure.error == "again"
+    folder.reopen()
+    assert read_failure(before).error == "again"
+    folder.finish(record)
+    assert not before.exists()
+
+
+def test_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "run").symlink_to(elsewhere)
+    with pytest.raises(RecordError, match="must be a folder of its own, but got a link"):
+        RunFolder(tmp_path / "run").start({"seed": 0}, "")
+    assert not list(elsewhere.iterdir())
+
+
+def test_files_that_are_links_are_not_followed(tmp_path: Path, record: RunRecord) -> None:
+    folder, precious = RunFolder(tmp_path / "run"), tmp_path / "precious"
+    folder.path.mkdir()
+    precious.write_text("mine")
+    for name in ("history.jsonl", "run.log", "result.json", "state.safetensors", "config.yaml"):
+        (folder.path / name).symlink_to(precious)
+    folder.start({"seed": 0}, "seed: 0")
+    folder.add_history({"epoch": 1})
+    folder.finish(record)
+    assert precious.read_text() == "mine"
+    assert not any(path.is_symlink() for path in folder.path.iterdir())
+
+
+def test_history_is_rewritten_as_a_whole(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.add_history({"step": step})
+    folder.rewrite_history([{"step": 1}])
+    folder.add_history({"step": 2})
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"step": 1}, {"step": 2}]
+
+
+def test_history_grows_by_lines(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for epoch in (1, 2):
+        folder.add_history({"epoch": epoch})
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_failure_says_why(tmp_path: Path) -> None:
+    failure = FailureRecord({"lr": None}, "loss became nan")
+    RunFolder(tmp_path).fail(failure)
+    assert read_failure(tmp_path / "failure.json") == failure

@@ -1,0 +1,82 @@
+"""The list of a sweep's runs grows, keeps, and is refused where it is not ours."""
+
+from pathlib import Path
+
+import pytest
+
+from lora_sweep.errors import RecordError
+from lora_sweep.store import sweep_list
+from lora_sweep.store.record import FORMAT_VERSION, FailureRecord, RunRecord
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.sweep_list import add_to_sweep, count_runs, read_commands, read_sweep
+
+
+def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
+    assert read_sweep(tmp_path) == {}
+    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}}, "first")
+    add_to_sweep(tmp_path, {"b": {"seed": 1}, "c": {"seed": 2}}, "second")
+    add_to_sweep(tmp_path, {}, "first")
+    assert read_commands(tmp_path) == ["first", "second"]
+    assert read_sweep(tmp_path) == {"a": {"seed": 0}, "b": {"seed": 1}, "c": {"seed": 2}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "can't be read"),
+        ("[]", "can't be read"),
+        ('{"runs": {}}', f"version {FORMAT_VERSION}, but got None"),
+        ('{"format_version": 1, "runs": 3}', "can't be read"),
+        ('{"format_version": 99, "runs": {}}', f"version {FORMAT_VERSION}, but got 99"),
+    ],
+    ids=["cut", "list", "no_version", "no_runs", "other_version"],
+)
+def test_broken_sweep_list_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(RecordError, match=message):
+        read_sweep(tmp_path)
+
+
+def test_damaged_sweep_list_is_set_aside_and_starts_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_to_sweep(tmp_path, {"a": {"seed": 0}}, "first")
+    path = tmp_path / "sweep.json"
+    path.write_text(path.read_text().replace('"a"', '"x"'))
+    with pytest.raises(RecordError, match="must be as it was written"):
+        read_sweep(tmp_path)
+    add_to_sweep(tmp_path, {"b": {"seed": 1}}, "second")
+    assert read_sweep(tmp_path) == {"b": {"seed": 1}}
+    assert "set aside as sweep.json.damaged" in caplog.text
+
+
+def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
+    add_to_sweep(tmp_path, {name: {} for name in ("done", "failed", "missing")}, "c")
+    for name in ("done", "failed", "not_listed"):
+        RunFolder(tmp_path / name).start({}, "")
+    RunFolder(tmp_path / "done").finish(record)
+    RunFolder(tmp_path / "not_listed").finish(record)
+    RunFolder(tmp_path / "failed").fail(FailureRecord({}, "why"))
+    assert count_runs(tmp_path) == (1, 3)
+
+
+def test_count_follows_a_list_that_grows(tmp_path: Path, record: RunRecord) -> None:
+    add_to_sweep(tmp_path, {"a": {}, "b": {}}, "c")
+    assert count_runs(tmp_path) == (0, 2)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).finish(record)
+        assert count_runs(tmp_path) == ("ab".index(name) + 1, 2)
+    add_to_sweep(tmp_path, {"c": {}}, "c")
+    assert count_runs(tmp_path) == (2, 3)
+
+
+def test_counting_gives_up_after_many_misses(
+    tmp_path: Path, record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_list, "MOST_LOOKS", 2)
+    add_to_sweep(tmp_path, {name: {} for name in "abcde"}, "c")
+    for name in "ad":
+        (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).finish(record)
+    assert count_runs(tmp_path) == (1, 5)  # b and c are not finished, so d is not looked at
