@@ -3,7 +3,7 @@
     python -m bench.check_simulation [--runs 64] [--seconds 2]
 
 Processes load first and start together; each runs the real `train_jobs` on one sweep in packs of
-four. Printed are the real makespan, from the start to the last pack that was struck out, and the
+four. Printed are the real makespan, from the start to the last pack that was finished, and the
 simulated one.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from bench.simulate_scale import measure, simulate
 from bench.store_scale import finish, jobs_of, make_configs, train_nothing
 from lora_sweep.execution import group as packs
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.execution.job import Job
 from lora_sweep.store.record import RunRecord
 
@@ -37,7 +37,7 @@ def work(sweep_dir: Path, n_runs: int, seconds: float, start: Barrier) -> None:
     setattr(packs, "train_together", train)  # noqa: B010
     jobs = jobs_of(make_configs(sweep_dir, n_runs))
     start.wait()
-    packs.train_jobs(jobs, Ways(pack_size=SIZE))
+    packs.train_jobs(jobs, Options(pack_size=SIZE))
 
 
 def real_makespan(n_runs: int, n_workers: int, seconds: float) -> float:
@@ -53,7 +53,7 @@ def real_makespan(n_runs: int, n_workers: int, seconds: float) -> float:
         started = time.time()
         for process in processes:
             process.join()
-        return (sweep_dir / ".packs" / "struck.txt").stat().st_mtime - started
+        return (sweep_dir / ".packs" / "finished.txt").stat().st_mtime - started
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from tabulate import tabulate
 from bench.search_table import SETTINGS, TABLE, Key, Trained, collect, read_table
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import CONF
-from lora_sweep.search.pruning import OptunaReferee, make_pruner
+from lora_sweep.search.pruning import OptunaStopPolicy, make_pruner
 from lora_sweep.search.samplers import make_sampler
 from lora_sweep.search.space import Space
 from lora_sweep.search.storage import open_storage
@@ -124,7 +124,9 @@ class Replayer:
         }
         keys = {trial.number: self.trained.nearest(trial.params) for trial in trials}
         is_pruning = not isinstance(study.pruner, NopPruner)
-        referee = OptunaReferee(place, study.study_name, study.pruner, runs, self.trained.n_seeds)
+        stop_policy = OptunaStopPolicy(
+            place, study.study_name, study.pruner, runs, self.trained.n_seeds
+        )
         left = dict(runs)
         for epoch in range(1, self.trained.n_epochs + 1):
             done.n_run_epochs += len(left)
@@ -133,7 +135,7 @@ class Replayer:
                     name: float(self.trained.curves[keys[number]][seed, epoch - 1])
                     for name, (number, seed) in left.items()
                 }
-                for name in referee.dismissed(epoch, metrics):
+                for name in stop_policy.stopped(epoch, metrics):
                     del left[name]
         still = {number for number, _ in left.values()}
         for trial in trials:

@@ -2,9 +2,9 @@
 
     python -m bench.simulate_scale [--pack-minutes 30] [--deaths-per-pack 0.001] [--run-kb 686]
 
-The packs are agreed by the real `SweepPacks`, in a folder of this machine; its operations and
+The packs are agreed by the real `PackList`, in a folder of this machine; its operations and
 those of the real `Claims` are timed there. Then workers are simulated that take the packs as the
-real ones do: a claim, a training, a line that strikes the pack out under the packs' lock. Only one
+real ones do: a claim, a training, a line that says the pack is done, under the packs' lock. Only one
 worker holds that lock at a time. A worker that dies leaves its pack, which goes on from its last
 checkpoint once no free pack is left; the worker itself comes back. Not simulated: the network of a
 shared file system, loading the base, composing the configs, and workers that wait at the end.
@@ -24,8 +24,9 @@ from typing import TypeVar
 import numpy as np
 from tabulate import tabulate
 
-from lora_sweep.store.claims import LEASE_SECONDS, Claims, free_first
-from lora_sweep.store.pack_list import SweepPacks
+from lora_sweep.store.claims import LEASE_SECONDS, Claims, unclaimed_first
+from lora_sweep.store.pack_list import PackList
+from lora_sweep.store.record import RESULT_FILE
 
 T = TypeVar("T")
 
@@ -53,13 +54,13 @@ class Costs:
         agree: the packs are agreed by the first worker; or read by any other, under the lock.
         read: one worker reads them.
         take: a look at what is over and claimed, and the claim; by each worker on its own.
-        strike: the pack is struck out, under the lock.
+        note: the pack is noted as done, under the lock.
     """
 
     agree: float
     read: float
     take: float
-    strike: float
+    note: float
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,16 @@ def simulate(
         tuple[float, float]
     ] = []  # when it may be taken over, seconds still to train
     lock_free, trained, waited, n_deaths, end = costs.agree, 0.0, 0.0, 0, 0.0
-    workers: list[tuple[float, bool]] = []  # when, and whether it has a pack to strike out
+    workers: list[tuple[float, bool]] = []  # when, and whether it has a pack to note as done
     for _ in range(n_workers):  # each reads the packs in turn, under their lock
         waited += lock_free - costs.agree
         heapq.heappush(workers, (lock_free, False))
         lock_free += costs.read
     while workers:
-        now, strikes = heapq.heappop(workers)
-        if strikes:
+        now, notes = heapq.heappop(workers)
+        if notes:
             waited += max(0.0, lock_free - now)
-            end = lock_free = max(now, lock_free) + costs.strike
+            end = lock_free = max(now, lock_free) + costs.note
             heapq.heappush(workers, (end, False))
             continue
         death = None
@@ -159,25 +160,28 @@ def measure(n_runs: int, n_claimed: int) -> tuple[Costs, list[int]]:
     """
     names = [f"randn-r5_25_20-lr{i // 100:.6f}-seed{i % 100}-{i:010x}" for i in range(n_runs)]
     with tempfile.TemporaryDirectory() as place:
-        mine, other = SweepPacks(Path(place)), SweepPacks(Path(place))
-        agree, packs = _timed(lambda: mine.agree(names, lambda _: False, lambda _: PACK_SIZE))
+        mine, other = PackList(Path(place)), PackList(Path(place))
+        agree, packs = _timed(lambda: mine.agree(names, lambda _: PACK_SIZE))
         read, _ = _timed(lambda: other.holds("pack-000000"))
         for pack in list(packs)[-min(n_claimed, len(packs) // 2) :]:
             (mine.folder / f"{pack}.claim").touch()
         claims = Claims(mine.folder)
-        takes, strikes = [], []
+        takes, notes = [], []
         for pack in list(packs)[:50]:
             takes.append(_timed(lambda: _take(mine, claims, packs))[0])
+            for name in packs[pack]:
+                Path(place, name).mkdir()
+                Path(place, name, RESULT_FILE).touch()
             started = time.perf_counter()
-            mine.drop_done(pack, lambda _: True)
-            strikes.append(time.perf_counter() - started)
-    costs = Costs(agree, read, float(np.median(takes)), float(np.median(strikes)))
+            mine.finish(pack)
+            notes.append(time.perf_counter() - started)
+    costs = Costs(agree, read, float(np.median(takes)), float(np.median(notes)))
     return costs, [len(members) for members in packs.values()]
 
 
-def _take(packs: SweepPacks, claims: Claims, names: dict[str, list[str]]) -> None:
-    """What a worker does before and after it trains, the strike aside."""
-    order = free_first(names, over=packs.over, claimed=claims.names)
+def _take(packs: PackList, claims: Claims, names: dict[str, list[str]]) -> None:
+    """What a worker does before and after it trains, the note that it is done aside."""
+    order = unclaimed_first(names, done=packs.finished, claimed=claims.names)
     pack = next(order)
     with claims.claimed(pack):
         packs.holds(pack)

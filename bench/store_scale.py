@@ -25,14 +25,15 @@ from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_conf
 from lora_sweep.config.store import CONF
 from lora_sweep.execution import group as packs
 from lora_sweep.execution.execute import run_cells
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.execution.inputs import base_folder, load_corpus
 from lora_sweep.execution.job import Job
 from lora_sweep.execution.origin import run_fingerprint
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.store.record import RunRecord
-from lora_sweep.store.run_folder import RunFolder, is_done
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.state import is_done
 from lora_sweep.store.sweep_list import add_to_sweep, count_runs, read_sweep
 
 PACK_SIZE = 16
@@ -94,10 +95,10 @@ def phases(sweep_dir: Path, configs: Sequence[RunConfig]) -> dict[str, Callable[
     jobs = jobs_of(configs)
     return {
         "add": lambda: add_to_sweep(sweep_dir, {job.name: job.settings for job in jobs}, "bench"),
-        "packs": lambda: packs.train_jobs(jobs, Ways(pack_size=PACK_SIZE)),
+        "packs": lambda: packs.train_jobs(jobs, Options(pack_size=PACK_SIZE)),
         "list": lambda: [is_done(sweep_dir / name) for name in read_sweep(sweep_dir)],
         "count": lambda: count_runs(sweep_dir),
-        "skip": lambda: run_cells(configs, Ways(pack_size=PACK_SIZE)),
+        "skip": lambda: run_cells(configs, Options(pack_size=PACK_SIZE)),
         "collect": lambda: collect_runs(sweep_dir),
     }
 

@@ -13,7 +13,7 @@ from lora_sweep.commands.error_lines import EXPECTED, error_lines
 from lora_sweep.config.store import CONF, register
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
-from lora_sweep.launch import callbacks, grids, pack
+from lora_sweep.launch import command_errors, grids, pack
 from lora_sweep.search import sweeper
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
@@ -26,10 +26,6 @@ pack.register()
 sweeper.register()
 
 
-_ENDED_IN: list[LoraSweepError] = []
-"""What a single run ended in: told by `main`, or Hydra would print lines of its own over it."""
-
-
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=EXECUTABLE)
 def run(config: DictConfig) -> float:
     """Returns the objective of one job: the cell's median reported metric over its seeds."""
@@ -39,13 +35,13 @@ def run(config: DictConfig) -> float:
     job = HydraConfig.get()
     is_single = job.mode is RunMode.RUN
     try:
-        # A sweep does not wait for a run that another process trains: it comes back to it.
-        waits = is_single or not str(job.sweeper._target_).endswith(grids.GridSweeper.__name__)
+        # A sweep of grids does not wait for a run that another process trains: it comes back.
+        waits = is_single or job.runtime.choices["hydra/sweeper"] != grids.NAME
         return run_cell(to_run_config(config), waits=waits)
     except LoraSweepError as error:
         if not is_single or _is_debugging():
             raise
-        _ENDED_IN.append(error)
+        command_errors.note(error)
         return math.nan
 
 
@@ -63,12 +59,10 @@ def main() -> None:
     # Hydra then raises what it would print with a traceback, and the message is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     handle_termination()
-    _ENDED_IN.clear()
-    callbacks.FAILED.clear()
+    command_errors.forget()
     try:
         run()
-        for error in (*_ENDED_IN, *callbacks.FAILED):
-            raise error
+        command_errors.raise_first()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         print(said, file=sys.stderr)

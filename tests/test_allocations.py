@@ -8,7 +8,7 @@ import pytest
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.execution.execute import check_inputs, run_cells
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.report.table.sweep import read_sweep_folder
 from lora_sweep.report.write import write_report
 
@@ -24,7 +24,7 @@ def test_all_ways_to_allocate_train_and_are_reported(
 ) -> None:
     values = ["init=values", "init.values=[0,1,2,3,3,2,1,0]"]
     cells = [composed(*tiny_run, *way) for way in ([[way] for way in WAYS] + [values])]
-    objectives = run_cells(cells, Ways(pack_size=9))
+    objectives = run_cells(cells, Options(pack_size=9))
     assert all(isinstance(value, float) for value in objectives)
     sweep = read_sweep_folder(tmp_path / "outputs" / "tiny")
     assert set(sweep.summary["init"]) == {

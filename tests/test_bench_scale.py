@@ -22,13 +22,13 @@ def test_two_workers_share_the_packs() -> None:
 
 def test_lock_is_one_worker_s_at_a_time() -> None:
     came = simulate([4, 4, 4], 3, Costs(agree=0, read=0, take=0, strike=2))
-    assert came.makespan == 10  # struck out at 6, 8 and 10
+    assert came.makespan == 10  # finished at 6, 8 and 10
     assert came.waiting == pytest.approx((0 + 2 + 4) / 30)
 
 
 def test_short_pack_does_not_wait_for_a_long_one() -> None:
     came = simulate([10, 2], 2, Costs(agree=0, read=0, take=0, strike=1))
-    assert came.makespan == 11  # the short one is struck out from 2 to 3
+    assert came.makespan == 11  # the short one is finished from 2 to 3
     assert came.waiting == 0
 
 

@@ -1,4 +1,4 @@
-"""Ranks by importance: no logits; what matters least to the loss is pruned, down to the budget.
+"""Ranks by importance: no logits; what matters least to the loss is cut, down to the budget.
 
 After every step, for every entry w of R that the mask keeps, with gradient g of the loss:
 
@@ -33,11 +33,11 @@ def shrunk_budget(
 
     Args:
         step: steps taken so far; the budget is `start` up to `first`, `end` from `last` on.
-        start: M_p before any pruning, in entries of R.
+        start: M_p before any cut, in entries of R.
         end: M_p after the last one.
         first: steps before the fall.
         last: steps until the budget is `end`, at least `first`.
-        every: steps between two prunings, at least 1.
+        every: steps between two cuts, at least 1.
 
     Source: AdaLoRA (arXiv 2303.10512), section 3.3; there in ranks, here in entries of R.
     """
@@ -77,13 +77,13 @@ def shell_scores(entries: Tensor) -> Tensor:
     return sums / (2 * m + 1)
 
 
-def pruned_ranks(
+def cut_ranks(
     ranks: list[int], scores: list[list[float]], budget_params: float, *, rank_min: int
 ) -> list[int]:
     """Returns the ranks that are left within the budget.
 
     The outermost shell with the least score goes, again and again. What the last one leaves
-    unspent brings back shells of this pruning, the last ones dropped first, as far as they fit.
+    unspent brings back shells of this cut, the last ones dropped first, as far as they fit.
 
     Args:
         ranks: integer ranks (N).

@@ -16,7 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.config.data import DataConfig
 from lora_sweep.config.rules import is_rate, require
 from lora_sweep.config.schema import (
-    PRUNING,
+    IMPORTANCE_SETTINGS,
     AllocationConfig,
     AlphaConfig,
     BudgetConfig,
@@ -36,7 +36,7 @@ Settings = dict[str, Any]
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
 )  # fmt: skip
-# What has no effect on fixed ranks, and on pruned ones.
+# What has no effect on fixed ranks, and on cut ones.
 _ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _ONLY_WITHOUT_FREEZE = (*_ONLY_LEARNT, "rank.average")
@@ -44,7 +44,7 @@ _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
 _IF_GIVEN = (
     *("data.n_train", "model.adapter", "model.adapter_head"),
-    *(f"allocation.{name}" for name in PRUNING),
+    *(f"allocation.{name}" for name in IMPORTANCE_SETTINGS),
 )
 FROZEN = "from_run-frozen"
 """What the runs whose ranks are another run's have for an init."""
@@ -103,7 +103,7 @@ class RunConfig:
         return is_one or self.init.is_frozen
 
     @property
-    def is_pruned(self) -> bool:
+    def is_by_importance(self) -> bool:
         """Whether ranks follow importance, without logits."""
         return self.allocation.mode == "importance" and not self.has_fixed_ranks
 
@@ -173,7 +173,7 @@ def _init_setting(config: RunConfig) -> str:
         return FROZEN
     if config.has_fixed_ranks:
         return "fixed"
-    return "importance" if config.is_pruned else config.init.name
+    return "importance" if config.is_by_importance else config.init.name
 
 
 def run_name(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from omegaconf import MISSING
 
 from lora_sweep.config.rules import is_positive, is_rate, require
 
-PRUNING = ("warmup_fraction", "final_fraction", "every", "beta1", "beta2")
+IMPORTANCE_SETTINGS = ("warmup_fraction", "final_fraction", "every", "beta1", "beta2")
 """Settings of `allocation=importance`; null, and no settings of a run, in the other modes."""
 
 
@@ -125,13 +125,13 @@ class BudgetConfig:
 
 @dataclass
 class AllocationConfig:
-    """How the budget is split: by logits, in one of three ways, or by pruning (`importance`).
+    """How the budget is split: by logits, in one of three ways, or by cuts (`importance`).
 
     Attributes:
         mode: of allocation.
         tau: strength of the Gumbel noise in the soft mask of `published` and `capped`.
-        warmup_fraction, final_fraction: shares of the steps before and after the pruning.
-        every: steps between two prunings.
+        warmup_fraction, final_fraction: shares of the steps before and after the cuts.
+        every: steps between two cuts.
         beta1, beta2: weights of the past in the averages of sensitivity and uncertainty.
     """
 
@@ -149,14 +149,14 @@ class AllocationConfig:
             rule = f"0 with allocation={self.mode}, which has no noise"
             require(self.tau == 0, "allocation.tau", rule, self.tau)
         if self.mode == "importance":
-            self._check_pruning()
+            self._check_importance()
             return
-        for name in PRUNING:
+        for name in IMPORTANCE_SETTINGS:
             value = getattr(self, name)
-            rule = f"null with allocation={self.mode}, which prunes nothing"
+            rule = f"null with allocation={self.mode}, which cuts nothing"
             require(value is None, f"allocation.{name}", rule, value)
 
-    def _check_pruning(self) -> None:
+    def _check_importance(self) -> None:
         for name in ("warmup_fraction", "final_fraction"):
             share = getattr(self, name)
             is_share = share is not None and 0 <= share <= 1

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings
-from lora_sweep.execution.group import Ways, train_jobs
+from lora_sweep.execution.group import Options, train_jobs
 from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import run_fingerprint, sweep_origins
@@ -18,7 +18,7 @@ from lora_sweep.execution.plans import find_device
 from lora_sweep.execution.starts import check_sources, source_identities
 from lora_sweep.execution.workers import dispatch_jobs
 from lora_sweep.models.base import base_fingerprint
-from lora_sweep.store.pack_list import SweepPacks
+from lora_sweep.store.pack_list import PackList
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.trackers.tracker import check_tracker
@@ -58,18 +58,18 @@ def run_cell(config: RunConfig, *, waits: bool = True) -> float:
             runs are trained.
         LoraSweepError: an input is missing or wrong.
     """
-    (result,) = run_cells([config], Ways(waits=waits))
+    (result,) = run_cells([config], Options(waits=waits))
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exception]:
+def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Exception]:
     """Trains the cells' runs that are not finished; compatible ones together.
 
     Args:
         configs: one a cell, all of one sweep.
-        ways: how the runs are divided and ended.
+        options: how the runs are divided and ended.
 
     Returns:
         Of each cell the median reported metric over its seeds, or the error that it ended in.
@@ -84,7 +84,7 @@ def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exceptio
     jobs: dict[Path, Job] = {}
     for config in configs:
         try:
-            check_inputs(config, trains_here=ways.executor is None)
+            check_inputs(config, trains_here=options.executor is None)
             cell = {job.folder.path: job for job in _jobs(config)}
         except Exception as error:
             results.append(error)
@@ -96,8 +96,8 @@ def run_cells(configs: Sequence[RunConfig], ways: Ways) -> list[float | Exceptio
         path: record for path, job in jobs.items() if (record := _finished(job)) is not None
     }
     waiting = [job for path, job in jobs.items() if path not in outcomes]
-    train = train_jobs if ways.executor is None else dispatch_jobs
-    trained = train(waiting, ways)
+    train = train_jobs if options.executor is None else dispatch_jobs
+    trained = train(waiting, options)
     outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
     return [
         _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result
@@ -139,16 +139,17 @@ def _check_origins(jobs: Iterable[Job]) -> None:
         by_sweep.setdefault(job.folder.path.parent, {}).update(origins)
         replace = replace or job.config.finished == "overwrite"
     for sweep_dir, origins in by_sweep.items():
-        SweepPacks(sweep_dir).check_origins(origins, replace=replace)
+        PackList(sweep_dir).check_origins(origins, replace=replace)
 
 
 def _finished(job: Job) -> RunRecord | None:
     if job.config.finished == "overwrite":
         return None
-    record = job.folder.finished(job.fingerprint)
-    if record is not None:
-        log.info("%s is finished: skipped", job.folder.path)
-    return record
+    ended = job.folder.ended(job.fingerprint)
+    if ended is None or ended.record is None:
+        return None
+    log.info("%s is finished: skipped", job.folder.path)
+    return ended.record
 
 
 def _cell_result(outcomes: Sequence[Outcome]) -> float | Exception:

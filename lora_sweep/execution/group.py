@@ -7,7 +7,7 @@ Several processes that work on one sweep take a pack each, and wait for each oth
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,13 +17,11 @@ from lora_sweep.errors import ClaimedElsewhereError, LoraSweepError, StorageErro
 from lora_sweep.execution.inputs import can_pack
 from lora_sweep.execution.job import Job, Outcome, compatibility
 from lora_sweep.execution.pack_size import best_pack_size, size_for_workers
-from lora_sweep.execution.protocols import Executor
-from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.protocols import Executor, StopPolicy
 from lora_sweep.execution.train import Shared, load_shared, train_together
-from lora_sweep.store.claims import Claims, free_first, still_holds
-from lora_sweep.store.pack_list import Packs, SweepPacks
+from lora_sweep.store.claims import Claim, Claims, unclaimed_first
+from lora_sweep.store.pack_list import PackList, Packs
 from lora_sweep.store.record import FailureRecord
-from lora_sweep.store.run_folder import is_done
 
 log = logging.getLogger(__name__)
 
@@ -33,58 +31,57 @@ RUNS_A_LOOK = 1_000
 
 
 @dataclass(frozen=True)
-class Ways:
+class Options:
     """How runs are divided and ended.
 
     Attributes:
         pack_size: most runs that train at once; None for as many as pay off.
         together: so many neighbouring runs are kept in one pack where it can be.
-        referee: decides which runs end early; None for none.
+        stop_policy: decides which runs end early; None for none.
         waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
         executor: who trains the packs; None for this process.
     """
 
     pack_size: int | None = None
     together: int = 1
-    referee: Referee | None = None
+    stop_policy: StopPolicy | None = None
     waits: bool = True
     executor: Executor | None = None
 
 
-def train_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
+def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
     """Trains runs, compatible ones together, and returns what became of each, in order.
 
     Args:
         jobs: the runs, all of one sweep.
-        ways: how they are divided and ended.
+        options: how they are divided and ended.
 
     Raises:
         StoppedError: a signal came; all that trained is saved.
         StorageError: something can't be written.
     """
     outcomes: dict[str, Outcome] = {}
-    for group in compatible_groups(jobs, ways):
+    for group in compatible_groups(jobs, options):
         outcomes |= group.train()
     return [outcomes[job.name] for job in jobs]
 
 
-def compatible_groups(jobs: Sequence[Job], ways: Ways) -> "list[Group]":
+def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
     """Returns the runs that may train together, group by group."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(compatibility(job.config), []).append(job)
-    return [Group(members, ways) for members in groups.values()]
+    return [Group(members, options) for members in groups.values()]
 
 
 class Group:
     """Compatible runs, and what has become of them so far."""
 
-    def __init__(self, jobs: Sequence[Job], ways: Ways) -> None:
+    def __init__(self, jobs: Sequence[Job], options: Options) -> None:
         """Takes runs that are to be trained."""
         self.jobs = {job.name: job for job in jobs}
-        self.sweep_dir = jobs[0].folder.path.parent
-        self.ways = ways
-        self.packs = SweepPacks(self.sweep_dir)
+        self.options = options
+        self.packs = PackList(jobs[0].folder.path.parent)
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
         self._said: set[str] = set()
@@ -99,10 +96,10 @@ class Group:
         self.reopen()
         while waiting := self.waiting():
             packs = self.agree(waiting)
-            order = free_first(packs, over=self.packs.over, claimed=self.claims.names)
+            order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
             if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
                 continue
-            if not self.ways.waits:
+            if not self.options.waits:
                 self.give_up(packs)
                 break
             self.say_owners(packs)
@@ -110,10 +107,8 @@ class Group:
         return self.outcomes
 
     def reopen(self) -> None:
-        """Makes runs that failed before ones that are to be trained; see `SweepPacks.reopen`."""
-        self.packs.reopen(
-            list(self.jobs), self._is_done, lambda name: self.jobs[name].folder.reopen()
-        )
+        """Makes runs that failed before ones that are to be trained; see `PackList.reopen`."""
+        self.packs.reopen(list(self.jobs))
 
     def waiting(self, names: Sequence[str] | None = None) -> list[str]:
         """Returns those of the runs (None for all) that have no outcome, also not on disk."""
@@ -126,9 +121,7 @@ class Group:
     def agree(self, waiting: Sequence[str]) -> Packs:
         """Returns the packs that hold these runs; none if they have just failed, all of them."""
         try:
-            packs = self.packs.agree(
-                waiting, self._is_done, self._size, together=self.ways.together
-            )
+            packs = self.packs.agree(waiting, self._size, together=self.options.together)
         except Exception as error:
             if isinstance(error, StorageError):
                 raise
@@ -137,17 +130,14 @@ class Group:
         _say_packs(packs, self._said)
         return packs
 
-    def _is_done(self, name: str) -> bool:
-        return is_done(self.sweep_dir / name)
-
     def _size(self, names: Sequence[str]) -> int:
         """How many of the runs train at once."""
-        if self.ways.executor is not None:
-            return self._size_elsewhere(len(names), self.ways.executor.capacity)
+        if self.options.executor is not None:
+            return self._size_elsewhere(len(names), self.options.executor.capacity)
         if not self.shared.encoder.can_pack:
             return 1
-        if self.ways.pack_size is not None:
-            return self.ways.pack_size
+        if self.options.pack_size is not None:
+            return self.options.pack_size
         plans, shared = [self.jobs[name].plan for name in names], self.shared
         return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
 
@@ -155,26 +145,26 @@ class Group:
         """The same where others train, whose memory and speed this process does not know."""
         if not can_pack(next(iter(self.jobs.values())).config):
             return 1
-        return self.ways.pack_size or size_for_workers(n_runs, capacity, self.ways.together)
+        return self.options.pack_size or size_for_workers(n_runs, capacity, self.options.together)
 
     def try_pack(self, pack: str, members: Sequence[str]) -> bool:
         """Trains a pack's runs unless another process does; returns whether it was free."""
-        with self.claims.claimed(pack) as lease:
-            if lease is None:
+        with self.claims.claimed(pack) as claim:
+            if claim is None:
                 return False
             # Whoever held the claim until now may have finished it, or split it.
             if self.packs.holds(pack):
                 jobs = [self.jobs[name] for name in members if name in self.jobs]
                 left = [job for job in jobs if job.outcome is None]
                 if left:
-                    self._train(pack, left, lambda: still_holds(lease))
-                self.packs.drop_done(pack, self._is_done)
+                    self._train(pack, left, claim)
+                self.packs.finish(pack)
         return True
 
-    def _train(self, pack: str, jobs: Sequence[Job], holds_claim: Callable[[], bool]) -> None:
+    def _train(self, pack: str, jobs: Sequence[Job], claim: Claim) -> None:
         names = [job.name for job in jobs]
         try:
-            trained = train_together(jobs, self.shared, holds_claim, self.ways.referee)
+            trained = train_together(jobs, self.shared, claim, self.options.stop_policy)
             self.outcomes |= dict(zip(names, trained, strict=True))
             return
         except ClaimedElsewhereError as error:
@@ -191,7 +181,7 @@ class Group:
         if self.shared.plan.device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
-        self.packs.split(pack, self._is_done)
+        self.packs.split(pack)
 
     def fail(self, names: Sequence[str], error: Exception) -> None:
         """Makes an error the outcome of all of these runs, in their folders too."""

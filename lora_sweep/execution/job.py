@@ -14,6 +14,7 @@ from lora_sweep.execution.plans import run_plan
 from lora_sweep.execution.starts import read_sources
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.state import State
 from lora_sweep.training.plan import RunPlan
 
 Outcome = RunRecord | Exception
@@ -60,13 +61,13 @@ class Job:
     @property
     def outcome(self) -> Outcome | None:
         """What became of the run, as its folder says; None for one that is to be trained."""
-        record = self.folder.finished(self.fingerprint)
-        if record is not None:
-            return record
-        if (failure := self.folder.failure()) is not None:
-            return TrainingFailedError(f"{self.name}: {failure.error}")
-        pruned = self.folder.pruned()
-        return None if pruned is None else PrunedError(f"{self.name}: {pruned.reason}")
+        ended = self.folder.ended(self.fingerprint)
+        if ended is None:
+            return None
+        if ended.record is not None:
+            return ended.record
+        kind = PrunedError if ended.state is State.PRUNED else TrainingFailedError
+        return kind(f"{self.name}: {ended.reason}")
 
     def config_yaml(self) -> str:
         """Returns the resolved config of the run, as a command would state it."""

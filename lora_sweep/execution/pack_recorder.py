@@ -1,48 +1,53 @@
-"""Hands what a pack's training tells to the keepers of its runs, and shows the progress."""
+"""Hands what a pack's training tells to the recorders of its runs, and shows the progress."""
 
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from lora_sweep.errors import ClaimedElsewhereError
-from lora_sweep.execution.referee import Referee
-from lora_sweep.execution.run_recorder import RunKeeper
+from lora_sweep.execution.protocols import StopPolicy
+from lora_sweep.execution.run_recorder import RunRecorder
+from lora_sweep.interrupt import StopRequest
+from lora_sweep.store.claims import Claim
 from lora_sweep.store.run_log import lines_of
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
 
 
-class PackKeeper:
-    """A pack's observer: tells every run's keeper what is its own, and shows the progress."""
+class PackRecorder:
+    """A pack's observer: tells every run's recorder what is its own, and shows the progress."""
 
     def __init__(
         self,
-        keepers: Sequence[RunKeeper],
+        recorders: Sequence[RunRecorder],
         bar: "tqdm[Any]",
         *,
-        wants_stop: Callable[[], bool] = lambda: False,
-        holds_claim: Callable[[], bool] = lambda: True,
-        referee: Referee | None = None,
+        stop: StopRequest | None = None,
+        claim: Claim | None = None,
+        stop_policy: StopPolicy | None = None,
     ) -> None:
-        """Takes the keepers in the order of the pack's plans.
+        """Takes the recorders in the order of the pack's plans.
 
         Args:
-            keepers: one a run.
+            recorders: one a run.
             bar: shows the progress.
-            wants_stop: whether the training is to end after the step under way.
-            holds_claim: whether the runs are still this process's to write.
-            referee: decides which runs end early; None for none.
+            stop: whether the training is to end after the step under way; None for never.
+            claim: what makes the runs this process's to write; None for what nobody else has.
+            stop_policy: decides which runs end early; None for none.
         """
-        self.keepers, self.bar = keepers, bar
-        self.wants_stop, self._holds_claim = wants_stop, holds_claim
-        self._referee = referee
+        self.recorders, self.bar = recorders, bar
+        self._stop, self._claim, self._stop_policy = stop, claim, stop_policy
         self._evaluated: dict[str, int] = {}  # name -> run, of those at the latest evaluation
         self.step = bar.n
         self.metrics: dict[int, float] = {}
         self.shown: dict[str, str] = {}
+
+    def wants_stop(self) -> bool:
+        """Returns whether the training is to end after the step under way."""
+        return self._stop is not None and self._stop.signal_number is not None
 
     def on_step(self, step: int) -> None:
         """Moves the progress bar."""
@@ -58,20 +63,20 @@ class PackKeeper:
         self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Hands on a record of ranks."""
-        if self.keepers[run].is_lost():
+        if self.recorders[run].is_lost():
             return
-        self.keepers[run].on_ranks(step, alpha, budget_params, ranks)
+        self.recorders[run].on_ranks(step, alpha, budget_params, ranks)
         self._show_ranks(alpha, ranks)
 
     def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
         """Hands on an evaluation; shows the metric, the best of the pack."""
-        keeper = self.keepers[run]
-        if keeper.is_lost():
+        recorder = self.recorders[run]
+        if recorder.is_lost():
             return
-        with lines_of(keeper.folder.path):
-            keeper.on_evaluation(evaluation, state)
-        self._evaluated[keeper.folder.path.name] = run
-        self.metrics[run] = evaluation.metrics[keeper.origin.metric]
+        with lines_of(recorder.folder.path):
+            recorder.on_evaluation(evaluation, state)
+        self._evaluated[recorder.folder.path.name] = run
+        self.metrics[run] = evaluation.metrics[recorder.origin.metric]
         self._show(metric=f"{max(self.metrics.values()):.3f}")
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 
@@ -82,50 +87,50 @@ class PackKeeper:
             ClaimedElsewhereError: another process has taken the runs over.
         """
         self._check_claim()
-        if not self.keepers[run].is_lost():
-            self.keepers[run].on_snapshot(snapshot)
+        if not self.recorders[run].is_lost():
+            self.recorders[run].on_snapshot(snapshot)
 
     def on_failure(self, run: int, error: str) -> None:
         """Hands on why a run left the pack."""
-        if self.keepers[run].is_lost():
+        if self.recorders[run].is_lost():
             return
-        with lines_of(self.keepers[run].folder.path):
-            self.keepers[run].on_failure(error)
+        with lines_of(self.recorders[run].folder.path):
+            self.recorders[run].on_failure(error)
 
     def leaving(self) -> Collection[int]:
-        """Ends the runs that the referee dismisses, and returns which they are."""
+        """Ends the runs that the stop policy names, and returns which they are."""
         evaluated, self._evaluated = self._evaluated, {}
-        if self._referee is None or not evaluated:
+        if self._stop_policy is None or not evaluated:
             return ()
-        keepers = {name: self.keepers[run] for name, run in evaluated.items()}
-        epoch = max(keeper.epochs[-1].epoch for keeper in keepers.values())
-        metrics = {name: keeper.reported_metric for name, keeper in keepers.items()}
-        dismissed = self._referee.dismissed(epoch, metrics)
-        for name in dismissed:
-            with lines_of(keepers[name].folder.path):
-                keepers[name].on_pruned(f"pruned by the search after epoch {epoch}")
-        return {evaluated[name] for name in dismissed}
+        recorders = {name: self.recorders[run] for name, run in evaluated.items()}
+        epoch = max(recorder.epochs[-1].epoch for recorder in recorders.values())
+        metrics = {name: recorder.reported_metric for name, recorder in recorders.items()}
+        stopped = self._stop_policy.stopped(epoch, metrics)
+        for name in stopped:
+            with lines_of(recorders[name].folder.path):
+                recorders[name].on_pruned(f"pruned by the search after epoch {epoch}")
+        return {evaluated[name] for name in stopped}
 
     def finish(self) -> None:
         """Writes the records of the runs that came to their end, and removes their checkpoints."""
         self._check_claim()
-        left = [keeper for keeper in self.keepers if keeper.pruned is None]
-        finished = [keeper for keeper in left if not keeper.is_lost()]
-        for keeper in finished:
-            with lines_of(keeper.folder.path):
-                keeper.finish()
-        for keeper in finished:
-            keeper.folder.clear_checkpoints()
+        left = [recorder for recorder in self.recorders if recorder.pruned is None]
+        finished = [recorder for recorder in left if not recorder.is_lost()]
+        for recorder in finished:
+            with lines_of(recorder.folder.path):
+                recorder.finish()
+        for recorder in finished:
+            recorder.folder.clear_checkpoints()
 
     def _check_claim(self) -> None:
-        if not self._holds_claim():
+        if self._claim is not None and not self._claim.is_held:
             raise ClaimedElsewhereError(
-                f"{len(self.keepers)} runs were taken over by another process while this one "
+                f"{len(self.recorders)} runs were taken over by another process while this one "
                 "did not answer: they are left to it"
             )
 
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:
-        if len(self.keepers) == 1:
+        if len(self.recorders) == 1:
             shown = "-" if alpha is None else f"{alpha:.2f}"
             self._show(ranks=f"{min(ranks):.1f}-{max(ranks):.1f}", alpha=shown)
 

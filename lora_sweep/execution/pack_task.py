@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lora_sweep.errors import LoraSweepError, TrainingFailedError
-from lora_sweep.execution.group import Group, Ways
+from lora_sweep.execution.group import Group, Options
 from lora_sweep.execution.job import Job
-from lora_sweep.execution.protocols import PackEnd
-from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.protocols import PackEnd, StopPolicy
 from lora_sweep.interrupt import StoppedError
 
 
@@ -20,14 +19,14 @@ class PackTask:
     Attributes:
         pack: its name.
         jobs: its runs.
-        referee: decides which of them end early; None for none.
+        stop_policy: decides which of them end early; None for none.
         folder: where relative paths start from.
         log_level: from which on lines go to the runs' logs.
     """
 
     pack: str
     jobs: tuple[Job, ...]
-    referee: Referee | None
+    stop_policy: StopPolicy | None
     folder: str
     log_level: int
 
@@ -41,7 +40,7 @@ class PackTask:
         stopped = None
         with contextlib.chdir(self.folder), _warnings(self.log_level) as said:
             try:
-                group = Group(self.jobs, Ways(referee=self.referee, waits=False))
+                group = Group(self.jobs, Options(stop_policy=self.stop_policy, waits=False))
                 group.try_pack(self.pack, list(group.jobs))
             except StoppedError as stop:
                 stopped = str(stop)

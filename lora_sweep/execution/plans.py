@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from lora_sweep.config.run import RunConfig
-from lora_sweep.config.schema import PRUNING, AllocationConfig
+from lora_sweep.config.schema import IMPORTANCE_SETTINGS, AllocationConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan, Start
 
@@ -45,7 +45,7 @@ def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> Run
         warmup_fraction=config.learning_rate.warmup_fraction,
         weight_decay=config.training.weight_decay,
         max_gradient_norm=config.training.max_gradient_norm,
-        importance=_importance_plan(config.allocation) if config.is_pruned else None,
+        importance=_importance_plan(config.allocation) if config.is_by_importance else None,
         frozen_ranks=sources.ranks,
         start=sources.start,
     )
@@ -82,7 +82,7 @@ def find_device(name: str) -> torch.device:
 
 def _allocation_plan(config: RunConfig, taken: tuple[float, ...] | None) -> AllocationPlan | None:
     """How the cell's runs learn their logits; None where they have none."""
-    if config.has_fixed_ranks or config.is_pruned:
+    if config.has_fixed_ranks or config.is_by_importance:
         return None
     values = config.init.values if taken is None else taken
     return AllocationPlan(
@@ -103,5 +103,5 @@ def _allocation_plan(config: RunConfig, taken: tuple[float, ...] | None) -> Allo
 
 
 def _importance_plan(config: AllocationConfig) -> ImportancePlan:
-    pruning = {name: getattr(config, name) for name in PRUNING}
-    return ImportancePlan(**pruning)
+    own = {name: getattr(config, name) for name in IMPORTANCE_SETTINGS}
+    return ImportancePlan(**own)

@@ -1,11 +1,13 @@
-"""What trains packs elsewhere must offer: other processes here, a cluster's queue, other hosts.
+"""What execution asks of others: of who trains packs elsewhere, and of who ends runs early.
+
+An executor stands for other processes here, a cluster's queue, other hosts:
 
     task (picklable) --submit--> handle --end()--> PackEnd, or WorkerDiedError
 
 Nothing big comes back: what became of a run stands in its folder, which all processes see.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,4 +64,20 @@ class Executor(Protocol):
 
         Raises:
             KeyboardInterrupt: another signal came meanwhile; then they are ended at once.
+        """
+
+
+class StopPolicy(Protocol):
+    """Decides, after every evaluation but the last, which runs of a pack end.
+
+    One that is sent to other processes must be picklable.
+    """
+
+    def stopped(self, epoch: int, metrics: Mapping[str, float]) -> Collection[str]:
+        """Returns the names of the runs that end now.
+
+        Args:
+            epoch: that all runs of the pack have finished, 1 for the first.
+            metrics: name of each run that is left in the pack -> the metric that would be
+                reported of it if it ended now, 0 to 1.
         """

@@ -40,7 +40,7 @@ class RunOrigin:
     label_names: list[str] = dataclasses.field(default_factory=list)
 
 
-class RunKeeper:
+class RunRecorder:
     """Writes one run's folder as the training goes."""
 
     def __init__(

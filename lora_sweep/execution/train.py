@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import device_name, git_commit, versions
-from lora_sweep.execution.pack_recorder import PackKeeper
+from lora_sweep.execution.pack_recorder import PackRecorder
 from lora_sweep.execution.plans import pack_plan
-from lora_sweep.execution.referee import Referee
-from lora_sweep.execution.run_recorder import RunKeeper, RunOrigin
+from lora_sweep.execution.protocols import StopPolicy
+from lora_sweep.execution.run_recorder import RunOrigin, RunRecorder
 from lora_sweep.interrupt import StoppedError, stop_on_signals
 from lora_sweep.store.checkpoint import Checkpoint, common_place, places, read_checkpoint
+from lora_sweep.store.claims import Claim
 from lora_sweep.store.predictions import DevLabels
 from lora_sweep.store.run_log import log_to
 from lora_sweep.store.sweep_list import count_runs
@@ -50,8 +51,8 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
 def train_together(
     jobs: Sequence[Job],
     shared: Shared,
-    holds_claim: Callable[[], bool],
-    referee: Referee | None = None,
+    claim: Claim,
+    stop_policy: StopPolicy | None = None,
 ) -> list[Outcome]:
     """Trains compatible runs to their end, and returns what became of each, in order.
 
@@ -61,8 +62,8 @@ def train_together(
     Args:
         jobs: the runs; none is finished.
         shared: what they train over.
-        holds_claim: whether they are still this process's to train.
-        referee: decides which runs end early; None for none.
+        claim: that this process has on their pack.
+        stop_policy: decides which runs end early; None for none.
 
     Raises:
         StoppedError: a signal came; all that trained is saved.
@@ -71,7 +72,7 @@ def train_together(
     """
     outcomes: dict[str, Outcome] = {}
     for group in _resumable_groups(jobs):
-        trained = _train(group, shared, holds_claim, referee)
+        trained = _train(group, shared, claim, stop_policy)
         outcomes |= {job.name: one for (job, _), one in zip(group, trained, strict=True)}
     return [outcomes[job.name] for job in jobs]
 
@@ -97,8 +98,8 @@ def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | 
 def _train(
     group: Sequence[tuple[Job, Checkpoint | None]],
     shared: Shared,
-    holds_claim: Callable[[], bool],
-    referee: Referee | None,
+    claim: Claim,
+    stop_policy: StopPolicy | None,
 ) -> list[Outcome]:
     """Trains runs that stand at the same place."""
     jobs = [job for job, _ in group]
@@ -106,7 +107,7 @@ def _train(
     n_done = snapshots[0].step if snapshots else 0
     n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
     with ExitStack() as stack:
-        keepers = [
+        recorders = [
             stack.enter_context(_kept(job, checkpoint, shared)) for job, checkpoint in group
         ]
         if n_done:
@@ -115,34 +116,36 @@ def _train(
         hidden = True if os.environ.get("TQDM_DISABLE") else None
         bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden)
         stop = stack.enter_context(stop_on_signals())
-        keeper = PackKeeper(
-            keepers,
+        recorder = PackRecorder(
+            recorders,
             stack.enter_context(bar),
-            wants_stop=lambda: stop.signal_number is not None,
-            holds_claim=holds_claim,
-            referee=referee,
+            stop=stop,
+            claim=claim,
+            stop_policy=stop_policy,
         )
         plans = [job.plan for job in jobs]
         is_done = train_pack(
-            shared.encoder, shared.texts, plans, shared.plan, keeper, start=snapshots
+            shared.encoder, shared.texts, plans, shared.plan, recorder, start=snapshots
         )
         if not is_done:
             assert stop.signal_number is not None
-            raise StoppedError(stop.signal_number, _stopped(int(keeper.step), n_steps, len(jobs)))
-        keeper.finish()
-    return [one.record or _early_end(one) for one in keepers]
+            raise StoppedError(
+                stop.signal_number, _stopped(int(recorder.step), n_steps, len(jobs))
+            )
+        recorder.finish()
+    return [one.record or _early_end(one) for one in recorders]
 
 
 @contextmanager
-def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[RunKeeper]:
-    """The keeper of a run, whose folder is made ready and whose log is written meanwhile."""
+def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[RunRecorder]:
+    """The recorder of a run, whose folder is made ready and whose log is written meanwhile."""
     job.folder.ready()
     with log_to(job.folder.path):
         if checkpoint is None:
             job.folder.start(job.settings, job.config_yaml())
         name = job.config.tracker.name
         with closing(start_tracker(name, job.folder.path, job.settings)) as tracker:
-            yield RunKeeper(
+            yield RunRecorder(
                 job.folder,
                 _origin(job, shared),
                 _dev_labels(shared.texts),
@@ -159,11 +162,11 @@ def _stopped(step: int, n_steps: int, n_runs: int) -> str:
     )
 
 
-def _early_end(keeper: RunKeeper) -> Exception:
-    name = keeper.folder.path.name
-    if keeper.pruned is not None:
-        return PrunedError(f"{name}: {keeper.pruned.reason}")
-    return TrainingFailedError(f"{name}: {keeper.error}")
+def _early_end(recorder: RunRecorder) -> Exception:
+    name = recorder.folder.path.name
+    if recorder.pruned is not None:
+        return PrunedError(f"{name}: {recorder.pruned.reason}")
+    return TrainingFailedError(f"{name}: {recorder.error}")
 
 
 def _origin(job: Job, shared: Shared) -> RunOrigin:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from lora_sweep.errors import StorageError, WorkerDiedError
-from lora_sweep.execution.group import WAIT_SECONDS, Group, Ways, compatible_groups
+from lora_sweep.execution.group import WAIT_SECONDS, Group, Options, compatible_groups
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.pack_task import PackTask
 from lora_sweep.execution.protocols import Executor, Handle, PackEnd
@@ -28,34 +28,34 @@ MAX_TRIES = 3
 """Workers that one pack may cost; then its runs fail."""
 
 
-def dispatch_jobs(jobs: Sequence[Job], ways: Ways) -> list[Outcome]:
+def dispatch_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
     """Has runs trained by the executor's workers, and returns what became of each, in order.
 
     Args:
         jobs: the runs, all of one sweep.
-        ways: how they are divided and ended, and by whom they are trained.
+        options: how they are divided and ended, and by whom they are trained.
 
     Raises:
         StoppedError: a signal came; the workers have saved.
         StorageError: something can't be written.
     """
-    assert ways.executor is not None
-    groups = compatible_groups(jobs, ways)
+    assert options.executor is not None
+    groups = compatible_groups(jobs, options)
     with (
         stop_on_signals() as stop,
         tqdm(total=len(jobs), desc="runs done", unit="run", disable=None) as bar,
     ):
-        dispatch = _Dispatch(groups, ways, ways.executor, bar)
+        dispatch = _Dispatch(groups, options, options.executor, bar)
         try:
             dispatch.run(stop)
         except BaseException:
-            ways.executor.stop()
+            options.executor.stop()
             raise
     outcomes = {name: outcome for group in groups for name, outcome in group.outcomes.items()}
     return [outcomes[job.name] for job in jobs]
 
 
-class _Flight(NamedTuple):
+class _PackUnderWay(NamedTuple):
     """A pack that a worker has."""
 
     handle: Handle
@@ -66,11 +66,13 @@ class _Flight(NamedTuple):
 class _Dispatch:
     """The packs of one call: those to hand out, and those under way."""
 
-    def __init__(self, groups: Sequence[Group], ways: Ways, executor: Executor, bar: Any) -> None:
+    def __init__(
+        self, groups: Sequence[Group], options: Options, executor: Executor, bar: Any
+    ) -> None:
         """Takes the groups, none of whose packs is under way."""
-        self.groups, self.ways, self.executor, self.bar = groups, ways, executor, bar
+        self.groups, self.options, self.executor, self.bar = groups, options, executor, bar
         self.todo: dict[str, tuple[Group, list[str]]] = {}
-        self.flights: dict[str, _Flight] = {}
+        self.under_way: dict[str, _PackUnderWay] = {}
         self.n_deaths: Counter[str] = Counter()
         self._next_look = 0.0
 
@@ -82,11 +84,11 @@ class _Dispatch:
         """
         for group in self.groups:
             group.reopen()
-        while self.flights or any(len(g.outcomes) < len(g.jobs) for g in self.groups):
+        while self.under_way or any(len(g.outcomes) < len(g.jobs) for g in self.groups):
             self._look()
             self._hand_out()
-            for pack in list(self.flights):
-                self._land(pack)
+            for pack in list(self.under_way):
+                self._collect(pack)
             if stop.signal_number is not None:
                 self._stop(stop.signal_number)
             time.sleep(POLL_SECONDS)
@@ -95,7 +97,7 @@ class _Dispatch:
         """Agrees on packs as soon as there are none left to hand out."""
         if self.todo or time.monotonic() < self._next_look:
             return
-        if len(self.flights) >= self.executor.capacity:
+        if len(self.under_way) >= self.executor.capacity:
             return
         self._next_look = time.monotonic() + WAIT_SECONDS
         for group in self.groups:
@@ -104,7 +106,7 @@ class _Dispatch:
                 self.todo |= {
                     pack: (group, [name for name in members if name in group.jobs])
                     for pack, members in packs.items()
-                    if pack not in self.flights
+                    if pack not in self.under_way
                 }
         self._show()
 
@@ -112,7 +114,7 @@ class _Dispatch:
         """Fills the workers; a pack that another process trains is looked at again later."""
         chosen: dict[str, tuple[Group, list[str]]] = {}
         busy: list[tuple[Group, Packs]] = []
-        while self.todo and len(self.flights) + len(chosen) < self.executor.capacity:
+        while self.todo and len(self.under_way) + len(chosen) < self.executor.capacity:
             pack = next(iter(self.todo))
             group, members = self.todo.pop(pack)
             if group.claims.is_free(pack):
@@ -120,72 +122,72 @@ class _Dispatch:
             else:
                 busy.append((group, {pack: members}))
         for group, packs in busy:
-            if self.ways.waits:
+            if self.options.waits:
                 group.say_owners(packs)
-            elif not self.flights and not chosen:
+            elif not self.under_way and not chosen:
                 group.give_up(packs)
         if chosen:
             tasks = [self._task(pack, *one) for pack, one in chosen.items()]
             handles = self.executor.submit(tasks)
             for (pack, one), handle in zip(chosen.items(), handles, strict=True):
-                self.flights[pack] = _Flight(handle, *one)
+                self.under_way[pack] = _PackUnderWay(handle, *one)
 
     def _task(self, pack: str, group: Group, members: Sequence[str]) -> PackTask:
         return PackTask(
             pack=pack,
             jobs=tuple(group.jobs[name] for name in members),
-            referee=self.ways.referee,
+            stop_policy=self.options.stop_policy,
             folder=os.getcwd(),
             log_level=logging.getLogger().getEffectiveLevel(),
         )
 
-    def _land(self, pack: str) -> None:
+    def _collect(self, pack: str) -> None:
         """Reads what became of a pack's runs, if it has ended."""
-        flight = self.flights[pack]
+        one = self.under_way[pack]
         try:
-            end = flight.handle.end()
+            end = one.handle.end()
         except WorkerDiedError as error:
-            del self.flights[pack]
-            self._try_again(pack, flight, str(error))
+            del self.under_way[pack]
+            self._try_again(pack, one, str(error))
             return
         if end is None:
             return
-        del self.flights[pack]
+        del self.under_way[pack]
         for line in end.warnings:
             log.warning("%s: %s", pack, line)
         if end.stopped is not None:
-            self._try_again(pack, flight, end.stopped)
+            self._try_again(pack, one, end.stopped)
         else:
-            self._note(pack, flight, end)
+            self._note(pack, one, end)
 
-    def _note(self, pack: str, flight: _Flight, end: PackEnd) -> None:
+    def _note(self, pack: str, one: _PackUnderWay, end: PackEnd) -> None:
         if isinstance(end.error, StorageError):
             raise end.error
-        left = flight.group.waiting(flight.members)
+        left = one.group.waiting(one.members)
         if end.error is not None:
-            flight.group.fail(left, end.error)
+            one.group.fail(left, end.error)
         n_done, n_runs = self._show()
         log.info("%s has ended: %d of %d runs done", pack, n_done, n_runs)
 
-    def _try_again(self, pack: str, flight: _Flight, reason: str) -> None:
+    def _try_again(self, pack: str, one: _PackUnderWay, reason: str) -> None:
         """Queues the pack of a dead worker again, or fails its runs after too many."""
         self.n_deaths[pack] += 1
-        n_tries, left = self.n_deaths[pack], flight.group.waiting(flight.members)
+        n_tries, left = self.n_deaths[pack], one.group.waiting(one.members)
         if n_tries < MAX_TRIES:
             again = f"queued again, try {n_tries + 1} of {MAX_TRIES}"
             log.warning("worker died (%s) while it trained %s: %s", reason, pack, again)
-            self.todo[pack] = flight.group, flight.members
+            self.todo[pack] = one.group, one.members
             return
         error = WorkerDiedError(
             f"{pack} must leave its workers alive, but got {n_tries} that died (last: {reason}): "
             "where memory ran out, a smaller hydra.launcher.pack_size helps"
         )
         log.error("%s", error)
-        flight.group.fail(left, error)
+        one.group.fail(left, error)
         self._show()
 
     def _stop(self, signal_number: int) -> None:
-        n_packs = len(self.flights)
+        n_packs = len(self.under_way)
         self.executor.stop()
         what = "1 pack under way is" if n_packs == 1 else f"{n_packs} packs under way are"
         raise StoppedError(signal_number, f"stopped, {what} saved: the same command goes on")

@@ -9,12 +9,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lora_sweep.errors import LoraSweepError, SweepFailedError
-from lora_sweep.store.run_folder import SETTINGS_FILE
+from lora_sweep.launch.command_errors import note
+from lora_sweep.store.state import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
-
-FAILED: list[LoraSweepError] = []
-"""Why a report could not be made: Hydra would make a mere warning of what a callback raises."""
 
 
 class WriteReport(Callback):
@@ -42,4 +40,4 @@ class WriteReport(Callback):
             show_report([sweep_dir], region=self.equivalence_points)
         except LoraSweepError as error:
             log.error("the runs are kept, but there is no report: %s", error)
-            FAILED.append(error)
+            note(error)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
@@ -14,7 +13,6 @@ from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.launch.pack import PackLauncher
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,6 @@ def compose_cell(context: HydraContext, master: DictConfig, overrides: Sequence[
     all_settings = [run_settings(config, config.seed + offset) for offset in range(config.n_seeds)]
     runs = {run_name(settings): settings for settings in all_settings}
     return Cell(tuple(overrides), composed, config, runs)
-
-
-def check_cell_inputs(cell: Cell, launcher: Launcher) -> None:
-    """Checks that base, corpus and, where it trains on this machine, device of a cell fit.
-
-    Args:
-        cell: to be run.
-        launcher: that will run it.
-
-    Raises:
-        LoraSweepError: one is not; the message says what to do.
-    """
-    from lora_sweep.execution.execute import check_inputs
-
-    with naming(cell.overrides):
-        trains_here = not isinstance(launcher, PackLauncher) or launcher.trains_here
-        check_inputs(cell.config, trains_here=trains_here)
 
 
 @contextmanager

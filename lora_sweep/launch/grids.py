@@ -39,12 +39,13 @@ from lora_sweep.errors import (
     SettingError,
     SweepFailedError,
 )
-from lora_sweep.launch.cells import Cell, check_cell_inputs, command_line, compose_cell
-from lora_sweep.launch.pack import PackLauncher
+from lora_sweep.launch.cell_launcher import CellLauncher
+from lora_sweep.launch.cells import Cell, command_line, compose_cell
 from lora_sweep.store.sweep_list import add_to_sweep
 
 log = logging.getLogger(__name__)
 
+NAME = "grids"
 WAIT_SECONDS = 5.0
 
 
@@ -99,30 +100,29 @@ class GridSweeper(Sweeper):
         runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
         log.info("%d runs in %s", sum(len(cell.runs) for cell in cells), sweep_dir)
-        results = self._launch([list(cell.overrides) for cell in cells])
+        results = self._launch(cells)
         _raise_failures(results, sweep_dir)
         return [result.return_value for result in results]
 
-    def _launch(self, jobs: Sequence[list[str]]) -> list[JobReturn]:
-        """Hydra's record of each job; those that another process trains are come back to."""
+    def _launch(self, cells: Sequence[Cell]) -> list[JobReturn]:
+        """Hydra's record of each cell; those that another process trains are come back to."""
+        launcher = CellLauncher(self.job_launcher)
         done: dict[int, JobReturn] = {}
-        while len(done) < len(jobs):
-            left = [number for number in range(len(jobs)) if number not in done]
+        while len(done) < len(cells):
+            left = [number for number in range(len(cells)) if number not in done]
             size = self.max_batch_size or len(left)
             for start in range(0, len(left), size):
                 batch = left[start : start + size]
-                launched = self.job_launcher.launch(
-                    [jobs[number] for number in batch], initial_job_idx=batch[0]
-                )
+                launched = launcher.launch([cells[number] for number in batch], batch[0])
                 done |= {
                     number: job
                     for number, job in zip(batch, launched, strict=True)
                     if not isinstance(job._return_value, ClaimedElsewhereError)
                 }
-            if len(done) < len(jobs):
-                log.info("%d jobs are trained by other processes", len(jobs) - len(done))
+            if len(done) < len(cells):
+                log.info("%d jobs are trained by other processes", len(cells) - len(done))
                 time.sleep(WAIT_SECONDS)
-        return [done[number] for number in range(len(jobs))]
+        return [done[number] for number in range(len(cells))]
 
     def _runs(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self.context.config_loader)
@@ -137,14 +137,12 @@ class GridSweeper(Sweeper):
 
     def _distinct(self, runs: Sequence[list[str]]) -> list[Cell]:
         """Each different job's cell."""
-        cells: dict[str, Cell] = {}
+        launcher, cells = CellLauncher(self.job_launcher), dict[str, Cell]()
         for cell in [compose_cell(self.context, self.master, run) for run in runs]:
             key = " ".join(cell.runs)
             if key not in cells:
-                check_cell_inputs(cell, self.job_launcher)
+                launcher.check(cell)
                 cells[key] = cell
-                if isinstance(self.job_launcher, PackLauncher):
-                    self.job_launcher.composed[cell.overrides] = cell.composed
         if len(cells) < len(runs):
             log.info(
                 "%d of %d runs come to a run already listed", len(runs) - len(cells), len(runs)
@@ -157,7 +155,7 @@ def register() -> None:
     Plugins.instance().register(GridSweeper)
     ConfigStore.instance().store(
         group="hydra/sweeper",
-        name="grids",
+        name=NAME,
         node=OmegaConf.create(
             {
                 "_target_": f"{GridSweeper.__module__}.{GridSweeper.__name__}",

@@ -8,7 +8,7 @@ training came to.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
-from lora_sweep.execution.protocols import Executor
-from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.protocols import Executor, StopPolicy
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 
 log = logging.getLogger(__name__)
@@ -37,10 +36,6 @@ class PackLauncher(Launcher):
 
     Attributes:
         engine: who trains the packs.
-        composed: overrides -> config of jobs that a sweeper has composed already, a tenth of a
-            second each; they are taken from here.
-        referee: decides which runs end early; set by a sweeper that prunes.
-        together: so many runs, a cell's seeds, are kept in one pack where it can be.
     """
 
     def __init__(
@@ -70,9 +65,9 @@ class PackLauncher(Launcher):
         self.pack_size = pack_size if isinstance(pack_size, int) else None
         devices, settings = _plain(devices), _plain(settings)
         self.engine = Engine(executor, devices, packs_per_device, settings)
-        self.composed: dict[tuple[str, ...], DictConfig] = {}
-        self.referee: Referee | None = None
-        self.together = 1
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._stop_policy: StopPolicy | None = None
+        self._together = 1
 
     @cached_property
     def executor(self) -> Executor | None:
@@ -89,6 +84,23 @@ class PackLauncher(Launcher):
     ) -> None:
         """Keeps what Hydra gives; called by Hydra."""
         self.context, self.config = hydra_context, config
+
+    def expect(
+        self,
+        composed: Mapping[tuple[str, ...], DictConfig],
+        *,
+        together: int,
+        stop_policy: StopPolicy | None,
+    ) -> None:
+        """Takes what a sweeper of ours knows of the jobs that it launches next.
+
+        Args:
+            composed: overrides -> config of jobs; to compose one takes a tenth of a second.
+            together: so many runs, a cell's seeds, are kept in one pack where it can be.
+            stop_policy: decides which runs end early; None for none.
+        """
+        self._composed |= composed
+        self._together, self._stop_policy = together, stop_policy
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -107,7 +119,7 @@ class PackLauncher(Launcher):
         return [self._return(job, result) for job, result in zip(jobs, results, strict=True)]
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        job = self.composed.pop(tuple(overrides), None)
+        job = self._composed.pop(tuple(overrides), None)
         if job is None:
             job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(job):
@@ -117,13 +129,15 @@ class PackLauncher(Launcher):
     def _train(self, jobs: Sequence[DictConfig]) -> list[Result]:
         """Each job's objective, or the error that it ended in."""
         from lora_sweep.execution.execute import run_cells
-        from lora_sweep.execution.group import Ways
+        from lora_sweep.execution.group import Options
 
         self._configure_log(self.config.hydra.job_logging)
         configs = [_typed(job) for job in jobs]
         cells = [config for config in configs if isinstance(config, RunConfig)]
-        ways = Ways(self.pack_size, self.together, self.referee, executor=self.executor)
-        trained = iter(run_cells(cells, ways))
+        options = Options(
+            self.pack_size, self._together, self._stop_policy, executor=self.executor
+        )
+        trained = iter(run_cells(cells, options))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]
 
     def _return(self, job: DictConfig, result: Result) -> JobReturn:

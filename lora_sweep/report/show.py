@@ -11,7 +11,7 @@ from lora_sweep.report.compare.sentences import verdict_sentence
 from lora_sweep.report.pages.markdown import counts_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_tables
-from lora_sweep.report.search.section import flattery_lines, trials_line
+from lora_sweep.report.search.section import optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import PAGE_FILE, REPORT_FILE, STANDARD, Forms, write_report
@@ -54,7 +54,7 @@ def show_report(
 
 def _show_search(record: SearchRecord, console: Console) -> None:
     print_tables(search_tables(record), console)
-    for line in (*flattery_lines(record), trials_line(record)):
+    for line in (*optimism_lines(record), trials_line(record)):
         console.print(Text(line), soft_wrap=True)
 
 

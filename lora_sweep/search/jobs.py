@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from lora_sweep.execution.referee import Referee
+from lora_sweep.execution.protocols import StopPolicy
+from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, compose_cell
-from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.store.sweep_list import add_to_sweep
 
 
@@ -29,7 +28,7 @@ class Jobs:
 
     context: HydraContext
     master: DictConfig
-    launcher: Launcher
+    launcher: CellLauncher
     fixed: Sequence[str]
     command: str
 
@@ -58,25 +57,21 @@ class Jobs:
         return [self.sweep_dir / name for name in cell.runs]
 
     def launch(
-        self, cells: Mapping[int, Cell], referee: Referee | None = None
+        self, cells: Mapping[int, Cell], stop_policy: StopPolicy | None = None
     ) -> dict[int, JobReturn]:
         """Runs jobs and returns Hydra's record of each.
 
         Args:
             cells: number of the job -> its cell. Hydra counts the jobs of a launch up from the
                 first, so jobs whose numbers don't follow on each other are launched apart.
-            referee: may end runs early.
+            stop_policy: may end runs early.
         """
         listed = {name: own for cell in cells.values() for name, own in cell.runs.items()}
         add_to_sweep(self.sweep_dir, listed, self.command)
-        if isinstance(self.launcher, PackLauncher):
-            self.launcher.referee = referee
-            self.launcher.together = max(len(cell.runs) for cell in cells.values())
-            self.launcher.composed |= {cell.overrides: cell.composed for cell in cells.values()}
         done: dict[int, JobReturn] = {}
         for numbers in _following(sorted(cells)):
-            jobs = [list(cells[number].overrides) for number in numbers]
-            launched = self.launcher.launch(jobs, initial_job_idx=numbers[0])
+            jobs = [cells[number] for number in numbers]
+            launched = self.launcher.launch(jobs, numbers[0], stop_policy)
             done |= dict(zip(numbers, launched, strict=True))
         return done
 

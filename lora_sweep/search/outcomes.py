@@ -10,7 +10,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import TrialState
 
 from lora_sweep.errors import LoraSweepError, PrunedError, StorageError
-from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.state import read_state
 
 OBJECTIVES = ("metric", "trained_params")
 
@@ -87,8 +88,10 @@ def trained_params(record: RunRecord) -> int:
 
 
 def _record(folder: Path) -> RunRecord | None:
-    file = folder / RESULT_FILE
-    return read_result(file) if file.exists() else None
+    found = read_state(folder)
+    if found is not None and found.error is not None:
+        raise found.error
+    return None if found is None else found.record
 
 
 def _in_words(error: object) -> str:

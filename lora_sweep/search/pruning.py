@@ -50,7 +50,7 @@ def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
 
 
 @dataclass
-class OptunaReferee:
+class OptunaStopPolicy:
     """Asks Optuna, after each epoch of a pack, which of its trials to end.
 
     It can be sent to another process: the study is opened where it is asked.
@@ -71,7 +71,7 @@ class OptunaReferee:
     n_seeds: int
     _opened: tuple[optuna.Study, BaseStorage] | None = field(default=None, init=False, repr=False)
 
-    def dismissed(self, epoch: int, metrics: Mapping[str, float]) -> Collection[str]:
+    def stopped(self, epoch: int, metrics: Mapping[str, float]) -> Collection[str]:
         """Returns the names of runs that end now: all of a trial, or none.
 
         Args:

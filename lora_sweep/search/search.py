@@ -15,7 +15,7 @@ from lora_sweep.launch.cells import Cell
 from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
 from lora_sweep.search.jobs import Jobs
 from lora_sweep.search.outcomes import Outcome, outcome_of, reported_metrics
-from lora_sweep.search.pruning import PRUNED_EPOCH, OptunaReferee
+from lora_sweep.search.pruning import PRUNED_EPOCH, OptunaStopPolicy
 from lora_sweep.search.results import (
     ERROR,
     METRIC,
@@ -105,20 +105,20 @@ class Search:
             cells[trial.number] = cell
         self._write()
         if cells:
-            done = self.jobs.launch(cells, self._referee(cells))
+            done = self.jobs.launch(cells, self._stop_policy(cells))
             for trial in trials:
                 if trial.number in done:
                     self._tell(trial, cells[trial.number], done[trial.number])
             self._write()
 
-    def _referee(self, cells: Mapping[int, Cell]) -> OptunaReferee | None:
+    def _stop_policy(self, cells: Mapping[int, Cell]) -> OptunaStopPolicy | None:
         if isinstance(self.study.pruner, NopPruner):
             return None
         runs: dict[str, tuple[int, int]] = {}
         for number in sorted(cells, reverse=True):  # trials of the same runs go by the first
             runs |= {name: (number, place) for place, name in enumerate(cells[number].runs)}
         n_seeds = max(len(cell.runs) for cell in cells.values())
-        return OptunaReferee(
+        return OptunaStopPolicy(
             self.named.place, self.study.study_name, self.study.pruner, runs, n_seeds
         )
 
@@ -137,7 +137,7 @@ class Search:
             self.study.set_user_attr(METRIC, outcome.metric)
         if outcome.error is not None:
             trial.set_user_attr(ERROR, outcome.error)
-        # The referee notes the epoch in the storage: `trial` does not know of it.
+        # The stop_policy notes the epoch in the storage: `trial` does not know of it.
         told = self.study.tell(trial, outcome.values, outcome.state)
         said = {
             TrialState.COMPLETE: " ".join(f"{value:.6g}" for value in outcome.values or ()),

@@ -16,7 +16,6 @@ from optuna.trial import Trial
 from lora_sweep.config.rules import require
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import task_config
-from lora_sweep.launch.cells import check_cell_inputs
 from lora_sweep.search.jobs import Jobs
 from lora_sweep.search.overrides import space_of
 from lora_sweep.search.pruning import make_pruner
@@ -50,7 +49,7 @@ def open_search(
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
     low, _ = [jobs.cell(corner) for corner in space.corners()]
-    check_cell_inputs(low, jobs.launcher)
+    jobs.launcher.check(low)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
     study, storage = _open_study(settings, jobs, place)

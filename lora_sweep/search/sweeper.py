@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
 from lora_sweep.extras import install_command
+from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import command_line
-from lora_sweep.launch.pack import PackLauncher
 from lora_sweep.search.settings import SearchSettings
 
 NAME = "optuna_resumable"
@@ -68,23 +68,23 @@ class OptunaResumable(Sweeper):
         from lora_sweep.search.overrides import split_overrides
         from lora_sweep.search.start import open_search
 
-        self._check_pruner()
+        launcher = CellLauncher(self.job_launcher)
+        self._check_pruner(launcher)
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         searched, fixed = split_overrides(parser, self.settings.params or {}, arguments)
         command = command_line(self.master, arguments)
-        jobs = Jobs(self.context, self.master, self.job_launcher, fixed, command)
+        jobs = Jobs(self.context, self.master, launcher, fixed, command)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             open_search(self.settings, jobs, searched).run()
 
-    def _check_pruner(self) -> None:
+    def _check_pruner(self, launcher: CellLauncher) -> None:
         name = self.master.pruner.name
         if name == "none":
             return
         rule = f"pack while pruner={name}: it ends runs in the middle of a pack"
-        is_pack = isinstance(self.job_launcher, PackLauncher)
-        launcher = self.master.hydra.runtime.choices.get("hydra/launcher")
-        require(is_pack, "hydra/launcher", rule, launcher)
+        chosen = self.master.hydra.runtime.choices.get("hydra/launcher")
+        require(launcher.can_stop_early, "hydra/launcher", rule, chosen)
         rule = "none in a search with two objectives: Optuna prunes by one"
         require(len(self.settings.directions) == 1, "pruner", rule, name)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lora_sweep.status.folders import Run, State
+from lora_sweep.status.folders import Run
+from lora_sweep.store.state import State
 
 
 @dataclass(frozen=True)

@@ -10,34 +10,17 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.store.record import (
-    FAILURE_FILE,
-    PRUNED_FILE,
-    RESULT_FILE,
-    read_failure,
-    read_pruned,
-    read_result,
-)
-from lora_sweep.store.run_folder import CHECKPOINTS, SETTINGS_FILE, Settings
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.store.record import RESULT_FILE
+from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
 
 SETTLED_SECONDS = 2.0
 """A folder that changed so shortly before it was read may change again at the same time stamp."""
-
-
-class State(StrEnum):
-    """What became of a run, as its folder says."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    PRUNED = "pruned"
-    DAMAGED = "damaged"
-    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -106,7 +89,10 @@ class SweepFolder:
             return
         if changed != self._list_changed:
             listed = read_sweep(self.path)
-            self._listed = {name: _open_run(name, settings) for name, settings in listed.items()}
+            self._listed = {
+                name: _run(RunState(self.path / name, State.OPEN, settings))
+                for name, settings in listed.items()
+            }
             self._list_changed = changed
 
     def _folders(self) -> Iterator[Run]:
@@ -126,7 +112,9 @@ class SweepFolder:
         read = self._read.get(entry.name)
         if read is not None and read[0] == changed:
             return read[1]
-        run = _read_run(Path(entry.path), self._listed.get(entry.name))
+        listed = self._listed.get(entry.name)
+        found = read_state(Path(entry.path), None if listed is None else listed.settings)
+        run = None if found is None else _run(found)
         if time.time_ns() - changed > SETTLED_SECONDS * 1e9:
             self._read[entry.name] = changed, run
         return run
@@ -141,50 +129,27 @@ class SweepFolder:
         return "a folder without them"
 
 
-def _read_run(folder: Path, listed: Run | None) -> Run | None:
-    """What a run's folder says; None for a folder that is no run's."""
-    files = set(os.listdir(folder))
-    settings = {} if listed is None else listed.settings
-    try:
-        if RESULT_FILE in files:
-            return _finished(folder)
-        if FAILURE_FILE in files:
-            failure = read_failure(folder / FAILURE_FILE)
-            return _run(folder.name, State.FAILED, failure.settings, reason=failure.error)
-        if PRUNED_FILE in files:
-            pruned = read_pruned(folder / PRUNED_FILE)
-            return _run(folder.name, State.PRUNED, pruned.settings, reason=pruned.reason)
-        if listed is None and SETTINGS_FILE in files:
-            settings = _read_settings(folder / SETTINGS_FILE)
-    except RecordError as error:
-        return _run(folder.name, State.DAMAGED, settings, reason=str(error))
-    if listed is None and not settings:
-        return None
-    return _run(folder.name, State.OPEN, settings, has_begun=CHECKPOINTS in files)
-
-
-def _finished(folder: Path) -> Run:
-    path = folder / RESULT_FILE
-    record = read_result(path)
-    return _run(
-        folder.name,
-        State.FINISHED,
-        record.settings,
-        metric=record.metric,
-        value=record.reported_metric,
-        collapsed=record.collapsed,
-        ended_at=path.stat().st_mtime,
-        seconds=record.wall_seconds,
+def _run(found: RunState) -> Run:
+    """What the status needs to know; a run that is tried again is an open one."""
+    settings = dict(found.settings) if isinstance(found.settings, dict) else {}
+    run = Run(
+        name=found.folder.name,
+        state=State.OPEN if found.state is State.RETRIED else found.state,
+        settings=settings,
+        cell=_cell(settings),
+        reason="" if found.state is State.RETRIED else found.reason,
+        has_begun=found.has_begun,
     )
-
-
-def _open_run(name: str, settings: object) -> Run:
-    return _run(name, State.OPEN, settings)
-
-
-def _run(name: str, state: State, settings: object, **fields: object) -> Run:
-    known = dict(settings) if isinstance(settings, dict) else {}
-    return Run(name, state, known, _cell(known), **fields)  # type: ignore[arg-type]
+    if found.record is None:
+        return run
+    return replace(
+        run,
+        metric=found.record.metric,
+        value=found.record.reported_metric,
+        collapsed=found.is_collapsed,
+        ended_at=(found.folder / RESULT_FILE).stat().st_mtime,
+        seconds=found.record.wall_seconds,
+    )
 
 
 def _cell(settings: Settings) -> str:
@@ -192,10 +157,3 @@ def _cell(settings: Settings) -> str:
         return ""
     others = {name: value for name, value in settings.items() if name != "seed"}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
-
-
-def _read_settings(path: Path) -> Settings:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RecordError(f"{path} can't be read: {error}") from error

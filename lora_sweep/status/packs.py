@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_sweep.status.folders import Run, State
+from lora_sweep.status.folders import Run
 from lora_sweep.store.claims import live_claims
 from lora_sweep.store.pack_list import read_packs
 from lora_sweep.store.progress import Progress, read_progress
-from lora_sweep.store.run_folder import CHECKPOINTS, PACKS, SETTINGS_FILE
+from lora_sweep.store.run_folder import PACKS
+from lora_sweep.store.state import CHECKPOINTS, SETTINGS_FILE, State
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lora_sweep.status.cells import Cell, best_cells
-from lora_sweep.status.folders import Run, State, SweepFolder
+from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
 from lora_sweep.status.packs import PackStatus, pack_states
+from lora_sweep.store.state import State
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,24 @@ CLAIM = ".claim"
 log = logging.getLogger(__name__)
 
 
+class Claim:
+    """A claim that this process holds."""
+
+    def __init__(self, lease: SoftFileLease) -> None:
+        """Takes the lease that it stands on."""
+        self._lease = lease
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still this process's.
+
+        A process that slept (a closed laptop, SIGSTOP) may have lost it to another meanwhile.
+        """
+        owner = self._lease.owner
+        is_own = owner is not None and owner.token == self._lease.token
+        return self._lease.compromise is None and is_own
+
+
 class Claims:
     """The claims of one process in one folder."""
 
@@ -43,7 +61,7 @@ class Claims:
         self._leases: dict[str, SoftFileLease] = {}
 
     @contextmanager
-    def claimed(self, name: str) -> Iterator[SoftFileLease | None]:
+    def claimed(self, name: str) -> Iterator[Claim | None]:
         """Holds the claim of that name, or None if another process holds it; never waits.
 
         Raises:
@@ -54,7 +72,7 @@ class Claims:
             yield None
             return
         try:
-            yield lease
+            yield Claim(lease)
         finally:
             lease.release()
             del self._leases[name]
@@ -70,8 +88,8 @@ class Claims:
 
     def is_free(self, name: str) -> bool:
         """Returns whether this process could hold the claim of that name just now."""
-        with self.claimed(name) as lease:
-            return lease is not None
+        with self.claimed(name) as claim:
+            return claim is not None
 
     def owner(self, name: str) -> str:
         """Returns who holds a claim, as people would say it."""
@@ -98,40 +116,31 @@ class Claims:
         return self._leases[name]
 
 
-def still_holds(lease: SoftFileLease) -> bool:
-    """Returns whether a claim is still this process's.
-
-    A process that slept (a closed laptop, SIGSTOP) may have lost it to another meanwhile.
-    """
-    owner = lease.owner
-    return lease.compromise is None and owner is not None and owner.token == lease.token
-
-
-def free_first(
+def unclaimed_first(
     names: Iterable[str],
     *,
-    over: Callable[[], Collection[str]],
+    done: Callable[[], Collection[str]],
     claimed: Callable[[], Collection[str]],
 ) -> Iterator[str]:
     """Yields what is to be tried in turn: what nobody claims, at last what others claim.
 
     Args:
         names: in the order wanted.
-        over: tells what is not to be tried any more; asked again after every name yielded, which
+        done: tells what is not to be tried any more; asked again after every name yielded, which
             may have taken hours.
         claimed: tells what others claim; likewise.
     """
     others: list[str] = []
-    is_over, is_claimed = over(), claimed()
+    are_done, are_claimed = done(), claimed()
     for name in names:
-        if name in is_over:
+        if name in are_done:
             continue
-        if name in is_claimed:
+        if name in are_claimed:
             others.append(name)
             continue
         yield name
-        is_over, is_claimed = over(), claimed()
-    yield from (name for name in others if name not in is_over)
+        are_done, are_claimed = done(), claimed()
+    yield from (name for name in others if name not in are_done)
 
 
 def live_claims(folder: Path) -> dict[str, str]:

@@ -10,16 +10,9 @@ from torch import Tensor
 
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import DamagedFileError, RecordError
-from lora_sweep.store.record import (
-    FAILURE_FILE,
-    PRUNED_FILE,
-    RESULT_FILE,
-    RunRecord,
-    read_failure,
-    read_pruned,
-    read_result,
-)
+from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.store.run_folder import STATE_FILE
+from lora_sweep.store.state import State, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.tensor_files import read_tensors
 
@@ -113,8 +106,9 @@ def _why_not(folder: Path) -> str:
         return f"{rule} there is no such folder"
     if (folder / SWEEP_FILE).exists():
         return f"{rule} it is a sweep's: give one of the run folders in it"
-    if (folder / FAILURE_FILE).exists():
-        return f"{rule} the run failed: {read_failure(folder / FAILURE_FILE).error}"
-    if (folder / PRUNED_FILE).exists():
-        return f"{rule} the run was ended early: {read_pruned(folder / PRUNED_FILE).reason}"
+    found = read_state(folder)
+    if found is not None and found.state in (State.FAILED, State.RETRIED):
+        return f"{rule} the run failed: {found.reason}"
+    if found is not None and found.state is State.PRUNED:
+        return f"{rule} the run was ended early: {found.reason}"
     return f"{rule} it has no {RESULT_FILE}: the command that started the run finishes it"

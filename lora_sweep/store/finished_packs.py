@@ -1,10 +1,10 @@
-"""The packs that are over: a line each at the end of a file, so that the list stays as it is.
+"""The packs that are done: a line each at the end of a file, so that the list stays as it is.
 
-    outputs/<sweep>/.packs/struck.txt    pack and checksum, `pack-000007 1f0c2a9b`
+    outputs/<sweep>/.packs/finished.txt    pack and checksum, `pack-000007 1f0c2a9b`
 
-The list of a large sweep's packs has megabytes. A pack that is over is struck out here instead,
-and left out when the list is written the next time. A line that can't be read is skipped: its pack
-is looked at once more, and found to be over.
+The list of a large sweep's packs has megabytes. A pack that is done is noted here instead, and
+left out when the list is written the next time. A line that can't be read is skipped: its pack is
+looked at once more, and found to be done.
 """
 
 import os
@@ -13,20 +13,20 @@ from pathlib import Path
 
 from lora_sweep.files import writing
 
-STRUCK_FILE = "struck.txt"
+FINISHED_FILE = "finished.txt"
 
 
-class Struck:
-    """The packs struck out so far; every look reads only what came since the last one."""
+class FinishedPacks:
+    """The packs finished so far; every look reads only what came since the last one."""
 
     def __init__(self, folder: Path) -> None:
         """Names the folder of the packs; nothing need be there yet."""
-        self._path = folder / STRUCK_FILE
+        self._path = folder / FINISHED_FILE
         self._n_read = 0
         self._names: set[str] = set()
 
     def add(self, pack: str) -> None:
-        """Strikes a pack out; the caller holds the packs' lock.
+        """Notes that a pack is done; the caller holds the packs' lock.
 
         Raises:
             StorageError: it can't be written.
@@ -35,7 +35,7 @@ class Struck:
             stream.write(f"{pack} {_checksum(pack)}\n")
 
     def names(self) -> set[str]:
-        """Returns the packs that are struck out by now."""
+        """Returns the packs that are finished by now."""
         try:
             with self._path.open("rb") as stream:
                 if os.fstat(stream.fileno()).st_size < self._n_read:  # it is another file

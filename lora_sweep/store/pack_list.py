@@ -4,7 +4,7 @@ A run's last bits depend on the runs beside it. So the packs stand in the sweep'
 every process that works on the sweep, now or after a crash, finds the same ones:
 
     outputs/<sweep>/.packs/packs.json    pack -> names of its runs; and what the sweep is of
-    outputs/<sweep>/.packs/struck.txt    which of them are over since it was written (see `struck`)
+    outputs/<sweep>/.packs/finished.txt  which of them are done since it was written
     outputs/<sweep>/.packs/<pack>.claim  who trains it just now (see `claims`)
 """
 
@@ -19,18 +19,18 @@ from filelock import FileLock
 
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
-from lora_sweep.store.finished_packs import Struck
+from lora_sweep.store.finished_packs import FinishedPacks
 from lora_sweep.store.record import FORMAT_VERSION, check_version
-from lora_sweep.store.run_folder import PACKS
+from lora_sweep.store.run_folder import PACKS, RunFolder
+from lora_sweep.store.state import is_done
 
 PACKS_FILE = "packs.json"
 
 Packs = dict[str, list[str]]
-IsDone = Callable[[str], bool]
 
 
 @dataclass
-class _Book:
+class _Content:
     """What stands in the file.
 
     Attributes:
@@ -56,20 +56,14 @@ class _Book:
             self.packs[f"pack-{self.n_made:06d}"] = list(names[start : start + even])
             self.n_made += 1
 
-    def drop_done(self, is_done: IsDone, of: Collection[str]) -> None:
-        """Drops the packs that hold one of those runs and have nothing left to do."""
-        for pack in self.holding(of):
-            if all(map(is_done, self.packs[pack])):
-                del self.packs[pack]
-
     def holding(self, names: Collection[str]) -> Packs:
         """Returns the packs that hold one of those runs."""
         wanted = set(names)
         return {p: m for p, m in self.packs.items() if not wanted.isdisjoint(m)}
 
-    def copy(self) -> "_Book":
-        """Returns a book of its own; the packs' members are never changed."""
-        return _Book(self.n_made, dict(self.packs), dict(self.origins))
+    def copy(self) -> "_Content":
+        """Returns a copy; the packs' members are never changed."""
+        return _Content(self.n_made, dict(self.packs), dict(self.origins))
 
     @property
     def listed(self) -> set[str]:
@@ -77,16 +71,17 @@ class _Book:
         return {name for members in self.packs.values() for name in members}
 
 
-class SweepPacks:
+class PackList:
     """The packs of one sweep; every change is one process's at a time."""
 
     def __init__(self, sweep_dir: Path) -> None:
         """Names the sweep; nothing need be there yet."""
         self.folder = sweep_dir / PACKS
+        self._sweep_dir = sweep_dir
         self._path = self.folder / PACKS_FILE
-        self._struck = Struck(self.folder)
+        self._finished = FinishedPacks(self.folder)
         self._read_at: tuple[int, ...] = ()
-        self._book = _Book()
+        self._content = _Content()
 
     def check_origins(self, origins: Mapping[str, str], *, replace: bool) -> None:
         """Checks that the sweep is of the same things as when it was started, and notes new ones.
@@ -98,40 +93,32 @@ class SweepPacks:
         Raises:
             RecordError: one has changed.
         """
-        with self._changed() as book:
+        with self._changed() as content:
             for what, fingerprint in origins.items():
-                known = book.origins.get(what, fingerprint)
+                known = content.origins.get(what, fingerprint)
                 if known != fingerprint and not replace:
                     raise RecordError(
-                        f"{self.folder.parent} must hold runs of one {what}, but got one whose "
+                        f"{self._sweep_dir} must hold runs of one {what}, but got one whose "
                         f"content has changed ({known[:8]} -> {fingerprint[:8]}): choose another "
                         "paths.sweep=NAME, or finished=overwrite"
                     )
-            book.origins |= origins
+            content.origins |= origins
 
-    def reopen(
-        self, names: Sequence[str], is_done: IsDone, clear: Callable[[str], object]
-    ) -> None:
-        """Calls `clear` for the runs that an interrupted pack does not hold.
+    def reopen(self, names: Sequence[str]) -> None:
+        """Makes runs that are done ones to be trained, unless an interrupted pack holds them.
 
         Within a pack that is not done, a run that failed, finished or was pruned stays so.
-
-        Args:
-            names: of runs.
-            is_done: whether a run has finished, failed or been pruned.
-            clear: makes a run one that is to be trained.
         """
-        with self._changed() as book:
-            book.drop_done(is_done, names)
-            listed = book.listed
+        with self._changed() as content:
+            self._drop_done(content, names)
+            listed = content.listed
             for name in names:
                 if name not in listed:
-                    clear(name)
+                    RunFolder(self._sweep_dir / name).reopen()
 
     def agree(
         self,
         names: Sequence[str],
-        is_done: IsDone,
         size: Callable[[Sequence[str]], int],
         *,
         together: int = 1,
@@ -142,38 +129,46 @@ class SweepPacks:
 
         Args:
             names: of compatible runs.
-            is_done: whether a run has finished, failed or been pruned.
             size: tells, of the runs that stand in no pack, how many are to train at once.
             together: so many runs, neighbours in `names`, are kept in one pack where it can be.
         """
-        with self._changed() as book:
-            book.drop_done(is_done, names)
-            listed = book.listed
-            new = [name for name in names if name not in listed and not is_done(name)]
+        with self._changed() as content:
+            self._drop_done(content, names)
+            listed = content.listed
+            new = [name for name in names if name not in listed and not self._is_done(name)]
             if new:
-                book.add(new, size(new), together)
-            return book.holding(names)
+                content.add(new, size(new), together)
+            return content.holding(names)
 
-    def split(self, pack: str, is_done: IsDone) -> None:
+    def split(self, pack: str) -> None:
         """Replaces a pack by its halves; runs that are done are left out."""
-        with self._changed() as book:
-            left = [name for name in book.packs.pop(pack, []) if not is_done(name)]
+        with self._changed() as content:
+            left = [name for name in content.packs.pop(pack, []) if not self._is_done(name)]
             if left:
-                book.add(left, -(-len(left) // 2))
+                content.add(left, -(-len(left) // 2))
 
-    def drop_done(self, pack: str, is_done: IsDone) -> None:
-        """Strikes a pack out if it has nothing left to do."""
+    def finish(self, pack: str) -> None:
+        """Notes that a pack is done, if it has nothing left to do."""
         with self._locked():
-            if self.holds(pack) and all(map(is_done, self._book.packs[pack])):
-                self._struck.add(pack)
+            if self.holds(pack) and all(map(self._is_done, self._content.packs[pack])):
+                self._finished.add(pack)
 
     def holds(self, pack: str) -> bool:
         """Returns whether the pack is still to be trained: not done, nor split."""
-        return pack in self._read().packs and pack not in self.over()
+        return pack in self._read().packs and pack not in self.finished()
 
-    def over(self) -> Collection[str]:
+    def finished(self) -> Collection[str]:
         """Returns the packs that are done: at least those since the list was last written."""
-        return self._struck.names()
+        return self._finished.names()
+
+    def _is_done(self, name: str) -> bool:
+        return is_done(self._sweep_dir / name)
+
+    def _drop_done(self, content: _Content, of: Collection[str]) -> None:
+        """Drops the packs that hold one of those runs and have nothing left to do."""
+        for pack in content.holding(of):
+            if all(map(self._is_done, content.packs[pack])):
+                del content.packs[pack]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -188,18 +183,18 @@ class SweepPacks:
             lock.release()
 
     @contextmanager
-    def _changed(self) -> Iterator[_Book]:
-        """The book without what is struck out; written again if its block changes it."""
+    def _changed(self) -> Iterator[_Content]:
+        """The content without the finished packs; written again if its block changes it."""
         with self._locked():
-            book, over = self._read().copy(), self.over()
-            book.packs = {pack: m for pack, m in book.packs.items() if pack not in over}
-            before = book.copy()
-            yield book
-            if book != before:
-                write_text(self._path, _to_text(book))
+            content, finished = self._read().copy(), self.finished()
+            content.packs = {p: m for p, m in content.packs.items() if p not in finished}
+            before = content.copy()
+            yield content
+            if content != before:
+                write_text(self._path, _to_text(content))
 
-    def _read(self) -> _Book:
-        """The book as it was written last, read again only if it has been since."""
+    def _read(self) -> _Content:
+        """The content as it was written last, read again only if it has been since."""
         try:
             # Opened, because network file systems look at a file anew only then.
             with self._path.open("rb") as stream:
@@ -208,21 +203,21 @@ class SweepPacks:
             return self._anew()
         read_at = stat.st_ino, stat.st_mtime_ns, stat.st_size
         if read_at == self._read_at:
-            return self._book
+            return self._content
         try:
             fields, _ = read_checked_json(self._path)
             check_version(self._path, fields)
-            self._book, self._read_at = _Book(**fields), read_at
+            self._content, self._read_at = _Content(**fields), read_at
         except (DamagedFileError, TypeError) as error:
             set_aside(self._path, error, "the packs are agreed anew")
             return self._anew()
-        return self._book
+        return self._content
 
-    def _anew(self) -> _Book:
-        """An empty book, whose packs get no name that is struck out already."""
-        n_made = 1 + max((int(pack.rpartition("-")[2]) for pack in self.over()), default=-1)
-        self._book, self._read_at = _Book(n_made), ()
-        return self._book
+    def _anew(self) -> _Content:
+        """Nothing, but no later pack gets a finished one's name."""
+        n_made = 1 + max((int(pack.rpartition("-")[2]) for pack in self.finished()), default=-1)
+        self._content, self._read_at = _Content(n_made), ()
+        return self._content
 
 
 def read_packs(sweep_dir: Path) -> Packs:
@@ -235,14 +230,14 @@ def read_packs(sweep_dir: Path) -> Packs:
     try:
         fields, _ = read_checked_json(path)
         check_version(path, fields)
-        over = Struck(sweep_dir / PACKS).names()
-        return {pack: names for pack, names in _Book(**fields).packs.items() if pack not in over}
+        finished = FinishedPacks(sweep_dir / PACKS).names()
+        return {p: m for p, m in _Content(**fields).packs.items() if p not in finished}
     except FileNotFoundError:
         return {}
     except (OSError, DamagedFileError, TypeError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
 
 
-def _to_text(book: _Book) -> str:
-    fields: dict[str, Any] = {"format_version": FORMAT_VERSION, **vars(book)}
+def _to_text(content: _Content) -> str:
+    fields: dict[str, Any] = {"format_version": FORMAT_VERSION, **vars(content)}
     return to_checked_json(fields, indent=1)

@@ -24,7 +24,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lora_sweep.errors import DamagedRecordError, RecordError
 from lora_sweep.files import (
@@ -41,31 +41,28 @@ from lora_sweep.store.record import (
     FailureRecord,
     PrunedRecord,
     RunRecord,
-    read_failure,
-    read_pruned,
-    read_result,
+)
+from lora_sweep.store.state import (
+    CHECKPOINTS,
+    DONE_FILES,
+    RETRIED_FILE,
+    SETTINGS_FILE,
+    RunState,
+    is_done,
+    read_state,
 )
 
-SETTINGS_FILE = "settings.json"
 CONFIG_FILE = "config.yaml"
 LOG_FILE = "run.log"
 HISTORY_FILE = "history.jsonl"
 STATE_FILE = "state.safetensors"
 PREDICTIONS_FILE = "predictions.safetensors"
-CHECKPOINTS = "checkpoints"
 OVERWRITTEN_FILE = "result.json.overwritten"
-RETRIED_FILE = "failure.json.retried"
 PACKS = ".packs"
 
 Settings = dict[str, Any]
-End = TypeVar("End", FailureRecord, PrunedRecord)
 
 _log = logging.getLogger(__name__)
-
-
-def is_done(folder: Path) -> bool:
-    """Returns whether a run has finished, failed or been pruned."""
-    return any((folder / name).exists() for name in (RESULT_FILE, FAILURE_FILE, PRUNED_FILE))
 
 
 class RunFolder:
@@ -80,42 +77,39 @@ class RunFolder:
         """The folder of the run's checkpoints; there while the run is not finished."""
         return self.path / CHECKPOINTS
 
-    def finished(self, fingerprint: str) -> RunRecord | None:
-        """Returns the record of the finished run, or None if there is none.
+    def ended(self, fingerprint: str) -> RunState | None:
+        """Returns how the run has finished, failed or been pruned; None if it is to be trained.
 
-        A damaged record is set aside as `result.json.damaged`: the run is then not finished.
+        A damaged record is set aside as `NAME.damaged`: the run trains again.
 
         Args:
             fingerprint: of the run that is wanted.
 
         Raises:
-            RecordError: the record can't be opened, or is that of another base model, corpus or
-                code version with the same settings.
+            RecordError: the record can't be opened, is of another format version, or is that of
+                another base model, corpus or code version with the same settings.
         """
-        path = self.path / RESULT_FILE
-        if not path.exists():
+        if not is_done(self.path):  # thousands of runs are asked, again and again
             return None
-        try:
-            record = read_result(path)
-        except DamagedRecordError as error:
-            set_aside(path, error, "the run trains again")
-            return None
-        if record.fingerprint != fingerprint:
+        found = read_state(self.path)
+        assert found is not None
+        if isinstance(found.error, DamagedRecordError) and found.file is not None:
+            set_aside(found.file, found.error, "the run trains again")
+            return self.ended(fingerprint)
+        if found.error is not None:
+            raise found.error
+        if found.record is not None:
+            self._check_fingerprint(found.record, fingerprint)
+            self.clear_checkpoints()  # a process killed between record and clearing leaves them
+        return found
+
+    def _check_fingerprint(self, record: RunRecord, wanted: str) -> None:
+        if record.fingerprint != wanted:
             raise RecordError(
                 f"{self.path} must hold a run of this base model, corpus and code, but got one "
                 "of another with the same settings: choose another paths.sweep=NAME, or "
                 "finished=overwrite"
             )
-        self.clear_checkpoints()  # a process killed between record and clearing leaves them
-        return record
-
-    def failure(self) -> FailureRecord | None:
-        """Returns why the run failed, or None if it did not; a damaged record is set aside."""
-        return _read_end(self.path / FAILURE_FILE, read_failure)
-
-    def pruned(self) -> PrunedRecord | None:
-        """Returns where a search ended the run, or None; a damaged record is set aside."""
-        return _read_end(self.path / PRUNED_FILE, read_pruned)
 
     def ready(self) -> None:
         """Makes the folder, and clears away what a killed process was writing.
@@ -156,8 +150,7 @@ class RunFolder:
             config_yaml: the whole resolved config, as YAML.
         """
         self.ready()
-        ends = (RESULT_FILE, FAILURE_FILE, PRUNED_FILE)
-        for name in (*ends, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
+        for name in (*DONE_FILES, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
             (self.path / name).unlink(missing_ok=True)
         self.clear_checkpoints()
         write_text(self.path / CONFIG_FILE, config_yaml)
@@ -196,17 +189,6 @@ class RunFolder:
         """Writes that the run was ended early; asked for again, it goes on from its checkpoint."""
         write_text(self.path / PRUNED_FILE, record.to_json())
         (self.path / RETRIED_FILE).unlink(missing_ok=True)
-
-
-def _read_end(path: Path, read: Callable[[Path], End]) -> End | None:
-    """The record of a run's end, or None for none; a damaged one is set aside."""
-    if not path.exists():
-        return None
-    try:
-        return read(path)
-    except DamagedRecordError as error:
-        set_aside(path, error, "the run trains again")
-        return None
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ from filelock import FileLock
 
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
-from lora_sweep.store.record import FORMAT_VERSION, RESULT_FILE, check_version
+from lora_sweep.store.record import FORMAT_VERSION, check_version
 from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.state import is_finished
 
 SWEEP_FILE = "sweep.json"
 MOST_LOOKS = 1_000
@@ -99,7 +100,7 @@ class _Counter:
         finished: set[str] = set()
         n_misses = 0
         for name in self.left:
-            if (self.sweep_dir / name / RESULT_FILE).exists():
+            if is_finished(self.sweep_dir / name):
                 finished.add(name)
                 n_misses = 0
             elif (n_misses := n_misses + 1) >= MOST_LOOKS:

@@ -1,7 +1,7 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
-logits become ranks is said by `LOGIT_MODES`; runs without logits have fixed ranks, or are pruned.
+logits become ranks is said by `LOGIT_MODES`; runs without logits have fixed ranks, or are cut.
 """
 
 import math
@@ -23,7 +23,7 @@ class PackAllocator:
 
     Attributes:
         schedules: rank budget and alpha of every run.
-        importance: what the runs that are pruned keep between steps.
+        importance: what the runs that are cut keep between steps.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PackAllocator:
             generator.set_state(state)
 
     def observe(self, latent: Tensor, gradient: Tensor, step: int) -> None:
-        """Takes in a step's R and its gradient (K, N, r, r), for the runs that are pruned by them.
+        """Takes in a step's R and its gradient (K, N, r, r), for the runs that are cut by them.
 
         Args:
             latent: R that the step was taken with.
@@ -95,8 +95,8 @@ class PackAllocator:
             ranks = torch.where(self._flags(rows, 2), mode.ranks(w, terms), ranks)
         if self.importance:
             ranks = ranks.clone()
-            for row, pruned in self.importance.ranks.items():
-                ranks[row] = torch.tensor(pruned).to(ranks)
+            for row, cut in self.importance.ranks.items():
+                ranks[row] = torch.tensor(cut).to(ranks)
         return ranks
 
     def integer_ranks(self, ranks: Tensor, step: int) -> list[list[int]]:
@@ -225,7 +225,7 @@ def _round(plan: RunPlan, ranks: list[float], budget_params: float) -> list[int]
     if not all(map(math.isfinite, ranks)):
         # A run whose loss is not finite any more, until the next look at the losses drops it.
         return [plan.rank_min] * len(ranks)
-    if plan.allocation is None:  # pruned ranks are whole
+    if plan.allocation is None:  # cut ranks are whole
         return [round(rank) for rank in ranks]
     mode = LOGIT_MODES[plan.allocation.mode]
     return mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max)

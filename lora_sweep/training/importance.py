@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lora_sweep.allocation.importance import pruned_ranks, shell_scores, smooth_importance
+from lora_sweep.allocation.importance import cut_ranks, shell_scores, smooth_importance
 from lora_sweep.training.plan import RunPlan
 
 _SENSITIVITY, _UNCERTAINTY, _RANKS = "sensitivity", "uncertainty", "ranks"
 
 
 class PackImportance:
-    """Averages and ranks of those of a pack's K runs that are pruned: K' of them.
+    """Averages and ranks of those of a pack's K runs that are cut: K' of them.
 
     Attributes:
         ranks: row in the pack -> integer ranks (N) of its run.
@@ -41,7 +41,7 @@ class PackImportance:
         self._take(plans)
 
     def __bool__(self) -> bool:
-        """Whether any run is pruned."""
+        """Whether any run is cut."""
         return bool(self.ranks)
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -56,7 +56,7 @@ class PackImportance:
     def observe(
         self, latent: Tensor, gradient: Tensor, before: Sequence[float], after: Sequence[float]
     ) -> None:
-        """Takes in a step, and prunes the runs whose budget falls with it.
+        """Takes in a step, and cuts the ranks of the runs whose budget falls with it.
 
         Args:
             latent: R at the step (K, N, r, r).
@@ -72,7 +72,7 @@ class PackImportance:
         for place, row in enumerate(rows):
             if after[row] < before[row]:
                 scores = shell_scores(self.sensitivity[place] * self.uncertainty[place])
-                self.ranks[row] = pruned_ranks(
+                self.ranks[row] = cut_ranks(
                     self.ranks[row],
                     scores.tolist(),
                     after[row],
@@ -80,7 +80,7 @@ class PackImportance:
                 )
 
     def state(self, row: int) -> dict[str, Tensor]:
-        """Returns what the run in a row of the pack needs to go on; nothing for one not pruned."""
+        """Returns what the run in a row of the pack needs to go on; nothing for one not cut."""
         if row not in self.ranks:
             return {}
         place, r = list(self.ranks).index(row), self._plans[row].rank_max

@@ -43,12 +43,12 @@ class AllocationPlan:
 
 @dataclass(frozen=True)
 class ImportancePlan:
-    """How a run prunes its ranks, from rank_max down to rank_average.
+    """How a run cuts its ranks, from rank_max down to rank_average.
 
     Attributes:
         warmup_fraction: share of the steps before the budget falls.
         final_fraction: share of the steps after it has fallen.
-        every: steps between two prunings.
+        every: steps between two cuts.
         beta1, beta2: weights of the past in the averages of sensitivity and uncertainty.
     """
 
@@ -79,14 +79,14 @@ class RunPlan:
     Attributes:
         seed: fixes every generator of the run.
         rank_min, rank_max: rank range; R is stored at rank_max.
-        rank_average: rank of every matrix, if ranks are fixed; the average after pruning.
+        rank_average: rank of every matrix, if ranks are fixed; the average after the cuts.
         allocation: how ranks are learnt by logits; None for a run without logits.
         lr_adapter, lr_head: learning rates of R and of the head.
         lr_schedule: `linear` or `constant`.
         warmup_fraction: share of the steps that warm up.
         weight_decay: decoupled weight decay, on all that is trained.
         max_gradient_norm: bound on the global norm over the run's trained parameters.
-        importance: how ranks are pruned, for a run without logits; None for fixed ranks.
+        importance: how ranks are cut, for a run without logits; None for fixed ranks.
         frozen_ranks: fixed rank of every matrix, where they are not all rank_average; else None.
         start: what R and head start from; None for fresh draws.
     """

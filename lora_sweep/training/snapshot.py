@@ -28,7 +28,7 @@ class RunSnapshot:
         n_epochs: epochs evaluated.
         r: size of R in the pack.
         tensors: `values/NAME`, `first/NAME` and `second/NAME` (parameter and its moments, R's
-            leading rank_max block), `importance/NAME` of a run that is pruned, and states of
+            leading rank_max block), `importance/NAME` of a run that is cut, and states of
             generators; on the CPU.
         total_loss: sum of the losses read in the epoch under way.
         unread_losses: those of the steps since.

@@ -1,4 +1,4 @@
-"""Pruning by importance: the budget's stairs, the averages, the shells, and which ones go."""
+"""Cuts by importance: the budget's stairs, the averages, the shells, and which ones go."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_sweep.allocation.importance import (
-    pruned_ranks,
+    cut_ranks,
     shell_scores,
     shrunk_budget,
     smooth_importance,
@@ -62,27 +62,27 @@ def test_shell_scores_are_means_over_the_larger_index() -> None:
 def test_least_outermost_shell_goes_first() -> None:
     # ranks 3 and 3 spend 18: the outermost shell with score 4 goes, for 0.1 lies behind 5
     scores = [[9.0, 0.1, 5.0], [9.0, 8.0, 4.0]]
-    assert pruned_ranks([3, 3], scores, 13, rank_min=1) == [3, 2]
+    assert cut_ranks([3, 3], scores, 13, rank_min=1) == [3, 2]
     # then the one with score 5: 8 are spent, and a shell of 5 entries has no room
-    assert pruned_ranks([3, 3], scores, 10, rank_min=1) == [2, 2]
+    assert cut_ranks([3, 3], scores, 10, rank_min=1) == [2, 2]
 
 
 def test_what_is_left_over_brings_shells_back() -> None:
     # of 20 entries first 3 go, then 7, which leaves 10 of 15: the 3 have room again
     scores = [[9.0, 9.0, 9.0, 2.0], [9.0, 1.0, 0.0, 0.0]]
-    assert pruned_ranks([4, 2], scores, 15, rank_min=1) == [3, 2]
+    assert cut_ranks([4, 2], scores, 15, rank_min=1) == [3, 2]
 
 
 @given(
     st.lists(st.lists(st.floats(0, 1), min_size=6, max_size=6), min_size=1, max_size=6),
     st.floats(0, 1),
 )
-def test_pruned_ranks_hold_the_budget(scores: list[list[float]], part: float) -> None:
+def test_cut_ranks_hold_the_budget(scores: list[list[float]], part: float) -> None:
     n = len(scores)
     budget = n * (4 + part * 32)
-    ranks = pruned_ranks([6] * n, scores, budget, rank_min=2)
+    ranks = cut_ranks([6] * n, scores, budget, rank_min=2)
     spent = sum(rank * rank for rank in ranks)
     assert spent <= budget and all(2 <= rank <= 6 for rank in ranks)
     # no dropped shell would still fit
     assert all(rank == 6 or spent + 2 * rank + 1 > int(budget + 1e-6) for rank in ranks)
-    assert pruned_ranks(ranks, scores, budget, rank_min=2) == ranks
+    assert cut_ranks(ranks, scores, budget, rank_min=2) == ranks

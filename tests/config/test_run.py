@@ -9,7 +9,7 @@ import pytest
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import SettingError
 
-from .pruned import PRUNED
+from .importance import BY_IMPORTANCE
 
 Changed = Callable[[dict[str, Any]], RunConfig]
 Composed = Callable[..., RunConfig]
@@ -81,8 +81,8 @@ def test_fixed_ranks_ignore_what_is_learnt(
     ],
     ids=str,
 )
-def test_pruned_ranks_ignore_what_logits_need(settings: dict[str, Any], changed: Changed) -> None:
-    assert name_of(changed(PRUNED | settings)) == name_of(changed(PRUNED))
+def test_cut_ranks_ignore_what_logits_need(settings: dict[str, Any], changed: Changed) -> None:
+    assert name_of(changed(BY_IMPORTANCE | settings)) == name_of(changed(BY_IMPORTANCE))
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,12 @@ def test_pruned_ranks_ignore_what_logits_need(settings: dict[str, Any], changed:
     [{"allocation.every": 9}, {"allocation.beta1": 0.8}, {"rank.min": 6}, {"rank.average": 19}],
     ids=str,
 )
-def test_pruned_ranks_follow_their_own_settings(
-    settings: dict[str, Any], changed: Changed
-) -> None:
-    assert name_of(changed(PRUNED | settings)) != name_of(changed(PRUNED))
+def test_cut_ranks_follow_their_own_settings(settings: dict[str, Any], changed: Changed) -> None:
+    assert name_of(changed(BY_IMPORTANCE | settings)) != name_of(changed(BY_IMPORTANCE))
 
 
-def test_fixed_ranks_ignore_the_pruning(changed: Changed, run_config: RunConfig) -> None:
-    assert name_of(changed(PRUNED), init="fixed") == name_of(run_config, init="fixed")
+def test_fixed_ranks_ignore_the_cuts(changed: Changed, run_config: RunConfig) -> None:
+    assert name_of(changed(BY_IMPORTANCE), init="fixed") == name_of(run_config, init="fixed")
 
 
 def test_younger_settings_are_none_of_older_runs(run_config: RunConfig) -> None:
@@ -170,7 +168,7 @@ def test_run_name_is_readable(init: str, start: str, changed: Changed) -> None:
 
 
 def test_run_name_says_the_way_to_allocate(changed: Changed) -> None:
-    assert name_of(changed(PRUNED)).startswith("importance-r5_25_20-seed0-")
+    assert name_of(changed(BY_IMPORTANCE)).startswith("importance-r5_25_20-seed0-")
     topk = name_of(changed({"allocation.mode": "soft_topk"}))
     assert topk.startswith("uniform-soft_topk-r5_25_20-lr0.01-seed0-")
 

@@ -9,7 +9,7 @@ import pytest
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 
-from .pruned import PRUNED
+from .importance import BY_IMPORTANCE
 
 Changed = Callable[[dict[str, Any]], RunConfig]
 NAN, INF = math.nan, math.inf
@@ -80,21 +80,23 @@ def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) ->
         ("tau", 0.5, "0 with allocation=importance"),
     ],
 )
-def test_pruning_has_its_rules(name: str, value: Any, rule: str, changed: Changed) -> None:
+def test_importance_has_its_rules(name: str, value: Any, rule: str, changed: Changed) -> None:
     with pytest.raises(
         SettingError, match=rf"^allocation.{name} must be {rule}.* but got {value}"
     ):
-        changed(PRUNED | {f"allocation.{name}": value})
+        changed(BY_IMPORTANCE | {f"allocation.{name}": value})
 
 
-def test_pruning_takes_its_limits(changed: Changed) -> None:
+def test_importance_takes_its_limits(changed: Changed) -> None:
     limits = {"warmup_fraction": 0.0, "final_fraction": 1.0, "every": 1, "beta1": 0.0}
-    config = changed(PRUNED | {f"allocation.{name}": value for name, value in limits.items()})
-    assert config.is_pruned
+    config = changed(
+        BY_IMPORTANCE | {f"allocation.{name}": value for name, value in limits.items()}
+    )
+    assert config.is_by_importance
 
 
 @pytest.mark.parametrize("mode", ["published", "capped", "soft_topk"])
-def test_pruning_is_refused_in_other_modes(mode: str, changed: Changed) -> None:
+def test_importance_is_refused_in_other_modes(mode: str, changed: Changed) -> None:
     with pytest.raises(
         SettingError, match=f"^allocation.every must be null with allocation={mode}"
     ):

@@ -63,7 +63,7 @@ class FakeTraining:
         self.tried: list[list[int]] = []
 
     def __call__(
-        self, jobs: Sequence[Job], shared: Any, holds_claim: Any, referee: Any
+        self, jobs: Sequence[Job], shared: Any, claim: Any, stop_policy: Any
     ) -> list[Any]:
         seeds = [job.seed for job in jobs]
         self.tried.append(seeds)
@@ -92,7 +92,7 @@ def _train(
 
     monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
     monkeypatch.setattr(packs, "train_together", training)
-    return packs.train_jobs(jobs, packs.Ways(pack_size=size))
+    return packs.train_jobs(jobs, packs.Options(pack_size=size))
 
 
 def test_packs_are_of_like_size(

@@ -42,7 +42,7 @@ SETTINGS = {
     "lr": 0.03,
     "device": "cpu",
 }
-PRUNED = {
+BY_IMPORTANCE = {
     "allocation.mode": "importance",
     "allocation.warmup_fraction": 0.2,
     "allocation.final_fraction": 0.3,
@@ -114,11 +114,11 @@ def test_values_are_passed_on(changed: Changed) -> None:
     assert (plan.allocation.init, plan.allocation.init_values) == ("values", (0.5, 1.0))
 
 
-def test_pruned_run_has_no_logits(changed: Changed) -> None:
-    plan = run_plan(changed(PRUNED), 0)
+def test_cut_run_has_no_logits(changed: Changed) -> None:
+    plan = run_plan(changed(BY_IMPORTANCE), 0)
     assert plan.allocation is None
     assert plan.importance == ImportancePlan(0.2, 0.3, 7, 0.8, 0.9)
-    assert run_plan(changed(PRUNED | {"init.name": "fixed"}), 0).importance is None
+    assert run_plan(changed(BY_IMPORTANCE | {"init.name": "fixed"}), 0).importance is None
 
 
 @pytest.mark.parametrize(

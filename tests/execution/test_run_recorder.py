@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from safetensors.torch import load_file as load_tensors
 from tqdm.auto import tqdm
 
 from lora_sweep.errors import ClaimedElsewhereError
-from lora_sweep.execution.pack_recorder import PackKeeper
-from lora_sweep.execution.run_recorder import RunKeeper, RunOrigin
+from lora_sweep.execution.pack_recorder import PackRecorder
+from lora_sweep.execution.run_recorder import RunOrigin, RunRecorder
 from lora_sweep.store.checkpoint import read_checkpoint
 from lora_sweep.store.predictions import DevLabels, read_predictions
 from lora_sweep.store.record import RunRecord, read_failure, read_pruned, read_result
@@ -68,15 +69,15 @@ def kept(
     """The record of a training with these headline metrics, an epoch each."""
     folder = RunFolder(path)
     folder.ready()
-    keeper = RunKeeper(folder, ORIGIN, DEV)
+    recorder = RunRecorder(folder, ORIGIN, DEV)
     for epoch, metric in enumerate(dev, 1):
         chosen = None if selection is None else selection[epoch - 1]
         predicted = list(last) if epoch == len(dev) else [0, 1, 0]
         state = {"R": torch.full((2,), float(epoch))}
-        keeper.on_evaluation(evaluation(epoch, metric, chosen, predicted), state)
-    keeper.finish()
-    assert keeper.record is not None
-    return keeper.record
+        recorder.on_evaluation(evaluation(epoch, metric, chosen, predicted), state)
+    recorder.finish()
+    assert recorder.record is not None
+    return recorder.record
 
 
 @pytest.mark.parametrize(
@@ -130,25 +131,27 @@ def test_history_has_a_line_an_evaluation(tmp_path: Path) -> None:
 
 
 def test_run_whose_folder_is_deleted_fails_and_the_others_go_on(tmp_path: Path) -> None:
-    keepers = [RunKeeper(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
-    for keeper in keepers:
-        keeper.folder.ready()
-    pack = PackKeeper(keepers, tqdm(disable=True))
+    recorders = [RunRecorder(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
+    for recorder in recorders:
+        recorder.folder.ready()
+    pack = PackRecorder(recorders, tqdm(disable=True))
     (tmp_path / "a-0").rmdir()
     for run in (0, 1):
         pack.on_ranks(run, 0, None, 8.0, [2.0, 2.0])
         pack.on_evaluation(run, evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
         pack.on_snapshot(run, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
     pack.finish()
-    assert keepers[0].record is None
-    assert "its folder was deleted while it trained" in str(keepers[0].error)
-    assert keepers[1].record is not None
+    assert recorders[0].record is None
+    assert "its folder was deleted while it trained" in str(recorders[0].error)
+    assert recorders[1].record is not None
     assert [path.name for path in tmp_path.iterdir()] == ["b-0"]
 
 
 def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> None:
-    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
-    pack = PackKeeper([keeper], tqdm(disable=True), holds_claim=lambda: False)
+    recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
+    pack = PackRecorder(
+        [recorder], tqdm(disable=True), claim=cast(Any, SimpleNamespace(is_held=False))
+    )
     with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
         pack.on_snapshot(0, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
     with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
@@ -156,18 +159,18 @@ def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_keeper_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_recorder_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     straight = kept(tmp_path / "straight", [0.3, 0.9, 0.2])
     folder = RunFolder(tmp_path / "stopped")
     folder.ready()
-    first = RunKeeper(folder, ORIGIN, DEV)
+    first = RunRecorder(folder, ORIGIN, DEV)
     for epoch, metric in ((1, 0.3), (2, 0.9)):
         state = {"R": torch.full((2,), float(epoch))}
         first.on_evaluation(evaluation(epoch, metric, None, [0, 1, 0]), state)
         first.on_snapshot(RunSnapshot(step=epoch, n_epochs=epoch, r=2, tensors={}))
     first.folder.add_history({"kind": "ranks", "step": 2})  # behind the last checkpoint
     read = read_checkpoint(folder.checkpoints, (2, 2), ORIGIN.fingerprint)
-    second = RunKeeper(folder, ORIGIN, DEV, checkpoint=read)
+    second = RunRecorder(folder, ORIGIN, DEV, checkpoint=read)
     last = evaluation(3, 0.2, None, [0, 1, 1])
     second.on_evaluation(last, {"R": torch.full((2,), 3.0)})
     second.finish()
@@ -179,42 +182,45 @@ def test_keeper_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
-    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
-    keeper.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
-    pack = PackKeeper([keeper], tqdm(disable=True))
+    recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
+    recorder.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
+    pack = PackRecorder([recorder], tqdm(disable=True))
     pack.on_failure(0, "loss became nan at step 3")
     pack.finish()
-    assert keeper.record is None
+    assert recorder.record is None
     assert read_failure(tmp_path / "failure.json").error == "loss became nan at step 3"
     assert {file.name for file in tmp_path.iterdir()} == {"failure.json", "history.jsonl"}
 
 
 class Strict:
-    """A referee that dismisses every run below a bar, and notes what it was asked."""
+    """A stop_policy that dismisses every run below a bar, and notes what it was asked."""
 
     def __init__(self, bar: float) -> None:
         self.bar = bar
         self.asked: list[tuple[int, dict[str, float]]] = []
 
-    def dismissed(self, epoch: int, metrics: Mapping[str, float]) -> list[str]:
+    def stopped(self, epoch: int, metrics: Mapping[str, float]) -> list[str]:
         self.asked.append((epoch, dict(metrics)))
         return [name for name, metric in metrics.items() if metric < self.bar]
 
 
 def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
-    keepers = [RunKeeper(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
-    referee = Strict(0.5)
-    pack = PackKeeper(keepers, tqdm(disable=True), referee=referee)
+    recorders = [RunRecorder(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
+    stop_policy = Strict(0.5)
+    pack = PackRecorder(recorders, tqdm(disable=True), stop_policy=stop_policy)
     for run, metric in enumerate((0.4, 0.6)):
-        keepers[run].folder.ready()
+        recorders[run].folder.ready()
         pack.on_evaluation(run, evaluation(1, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
         pack.on_snapshot(run, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
     assert pack.leaving() == {0}
     pack.finish()
-    assert referee.asked == [(1, {"a-0": 0.4, "b-0": 0.6})]
+    assert stop_policy.asked == [(1, {"a-0": 0.4, "b-0": 0.6})]
     pruned = read_pruned(tmp_path / "a-0" / "pruned.json")
     assert (pruned.settings, pruned.epoch, pruned.metric) == (ORIGIN.settings, 1, 0.4)
-    assert [record is None for record in (keepers[0].record, keepers[1].record)] == [True, False]
+    assert [record is None for record in (recorders[0].record, recorders[1].record)] == [
+        True,
+        False,
+    ]
     assert [path.name for path in tmp_path.glob("*/checkpoints/*")] == [
         "0001-000000003.safetensors"
     ]
@@ -222,10 +228,10 @@ def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
 
 
 def test_referee_sees_what_would_be_reported(tmp_path: Path) -> None:
-    keeper = RunKeeper(RunFolder(tmp_path), ORIGIN, DEV)
-    referee = Strict(0.0)
-    pack = PackKeeper([keeper], tqdm(disable=True), referee=referee)
+    recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
+    stop_policy = Strict(0.0)
+    pack = PackRecorder([recorder], tqdm(disable=True), stop_policy=stop_policy)
     for epoch, metric in ((1, 0.7), (2, 0.3)):
         pack.on_evaluation(0, evaluation(epoch, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
         assert pack.leaving() == set()
-    assert referee.asked == [(1, {tmp_path.name: 0.7}), (2, {tmp_path.name: 0.7})]
+    assert stop_policy.asked == [(1, {tmp_path.name: 0.7}), (2, {tmp_path.name: 0.7})]

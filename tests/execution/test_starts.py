@@ -11,7 +11,7 @@ import torch
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import LoraSweepError, RecordError, SettingError
 from lora_sweep.execution.execute import run_cell, run_cells
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.store.finished import FinishedRun, read_finished
 from lora_sweep.store.record import RunRecord, read_result
 
@@ -168,7 +168,7 @@ def test_pack_mixes_runs_with_and_without_sources(
 
     def records(sweep: str, pack_size: int) -> list[RunRecord]:
         configs = [composed(*tiny_run, CLS, f"paths.sweep={sweep}", *cell) for cell in cells]
-        values = run_cells(configs, Ways(pack_size=pack_size))
+        values = run_cells(configs, Options(pack_size=pack_size))
         assert not [value for value in values if isinstance(value, LoraSweepError)]
         names = [run_name(run_settings(config, config.seed)) for config in configs]
         return [read_result(tmp_path / "outputs" / sweep / name / "result.json") for name in names]

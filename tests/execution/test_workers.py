@@ -9,7 +9,7 @@ import pytest
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import StorageError, WorkerDiedError
 from lora_sweep.execution.execute import run_cells
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.execution.workers import MAX_TRIES
 
@@ -52,8 +52,8 @@ def cells(tiny_run: list[str], composed: Callable[..., RunConfig]) -> list[RunCo
     return [composed(*tiny, "training.epochs=1", f"seed={seed}") for seed in range(4)]
 
 
-def train(cells: Sequence[RunConfig], executor: Here, **ways: Any) -> list[float | Exception]:
-    return run_cells(cells, Ways(executor=executor, **ways))
+def train(cells: Sequence[RunConfig], executor: Here, **options: Any) -> list[float | Exception]:
+    return run_cells(cells, Options(executor=executor, **options))
 
 
 def test_packs_fill_the_workers_and_no_more(cells: list[RunConfig]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.execution.execute import run_cells
-from lora_sweep.execution.group import Ways
+from lora_sweep.execution.group import Options
 from lora_sweep.training import loop
 from lora_sweep.training.pack import Pack
 
@@ -39,7 +39,7 @@ def test_pack_that_runs_out_of_memory_goes_on_in_halves(
         own = [*tiny_run, f"paths.sweep={sweep}", "training.epochs=4"]
         return [composed(*own, f"seed={seed}") for seed in range(4)]
 
-    undisturbed = run_cells(cells("undisturbed"), Ways(pack_size=4))
+    undisturbed = run_cells(cells("undisturbed"), Options(pack_size=4))
     real = loop.train_step
 
     def step(pack: Pack, *arguments: Any) -> Any:
@@ -49,7 +49,7 @@ def test_pack_that_runs_out_of_memory_goes_on_in_halves(
 
     monkeypatch.setattr(loop, "train_step", step)
     with caplog.at_level(logging.INFO):
-        results = run_cells(cells("hungry"), Ways(pack_size=4))
+        results = run_cells(cells("hungry"), Options(pack_size=4))
     assert [isinstance(r, float) for r in results] == [seed != greedy_seed for seed in range(4)]
     for result, wanted in zip(results, undisturbed, strict=True):
         if isinstance(result, float):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sweeps import Command, end, wait_for
 
-from lora_sweep.store.finished_packs import Struck
+from lora_sweep.store.finished_packs import FinishedPacks
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 Disturbed = Callable[..., Command]
@@ -52,7 +52,7 @@ def test_dead_process_is_replaced_by_the_one_that_waits(
     second = command.start()
     packs = command.sweep_dir / ".packs"
     n_packs = len(json.loads((packs / "packs.json").read_text())["packs"])
-    wait_for(lambda: len(Struck(packs).names()) == n_packs - 1)  # all but the first's
+    wait_for(lambda: len(FinishedPacks(packs).names()) == n_packs - 1)  # all but the first's
     first.kill()
     end(first)
     code, output = end(second)

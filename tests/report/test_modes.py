@@ -1,4 +1,4 @@
-"""Ways to allocate in a report: each an arm and a table of its own, none mixed in a cell."""
+"""Options to allocate in a report: each an arm and a table of its own, none mixed in a cell."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lora_sweep.report.table.sweep import read_sweep_folder
 LOGITS_ONLY = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 
 
-def _pruned(settings: Any, seed: int) -> dict[str, Any]:
+def _by_importance(settings: Any, seed: int) -> dict[str, Any]:
     """Settings of a run without logits."""
     own = settings(init="importance", seed=seed, allocation__mode="importance")
     own |= {"allocation.every": 10, "allocation.beta1": 0.85}
@@ -25,14 +25,14 @@ def _pruned(settings: Any, seed: int) -> dict[str, Any]:
 
 
 def _fill(sweep: Any, settings: Any, *modes: str) -> None:
-    """Two seeds of each mode, of randn in the first one, of pruned and of fixed ranks."""
+    """Two seeds of each mode, of randn in the first one, of cut and of fixed ranks."""
     for seed in (0, 1):
         for mode in modes:
             own = settings(seed=seed, allocation__mode=mode)
             sweep.finish(f"uniform-{mode}-{seed}", 0.6 + 0.01 * seed, own)
         own = settings(init="randn", seed=seed, allocation__mode=modes[0])
         sweep.finish(f"randn-{seed}", 0.5 + 0.02 * seed, own)
-        sweep.finish(f"pruned-{seed}", 0.7 + 0.03 * seed, _pruned(settings, seed))
+        sweep.finish(f"importance-{seed}", 0.7 + 0.03 * seed, _by_importance(settings, seed))
         sweep.finish(f"fixed-{seed}", 0.4, settings(init="fixed", seed=seed))
 
 
@@ -84,7 +84,7 @@ def test_pictures_are_drawn_for_every_mode(sweep: Any, settings: Any, modes: tup
     assert observation_section(found.runs, found.courses) == []  # no run's start is known
 
 
-def test_pruned_runs_alone_are_drawn(sweep: Any, settings: Any) -> None:
-    sweep.finish("a", 0.5, _pruned(settings, 0))
+def test_cut_runs_alone_are_drawn(sweep: Any, settings: Any) -> None:
+    sweep.finish("a", 0.5, _by_importance(settings, 0))
     names = {picture.name for picture in write_figures(read_sweep_folder(sweep.path))}
     assert "importance_runs" in names and "medians" not in names

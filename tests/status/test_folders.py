@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.status import folders
-from lora_sweep.status.folders import SETTLED_SECONDS, Run, State, SweepFolder
+from lora_sweep.status.folders import SETTLED_SECONDS, Run, SweepFolder
+from lora_sweep.store import state
+from lora_sweep.store.state import State
 
 
 def look(sweep: Any) -> dict[str, Run]:
@@ -53,13 +54,13 @@ def test_only_what_changed_is_read_again(sweep: Any, monkeypatch: pytest.MonkeyP
         sweep.finish(name, 0.5, sweep.settings())
         sweep.age(name, SETTLED_SECONDS + 60)
     read: list[str] = []
-    original = folders.read_result
+    original = state.read_result
 
     def counting(path: Any) -> Any:
         read.append(path.parent.name)
         return original(path)
 
-    monkeypatch.setattr(folders, "read_result", counting)
+    monkeypatch.setattr(state, "read_result", counting)
     folder = SweepFolder(sweep.path)
     for _ in range(2):
         folder.look()

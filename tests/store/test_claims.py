@@ -1,6 +1,7 @@
 """Claims: one owner at a time, dead ones are taken over, slept ones find out."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lora_sweep.store.claims import Claims, free_first, live_claims, still_holds
+from lora_sweep.store.claims import Claims, live_claims, unclaimed_first
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from lora_sweep.store.claims import Claims
-with Claims(Path(sys.argv[1]), float(sys.argv[2])).claimed("p") as lease:
+with Claims(Path(sys.argv[1]), float(sys.argv[2])).claimed("p") as claim:
     print("holds", flush=True)
     time.sleep(60)
 """
@@ -38,8 +39,8 @@ def held_by_another(folder: Path, seconds: float) -> Iterator["subprocess.Popen[
 def seconds_until_free(claims: Claims) -> float:
     started = time.monotonic()
     while time.monotonic() - started < 30:
-        with claims.claimed("p") as lease:
-            if lease is not None:
+        with claims.claimed("p") as claim:
+            if claim is not None:
                 return time.monotonic() - started
         time.sleep(0.05)
     raise TimeoutError("the claim was never free")
@@ -48,8 +49,8 @@ def seconds_until_free(claims: Claims) -> float:
 def test_claim_is_given_back(tmp_path: Path) -> None:
     claims = Claims(tmp_path / "new")
     for _ in range(2):
-        with claims.claimed("p") as lease:
-            assert lease is not None and still_holds(lease)
+        with claims.claimed("p") as claim:
+            assert claim is not None and claim.is_held
             assert claims.owner("p") == f"process {os.getpid()} on {os.uname().nodename}"
         assert list((tmp_path / "new").iterdir()) == []
     assert claims.owner("p") == "nobody"
@@ -59,12 +60,12 @@ def test_live_owner_keeps_its_claim(tmp_path: Path) -> None:
     with held_by_another(tmp_path, 1.0) as process:
         claims = Claims(tmp_path, 1.0)
         for _ in range(5):  # its heartbeat goes on beyond the lease
-            with claims.claimed("p") as lease:
-                assert lease is None
+            with claims.claimed("p") as claim:
+                assert claim is None
             time.sleep(0.4)
         assert str(process.pid) in claims.owner("p")
-        with claims.claimed("other") as lease:
-            assert lease is not None
+        with claims.claimed("other") as claim:
+            assert claim is not None
 
 
 def test_dead_owner_is_taken_over_at_once(tmp_path: Path) -> None:
@@ -79,20 +80,20 @@ def test_owner_that_sleeps_is_taken_over_and_finds_out(tmp_path: Path) -> None:
     with held_by_another(tmp_path, 1.0) as process:
         process.send_signal(signal.SIGSTOP)
         assert 0.9 < seconds_until_free(Claims(tmp_path, 1.0)) < 10
-    with Claims(tmp_path, 1.0).claimed("p") as lease:
-        assert lease is not None
-        path = Path(lease.lock_file)
-        content = path.read_text().replace(str(lease.token), "0" * 32)
+    with Claims(tmp_path, 1.0).claimed("p") as claim:
+        assert claim is not None and claim.is_held
+        path = tmp_path / "p.claim"
+        content = re.sub(r"\b[0-9a-f]{32}\b", "0" * 32, path.read_text())  # another's token
         path.unlink()
         path.write_text(content)
-        assert not still_holds(lease)
+        assert not claim.is_held
 
 
 def test_owner_on_another_host_is_taken_over_when_its_heart_stops(tmp_path: Path) -> None:
     claims = Claims(tmp_path, 0.6)
-    with claims.claimed("p") as lease:
-        assert lease is not None
-        foreign = Path(lease.lock_file).read_text().replace("host=", "host=far-away-")
+    with claims.claimed("p") as claim:
+        assert claim is not None
+        foreign = (tmp_path / "p.claim").read_text().replace("host=", "host=far-away-")
     (tmp_path / "p.claim").write_text(foreign)
     os.utime(tmp_path / "p.claim", (10**10, 10**10))  # a clock that is centuries ahead
     assert "far-away" in claims.owner("p")
@@ -106,21 +107,21 @@ def test_clock_that_goes_backwards_changes_nothing(
         claims, now = Claims(tmp_path, 1.0), time.time()
         for hours in (0, -24, 24):
             monkeypatch.setattr(time, "time", lambda hours=hours: now + 3600 * hours)
-            with claims.claimed("p") as lease:
-                assert lease is None
+            with claims.claimed("p") as claim:
+                assert claim is None
 
 
-def test_free_names_come_before_the_claimed_ones(tmp_path: Path) -> None:
+def test_unclaimed_names_come_before_the_claimed_ones(tmp_path: Path) -> None:
     mine, others = Claims(tmp_path), Claims(tmp_path)
-    over: set[str] = set()
+    done: set[str] = set()
     tried = []
     assert mine.names() == set()
     with others.claimed("b"), ExitStack() as claims:
         assert mine.names() == {"b"}
-        for name in free_first("abcdef", over=lambda: over, claimed=mine.names):
+        for name in unclaimed_first("abcdef", done=lambda: done, claimed=mine.names):
             tried.append(name)
             if name == "a":  # while it trains, others end d and begin e
-                over.add("d")
+                done.add("d")
                 claims.enter_context(others.claimed("e"))
     assert "".join(tried) == "acfbe"
 
@@ -151,8 +152,8 @@ def test_live_claim_is_not_one_of_a_reused_process_number(tmp_path: Path) -> Non
 
 
 def test_live_claim_of_another_host_is_one_while_its_heart_beats(tmp_path: Path) -> None:
-    with Claims(tmp_path, 60.0).claimed("p") as lease:
-        assert lease is not None
-        foreign = Path(lease.lock_file).read_text().replace("host=", "host=far-away-")
+    with Claims(tmp_path, 60.0).claimed("p") as claim:
+        assert claim is not None
+        foreign = (tmp_path / "p.claim").read_text().replace("host=", "host=far-away-")
     (tmp_path / "p.claim").write_text(foreign)
     assert "on far-away-" in live_claims(tmp_path)["p"]

@@ -5,26 +5,27 @@ from pathlib import Path
 import pytest
 
 from lora_sweep.errors import RecordError
-from lora_sweep.store.pack_list import SweepPacks
+from lora_sweep.store import pack_list
+from lora_sweep.store.pack_list import PackList
+from lora_sweep.store.state import is_done
 
 
-class Runs:
-    """Which runs are done, as their folders would say it."""
-
-    def __init__(self) -> None:
-        self.done: set[str] = set()
-
-    def is_done(self, name: str) -> bool:
-        return name in self.done
-
-    def clear(self, name: str) -> None:
-        self.done.discard(name)
-
-
-def agreed(folder: Path, names: str, runs: Runs, size: int = 2) -> list[str]:
+def agreed(folder: Path, names: str, size: int = 2) -> list[str]:
     """Members of all packs that hold these runs, each as one word."""
-    packs = SweepPacks(folder).agree(list(names), runs.is_done, lambda new: size)
+    packs = PackList(folder).agree(list(names), lambda new: size)
     return ["".join(members) for members in packs.values()]
+
+
+def end(folder: Path, names: str) -> None:
+    """These runs have finished."""
+    for name in names:
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "result.json").touch()
+
+
+def delete(folder: Path, name: str) -> None:
+    """Somebody has deleted the run."""
+    (folder / name / "result.json").unlink()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def agreed(folder: Path, names: str, runs: Runs, size: int = 2) -> list[str]:
     [(5, 2, ["ab", "cd", "e"]), (5, 4, ["abc", "de"]), (4, 9, ["abcd"]), (2, 1, ["a", "b"])],
 )
 def test_packs_are_of_like_size(n: int, size: int, expected: list[str], tmp_path: Path) -> None:
-    assert agreed(tmp_path, "abcde"[:n], Runs(), size) == expected
+    assert agreed(tmp_path, "abcde"[:n], size) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,47 +42,45 @@ def test_packs_are_of_like_size(n: int, size: int, expected: list[str], tmp_path
     ids=["room for one cell", "for two", "just one", "too small for one"],
 )
 def test_seeds_of_a_cell_stay_together(size: int, expected: list[str], tmp_path: Path) -> None:
-    packs = SweepPacks(tmp_path).agree(list("abcdef"), Runs().is_done, lambda _: size, together=3)
+    packs = PackList(tmp_path).agree(list("abcdef"), lambda _: size, together=3)
     assert ["".join(members) for members in packs.values()] == expected
 
 
 def test_another_process_finds_the_same_packs(tmp_path: Path) -> None:
-    runs = Runs()
-    assert agreed(tmp_path, "abcd", runs, 2) == ["ab", "cd"]
-    assert agreed(tmp_path, "dcba", runs, 3) == ["ab", "cd"]
-    assert agreed(tmp_path, "be", runs, 3) == ["ab", "e"]
+    assert agreed(tmp_path, "abcd", 2) == ["ab", "cd"]
+    assert agreed(tmp_path, "dcba", 3) == ["ab", "cd"]
+    assert agreed(tmp_path, "be", 3) == ["ab", "e"]
 
 
 def test_pack_stays_until_all_of_it_is_done(tmp_path: Path) -> None:
-    runs = Runs()
-    agreed(tmp_path, "abcd", runs)
-    runs.done = {"a", "c", "d"}
-    assert agreed(tmp_path, "abcd", runs) == ["ab"]
-    runs.done = {"a", "b", "c", "d"}
-    assert agreed(tmp_path, "abcd", runs) == []
+    agreed(tmp_path, "abcd")
+    end(tmp_path, "acd")
+    assert agreed(tmp_path, "abcd") == ["ab"]
+    end(tmp_path, "b")
+    assert agreed(tmp_path, "abcd") == []
 
 
 def test_failed_run_is_reopened_once_its_pack_is_done(tmp_path: Path) -> None:
-    runs, packs = Runs(), SweepPacks(tmp_path)
-    agreed(tmp_path, "abcd", runs)
-    runs.done = {"a", "c", "d"}  # a and c have failed, say, and b was interrupted
-    packs.reopen(list("abcd"), runs.is_done, runs.clear)
-    assert runs.done == {"a"}
-    assert agreed(tmp_path, "abcd", runs) == ["ab", "cd"]
+    packs = PackList(tmp_path)
+    agreed(tmp_path, "abcd")
+    end(tmp_path, "acd")  # and b was interrupted
+    packs.reopen(list("abcd"))
+    assert [name for name in "abcd" if is_done(tmp_path / name)] == ["a"]
+    assert agreed(tmp_path, "abcd") == ["ab", "cd"]
 
 
 def test_halves_replace_a_pack(tmp_path: Path) -> None:
-    runs, packs = Runs(), SweepPacks(tmp_path)
-    agreed(tmp_path, "abcde", runs, 5)
-    runs.done = {"b"}
+    packs = PackList(tmp_path)
+    agreed(tmp_path, "abcde", 5)
+    end(tmp_path, "b")
     assert packs.holds("pack-000000")
-    packs.split("pack-000000", runs.is_done)
+    packs.split("pack-000000")
     assert not packs.holds("pack-000000")
-    assert agreed(tmp_path, "abcde", runs, 9) == ["ac", "de"]
+    assert agreed(tmp_path, "abcde", 9) == ["ac", "de"]
 
 
 def test_sweep_of_something_else_is_refused(tmp_path: Path) -> None:
-    packs = SweepPacks(tmp_path)
+    packs = PackList(tmp_path)
     packs.check_origins({"base model x": "1" * 64, "version of the code": "2"}, replace=False)
     packs.check_origins({"base model y": "3" * 64}, replace=False)
     with pytest.raises(RecordError, match="one base model x, but got one whose content has"):
@@ -90,53 +89,51 @@ def test_sweep_of_something_else_is_refused(tmp_path: Path) -> None:
     packs.check_origins({"base model x": "4" * 64}, replace=False)
 
 
-def test_damaged_book_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    agreed(tmp_path, "abcd", Runs(), 2)
+def test_damaged_list_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    agreed(tmp_path, "abcd", 2)
     path = tmp_path / ".packs" / "packs.json"
     path.write_text(path.read_text().replace('"a"', '"x"'))
-    assert agreed(tmp_path, "abcd", Runs(), 4) == ["abcd"]
+    assert agreed(tmp_path, "abcd", 4) == ["abcd"]
     assert "set aside as packs.json.damaged, the packs are agreed anew" in caplog.text
 
 
-def test_struck_pack_is_gone_and_the_list_unwritten(tmp_path: Path) -> None:
-    runs, packs, other = Runs(), SweepPacks(tmp_path), SweepPacks(tmp_path)
-    agreed(tmp_path, "abcd", runs)
+def test_finished_pack_is_gone_and_the_list_unwritten(tmp_path: Path) -> None:
+    packs, other = PackList(tmp_path), PackList(tmp_path)
+    agreed(tmp_path, "abcd")
     written = (tmp_path / ".packs" / "packs.json").read_bytes()
-    packs.drop_done("pack-000000", runs.is_done)  # a and b are not done
+    packs.finish("pack-000000")  # a and b are not done
     assert other.holds("pack-000000")
-    runs.done = {"a", "b"}
-    packs.drop_done("pack-000000", runs.is_done)
+    end(tmp_path, "ab")
+    packs.finish("pack-000000")
     assert not other.holds("pack-000000") and other.holds("pack-000001")
-    assert set(other.over()) == {"pack-000000"}
+    assert set(other.finished()) == {"pack-000000"}
     assert (tmp_path / ".packs" / "packs.json").read_bytes() == written
 
 
-def test_run_deleted_after_its_pack_was_struck_gets_a_new_one(tmp_path: Path) -> None:
-    runs, packs = Runs(), SweepPacks(tmp_path)
-    agreed(tmp_path, "abcd", runs)
-    runs.done = {"a", "b"}
-    packs.drop_done("pack-000000", runs.is_done)
-    runs.done = {"b"}
-    held = packs.agree(["a"], runs.is_done, lambda new: 2)
+def test_run_deleted_after_its_pack_was_finished_gets_a_new_one(tmp_path: Path) -> None:
+    packs = PackList(tmp_path)
+    agreed(tmp_path, "abcd")
+    end(tmp_path, "ab")
+    packs.finish("pack-000000")
+    delete(tmp_path, "a")
+    held = packs.agree(["a"], lambda new: 2)
     assert held == {"pack-000002": ["a"]}
 
 
-def test_packs_agreed_anew_get_no_struck_name(tmp_path: Path) -> None:
-    runs, packs = Runs(), SweepPacks(tmp_path)
-    agreed(tmp_path, "abcd", runs)
-    runs.done = {"c", "d"}
-    packs.drop_done("pack-000001", runs.is_done)
+def test_packs_agreed_anew_get_no_finished_name(tmp_path: Path) -> None:
+    packs = PackList(tmp_path)
+    agreed(tmp_path, "abcd")
+    end(tmp_path, "cd")
+    packs.finish("pack-000001")
     (tmp_path / ".packs" / "packs.json").write_text("{")
-    assert packs.agree(["a", "b"], runs.is_done, lambda new: 2) == {"pack-000002": ["a", "b"]}
+    assert packs.agree(["a", "b"], lambda new: 2) == {"pack-000002": ["a", "b"]}
 
 
-def test_packs_of_many_runs_are_agreed_in_linear_time(tmp_path: Path) -> None:
+def test_packs_of_many_runs_are_agreed_in_linear_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names, asked = [f"run-{i}" for i in range(20_000)], []
-
-    def is_done(name: str) -> bool:
-        asked.append(name)
-        return False
-
-    packs = SweepPacks(tmp_path).agree(names, is_done, lambda new: 16)
+    monkeypatch.setattr(pack_list, "is_done", asked.append)
+    packs = PackList(tmp_path).agree(names, lambda new: 16)
     assert [name for members in packs.values() for name in members] == names
     assert len(asked) == len(names)  # one look a run; by the square it would take an hour

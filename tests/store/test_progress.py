@@ -1,4 +1,4 @@
-"""How far a run has come, from checkpoints that the keeper writes."""
+"""How far a run has come, from checkpoints that the recorder writes."""
 
 from pathlib import Path
 

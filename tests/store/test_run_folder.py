@@ -14,16 +14,18 @@ from lora_sweep.store.record import (
     read_failure,
     read_result,
 )
-from lora_sweep.store.run_folder import RunFolder, is_done
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.state import State, is_done
 
 
 def test_finished_run_is_found_again(tmp_path: Path, record: RunRecord) -> None:
     folder = RunFolder(tmp_path / "run")
-    assert folder.finished(record.fingerprint) is None
+    assert folder.ended(record.fingerprint) is None
     folder.start(record.settings, "")
-    assert folder.finished(record.fingerprint) is None
+    assert folder.ended(record.fingerprint) is None
     folder.finish(record)
-    assert folder.finished(record.fingerprint) == record
+    ended = folder.ended(record.fingerprint)
+    assert ended is not None and ended.record == record
 
 
 def test_damaged_record_is_set_aside(
@@ -34,7 +36,7 @@ def test_damaged_record_is_set_aside(
     path = tmp_path / "result.json"
     damaged = path.read_text().replace("0.7", "0.8")
     path.write_text(damaged)
-    assert folder.finished(record.fingerprint) is None
+    assert folder.ended(record.fingerprint) is None
     assert not path.exists()
     assert (tmp_path / "result.json.damaged").read_text() == damaged
     assert "set aside as result.json.damaged" in caplog.text
@@ -45,7 +47,7 @@ def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord
     folder.finish(replace(record, fingerprint="0" * 64))
     match = r"base model, corpus and code, but got one of another .* or finished=overwrite"
     with pytest.raises(RecordError, match=match):
-        folder.finished(record.fingerprint)
+        folder.ended(record.fingerprint)
 
 
 def test_pruned_run_is_done_until_it_is_asked_for_again(tmp_path: Path) -> None:
@@ -55,10 +57,16 @@ def test_pruned_run_is_done_until_it_is_asked_for_again(tmp_path: Path) -> None:
     record = PrunedRecord({"seed": 0}, 1, 0.5, "below the median")
     folder.prune(record)
     assert is_done(tmp_path)
-    assert folder.pruned() == record
+    ended = folder.ended("any")
+    assert ended is not None
+    assert (ended.state, ended.settings, ended.reason) == (
+        State.PRUNED,
+        {"seed": 0},
+        "below the median",
+    )
     folder.reopen()
     assert not is_done(tmp_path)
-    assert folder.pruned() is None
+    assert folder.ended("any") is None
     assert folder.checkpoints.exists()
 
 
@@ -100,8 +108,7 @@ def test_reopened_run_keeps_its_failure_until_it_ends_well(
     folder.start({"seed": 0}, "")
     assert read_failure(before).error == "out of memory"
     folder.fail(FailureRecord({"seed": 0}, "again"))
-    failure = folder.failure()
-    assert failure is not None and failure.error == "again"
+    assert read_failure(tmp_path / "run" / "failure.json").error == "again"
     folder.reopen()
     assert read_failure(before).error == "again"
     folder.finish(record)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from toy import (
     ALLOCATION,
+    BY_IMPORTANCE,
     FIXED,
-    PRUNED,
     RUN,
     SHARED,
     TOPK,
@@ -35,7 +35,7 @@ PACK = (
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
     dataclasses.replace(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
     TOPK,
-    dataclasses.replace(PRUNED, rank_max=6),
+    dataclasses.replace(BY_IMPORTANCE, rank_max=6),
     FROZEN,
 )
 
@@ -166,12 +166,12 @@ def test_same_run_twice_is_the_same_bit_for_bit() -> None:
 
 def test_failed_run_leaves_and_the_others_go_on() -> None:
     broken = dataclasses.replace(RUN, seed=9, lr_head=1e38)
-    together = train(RUN, broken, PACK[2], PRUNED)
+    together = train(RUN, broken, PACK[2], BY_IMPORTANCE)
     assert set(together.failures) == {1} and 1 not in together.evaluations
     assert "step" in together.failures[1] and "learning_rate.head=1e+38" in together.failures[1]
     _assert_same(together, 0, train(RUN))
     _assert_same(together, 2, train(PACK[2]))
-    _assert_same(together, 3, train(PRUNED))
+    _assert_same(together, 3, train(BY_IMPORTANCE))
 
 
 def test_pack_of_failed_runs_ends() -> None:
@@ -243,9 +243,9 @@ def test_growing_budget_is_followed() -> None:
     assert evaluations[0].integer_ranks == [1] * 8
 
 
-def test_pruned_ranks_fall_to_the_average_budget() -> None:
+def test_cut_ranks_fall_to_the_average_budget() -> None:
     # N = 8, from rank 5 to average 3: first step down after step 3, the last after step 12
-    first, second, last = train(PRUNED).evaluations[0]
+    first, second, last = train(BY_IMPORTANCE).evaluations[0]
     assert [e.budget_params for e in (first, second, last)] == pytest.approx(
         [72 + 128 * (1 - 4 / 11) ** 3, 72 + 128 * (1 - 8 / 11) ** 3, 72]
     )
@@ -256,7 +256,7 @@ def test_pruned_ranks_fall_to_the_average_budget() -> None:
         assert all(1 <= rank <= old for rank, old in zip(e.integer_ranks, most, strict=True))
     assert last.budget_spent_params > 72 - 2 * 5
     assert len(set(last.integer_ranks)) > 1
-    assert "logits" not in train(PRUNED).states[0]
+    assert "logits" not in train(BY_IMPORTANCE).states[0]
 
 
 def test_soft_topk_meets_the_budget_and_moves() -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from toy import (
     ALLOCATION,
+    BY_IMPORTANCE,
     FIXED,
-    PRUNED,
     RUN,
     SHARED,
     TOPK,
@@ -27,7 +27,7 @@ PACK = (
     dataclasses.replace(RUN, seed=4, rank_max=8, allocation=NOISY),
     dataclasses.replace(FIXED, seed=2, rank_max=4),
     TOPK,
-    PRUNED,
+    BY_IMPORTANCE,
 )
 DIVERGING = dataclasses.replace(RUN, seed=9, rank_max=7, lr_head=1e30)
 N_STEPS = 15  # 24 texts in batches of 5, 3 epochs
@@ -82,7 +82,7 @@ def test_run_over_torchs_own_dropout_goes_on_to_the_bit(stop: int) -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 9])
 def test_pack_goes_on_without_the_run_that_failed(stop: int) -> None:
-    encoder, plans = make_encoder(), (PACK[0], DIVERGING, PACK[2], PRUNED)
+    encoder, plans = make_encoder(), (PACK[0], DIVERGING, PACK[2], BY_IMPORTANCE)
     undisturbed = train(*plans, encoder=encoder)
     assert set(undisturbed.failures) == {1}
     ours = _resumed(plans, stop, encoder)

@@ -130,8 +130,8 @@ FIXED = dataclasses.replace(RUN, allocation=None)
 TOPK = dataclasses.replace(
     RUN, seed=5, allocation=dataclasses.replace(ALLOCATION, mode="soft_topk")
 )
-# 15 steps: pruned after steps 3, 5, 7, 9, 11 and 12
-PRUNED = dataclasses.replace(
+# 15 steps: cut after steps 3, 5, 7, 9, 11 and 12
+BY_IMPORTANCE = dataclasses.replace(
     FIXED,
     seed=6,
     importance=ImportancePlan(

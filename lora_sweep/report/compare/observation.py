@@ -15,8 +15,8 @@ from lora_sweep.report.table.tidy import FINISHED, WITHOUT_LOGITS
 def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> list[str]:
     """Returns paragraphs on how ranks moved; none without runs that have logits.
 
-    Pruned runs are left out, for their ranks can only fall. Runs whose matrices are not the most
-    common ones are left out too, and so are those whose starting ranks are not known.
+    Runs by importance are left out, for their ranks can only fall. Runs whose matrices are not
+    the most common ones are left out too, and so are those whose starting ranks are not known.
 
     Args:
         runs: as from `collect_runs`.

@@ -72,7 +72,7 @@ def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str)
         is_own = (own["lr"] == lr).to_numpy(bool)
         places = np.flatnonzero(is_own)
         axes.bar(places, heights[is_own], width=0.8, color=colours[lr], label=f"LR {lr:g}")
-    has_none = own["lr"].isna().to_numpy(bool)  # pruned runs have no logits
+    has_none = own["lr"].isna().to_numpy(bool)  # runs by importance have no logits
     if has_none.any():
         axes.bar(np.flatnonzero(has_none), heights[has_none], width=0.8, color="0.6")
     _draw_bands(axes, bands)

@@ -54,7 +54,7 @@ def search_section(record: SearchRecord, pictures: list[str]) -> list[str]:
         which = best.title if is_front else f"{best.title} ({len(best.rows)} of {n_finished})"
         parts += [f"### {which}", to_markdown(best), _FRONT if is_front else _BEST]
     if fresh.rows:
-        parts += [f"### {fresh.title}", to_markdown(fresh), *flattery_lines(record), _FRESH]
+        parts += [f"### {fresh.title}", to_markdown(fresh), *optimism_lines(record), _FRESH]
     if importances.rows:
         parts += [f"### {importances.title}", to_markdown(importances), _IMPORTANCE]
     elif record.importances_note is not None:
@@ -75,7 +75,7 @@ def trials_line(record: SearchRecord) -> str:
     return f"{n_asked} {'trial' if n_asked == 1 else 'trials'}: {', '.join(said)}"
 
 
-def flattery_lines(record: SearchRecord) -> list[str]:
+def optimism_lines(record: SearchRecord) -> list[str]:
     """Returns a sentence on what the second look says; none before a trial of it is finished."""
     looks = [look for look in second_looks(record) if points(look.flattery) is not None]
     best = best_again(record)

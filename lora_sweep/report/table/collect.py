@@ -1,17 +1,16 @@
 """Run folders -> tidy table: a row a run, typed columns, nothing parsed from folder names.
 
-| status | the run's folder |
+| status | the run's state (see `store.state`) |
 | --- | --- |
-| finished | has a record |
-| failed | has a failure's record instead; still, while it is being tried again |
-| pruned | has the record of a run that a search ended early |
-| missing | has none of these: not started, still going on, or killed |
-| unreadable | has one that can't be read, or settings that are none of a run; named in a warning |
+| finished | finished |
+| failed | failed; still, while it is being tried again |
+| pruned | pruned |
+| missing | open: not started, still going on, or killed |
+| unreadable | damaged, or with settings that are none of a run; named in a warning |
 
 Settings stand in columns of their dotted names; None where a setting has no effect.
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -32,18 +31,18 @@ from lora_sweep.report.table.tidy import (
     checked_settings,
     to_table,
 )
-from lora_sweep.store.record import (
-    FAILURE_FILE,
-    PRUNED_FILE,
-    RESULT_FILE,
-    RunRecord,
-    read_failure,
-    read_pruned,
-    read_result,
-)
-from lora_sweep.store.run_folder import RETRIED_FILE, SETTINGS_FILE
+from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
+from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
 
+_STATUS = {
+    State.FINISHED: FINISHED,
+    State.FAILED: FAILED,
+    State.RETRIED: FAILED,
+    State.PRUNED: PRUNED,
+    State.OPEN: MISSING,
+    State.DAMAGED: UNREADABLE,
+}
 _FROM_RECORD = tuple(COLUMNS)[2:-1]
 OnRecord = Callable[[Path, RunRecord], object]
 
@@ -120,57 +119,37 @@ def _what_is(sweep_dir: Path) -> str:
 
 def _read_run(folder: Path, listed: object, on_record: OnRecord | None) -> dict[str, Any] | None:
     """Returns the row of one run, or None for a folder that is no run's."""
-    try:
-        if (folder / RESULT_FILE).exists():
-            record = read_result(folder / RESULT_FILE)
-            row = checked_row(_finished_row(folder.name, record))
-            if on_record is not None:
-                on_record(folder, record)
-            return row
-        return _row(folder, listed)
-    except (RecordError, OSError) as error:
-        _log.warning("run %s can't be read and is left out: %s", folder.name, error)
-        known = _settings_beside(folder, listed)
-        return {"folder": folder.name, "status": UNREADABLE, **known, "error": str(error)}
-
-
-def _row(folder: Path, listed: object) -> dict[str, Any] | None:
-    """The row of a run that has no result."""
-    if (folder / PRUNED_FILE).exists():
-        pruned = read_pruned(folder / PRUNED_FILE)
-        settings = checked_settings(pruned.settings)
-        own = {"folder": folder.name, "status": PRUNED, "error": pruned.reason}
-        return checked_row(own | settings)
-    for name in (FAILURE_FILE, RETRIED_FILE):  # another process may be trying it again just now
-        if (folder / name).exists():
-            failure = read_failure(folder / name)
-            settings = checked_settings(failure.settings)
-            own = {"folder": folder.name, "status": FAILED, "error": failure.error}
-            return checked_row(own | settings)
-    if listed is None and not (folder / SETTINGS_FILE).exists():
+    found = read_state(folder, listed)
+    if found is None:
         _log.debug("%s is no run's folder", folder)
         return None
-    settings = checked_settings(_read_settings(folder) if listed is None else listed)
-    return {"folder": folder.name, "status": MISSING, **settings}
-
-
-def _finished_row(name: str, record: RunRecord) -> dict[str, Any]:
-    settings = checked_settings(record.settings)
-    values = {column: getattr(record, column) for column in _FROM_RECORD}
-    return {"folder": name, "status": FINISHED, **settings, **values}
-
-
-def _settings_beside(folder: Path, listed: object) -> Mapping[str, Any]:
-    """The settings of a run whose record can't be read; empty if they can't be had either."""
     try:
-        return checked_settings(_read_settings(folder) if listed is None else listed)
+        if found.error is not None:
+            raise found.error
+        row = _row(found)
+    except RecordError as error:
+        _log.warning("run %s can't be read and is left out: %s", folder.name, error)
+        known = _known_settings(found.settings if found.error is not None else listed)
+        return {"folder": folder.name, "status": UNREADABLE, **known, "error": str(error)}
+    if found.record is not None and on_record is not None:
+        on_record(folder, found.record)
+    return row
+
+
+def _row(found: RunState) -> dict[str, Any]:
+    """The row of a run that can be read."""
+    row = {"folder": found.folder.name, "status": _STATUS[found.state]}
+    row |= checked_settings(found.settings)
+    if found.record is not None:
+        row |= {column: getattr(found.record, column) for column in _FROM_RECORD}
+    if found.reason:
+        row["error"] = found.reason
+    return checked_row(row)
+
+
+def _known_settings(settings: object) -> Mapping[str, Any]:
+    """The settings of a run whose record can't be read; empty if they are none of a run."""
+    try:
+        return checked_settings(settings)
     except RecordError:
         return {}
-
-
-def _read_settings(folder: Path) -> object:
-    path = folder / SETTINGS_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} can't be read: {error}") from error

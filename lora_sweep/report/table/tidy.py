@@ -11,7 +11,7 @@ from lora_sweep.errors import RecordError
 FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unreadable"
 PRUNED = "pruned"
 IMPORTANCE = "importance"
-"""What the runs whose ranks are pruned have for an init: they have no logits."""
+"""What the runs whose ranks are cut by importance have for an init: they have no logits."""
 FROZEN = "from_run-frozen"
 """What the runs whose ranks are another run's have for an init."""
 WITHOUT_LOGITS = ("fixed", IMPORTANCE, FROZEN)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from lora_sweep.report.pages import show
-from lora_sweep.report.search.section import flattery_lines, search_section, trials_line
+from lora_sweep.report.search.section import optimism_lines, search_section, trials_line
 from lora_sweep.report.search.tables import (
     best_table,
     failure_table,
@@ -95,20 +95,20 @@ def test_line_counts_trials_of_those_asked_for(record: SearchRecord, line: str) 
 
 def test_line_says_what_the_second_look_found() -> None:
     record = search(ONE, TWO, confirmed=(again(0, 0.3), again(1, 0.38)))
-    assert flattery_lines(record) == [
+    assert optimism_lines(record) == [
         "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +11.00 points of flattery on "
         "average over 2 trials; best on fresh seeds is trial 1."
     ]
-    assert flattery_lines(search(ONE, confirmed=(again(0, 0.3),))) == [
+    assert optimism_lines(search(ONE, confirmed=(again(0, 0.3),))) == [
         "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +20.00 points of flattery."
     ]
-    assert flattery_lines(search(ONE)) == []
+    assert optimism_lines(search(ONE)) == []
 
 
 def test_line_of_a_front_names_no_best_trial() -> None:
     trials = (trial(0, 0.4, 0.5, 0.6, n_params=9), trial(1, 0.1, 0.2, 0.3, n_params=5))
     record = search(*trials, confirmed=(again(1, 0.3), again(0, 0.4)))
-    assert flattery_lines(record) == ["+0.00 points of flattery on average over 2 trials."]
+    assert optimism_lines(record) == ["+0.00 points of flattery on average over 2 trials."]
 
 
 def test_section_tells_failures_and_prunings() -> None:

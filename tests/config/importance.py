@@ -1,8 +1,8 @@
-"""Settings of the allocation that prunes."""
+"""Settings of the allocation by importance."""
 
 from typing import Any
 
-PRUNED: dict[str, Any] = {
+BY_IMPORTANCE: dict[str, Any] = {
     "allocation.mode": "importance",
     "allocation.warmup_fraction": 0.1,
     "allocation.final_fraction": 0.4,

@@ -1,0 +1,55 @@
+"""What our sweepers ask of a launcher: the one place that knows what a stock one can't do."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+
+from lora_sweep.execution.protocols import StopPolicy
+from lora_sweep.launch.cells import Cell, naming
+from lora_sweep.launch.pack import PackLauncher
+
+
+class CellLauncher:
+    """Runs cells by a launcher of Hydra's, or in packs by ours."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        """Takes the launcher that Hydra has made."""
+        self._launcher = launcher
+        self._packs = launcher if isinstance(launcher, PackLauncher) else None
+
+    @property
+    def can_stop_early(self) -> bool:
+        """Whether it can end runs in the middle of their training."""
+        return self._packs is not None
+
+    def check(self, cell: Cell) -> None:
+        """Checks that base, corpus and, where it trains on this machine, device of a cell fit.
+
+        Raises:
+            LoraSweepError: one is not; the message says what to do.
+        """
+        from lora_sweep.execution.execute import check_inputs
+
+        with naming(cell.overrides):
+            trains_here = self._packs is None or self._packs.trains_here
+            check_inputs(cell.config, trains_here=trains_here)
+
+    def launch(
+        self, cells: Sequence[Cell], first: int, stop_policy: StopPolicy | None = None
+    ) -> Sequence[JobReturn]:
+        """Runs cells and returns Hydra's record of each, in order.
+
+        Args:
+            cells: one a job.
+            first: number of the first job; the others follow.
+            stop_policy: may end runs early; None for none, and without effect unless
+                `can_stop_early`.
+        """
+        if self._packs is not None:
+            self._packs.expect(
+                {cell.overrides: cell.composed for cell in cells},
+                together=max(len(cell.runs) for cell in cells),
+                stop_policy=stop_policy,
+            )
+        return self._launcher.launch([list(cell.overrides) for cell in cells], first)
