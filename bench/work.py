@@ -16,6 +16,7 @@ from lora_sweep.data.batches import Batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.plans import pack_plan, run_plan
+from lora_sweep.plugins import register as register_plugins
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder

@@ -1,16 +1,28 @@
 """Init schedules: what is known of N adapted matrices -> starting allocation logits w (N,).
 
 A schedule takes what it needs of `InitInputs`; most need the number of matrices alone. Along
-depth, i = 0 ... N-1 is the position of the adapted matrix in module order.
+depth, i = 0 ... N-1 is the position of the adapted matrix in module order. To add one: its
+function and its entry in `INIT_SCHEDULES` here, and `conf/init/NAME.yaml`.
+
+Every command reads the names of the schedules, so torch is loaded by those that compute.
 """
+
+from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+FIXED = "fixed"
+"""The init of a run without logits: every matrix keeps its rank."""
+FROM_RUN = "from_run"
+"""The init of a run whose logits, or ranks, are another run's."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class InitInputs:
         return len(self.spectra)
 
 
-InitSchedule = Callable[[InitInputs], Tensor]
+InitSchedule = Callable[[InitInputs], "Tensor"]
 
 
 def uniform(inputs: InitInputs) -> Tensor:
@@ -41,6 +53,8 @@ def uniform(inputs: InitInputs) -> Tensor:
 
     Source: the published study, `uniform`.
     """
+    import torch
+
     return torch.zeros(inputs.n_matrices, dtype=torch.float64)
 
 
@@ -49,6 +63,8 @@ def randn(inputs: InitInputs) -> Tensor:
 
     Source: the published study, `randn`.
     """
+    import torch
+
     return torch.randn(inputs.n_matrices, dtype=torch.float64, generator=inputs.generator)
 
 
@@ -94,6 +110,8 @@ def linear(inputs: InitInputs) -> Tensor:
 
     Source: ours; 0 to 1 is the span of the bells.
     """
+    import torch
+
     return torch.linspace(0, 1, inputs.n_matrices, dtype=torch.float64)
 
 
@@ -123,6 +141,8 @@ def values(inputs: InitInputs) -> Tensor:
 
     Source: ours.
     """
+    import torch
+
     given, n = inputs.values, inputs.n_matrices
     if given is None or len(given) != n:
         n_given = "none" if given is None else len(given)
@@ -164,6 +184,8 @@ def starting_logits(name: str, inputs: InitInputs) -> Tensor:
 
 def _bell(n_matrices: int, center: int, *, left: float, right: float) -> Tensor:
     """Bell with a width of its own on each side, in units of N / sqrt(10)."""
+    import torch
+
     i = torch.arange(n_matrices, dtype=torch.float64)
     side = torch.where(i <= center, left, right).double()
     width = side * n_matrices / math.sqrt(10)

@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import require
 
 
 @dataclass(unsafe_hash=True)

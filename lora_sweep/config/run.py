@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.data import DataConfig
-from lora_sweep.config.rules import is_rate, require
 from lora_sweep.config.schema import (
-    IMPORTANCE_SETTINGS,
+    MODE_SETTINGS,
     AllocationConfig,
     AlphaConfig,
     BudgetConfig,
@@ -30,6 +31,7 @@ from lora_sweep.config.schema import (
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import is_rate, require
 
 Settings = dict[str, Any]
 
@@ -44,8 +46,10 @@ _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
 _IF_GIVEN = (
     *("data.n_train", "model.adapter", "model.adapter_head"),
-    *(f"allocation.{name}" for name in IMPORTANCE_SETTINGS),
+    *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
+_UNNAMED_MODES = ("published", "capped")
+"""Runs of these have the name of their init alone, and differ by the hash."""
 FROZEN = "from_run-frozen"
 """What the runs whose ranks are another run's have for an init."""
 
@@ -89,23 +93,21 @@ class RunConfig:
         require(is_rate(self.lr), "lr", "at least 0 and finite", self.lr)
         require(self.seed >= 0, "seed", "at least 0", self.seed)
         require(self.n_seeds >= 1, "n_seeds", "at least 1", self.n_seeds)
-        if not self.has_fixed_ranks:
-            within = f"within rank.min={self.rank.min} ... rank.max={self.rank.max}"
-            for name in ("start_average", "end_average"):
-                value = getattr(self.budget, name)
-                rule = f"{within}, or the matrices can't hold or spend it"
-                require(self.rank.min <= value <= self.rank.max, f"budget.{name}", rule, value)
+        self.allocation_plan()  # runs its rules
+
+    def allocation_plan(self) -> AllocationPlan:
+        """Returns how the cell's runs allocate ranks, without what they take from other runs."""
+        return allocation_plan(self, frozen_ranks=() if self.init.is_frozen else None)
 
     @property
     def has_fixed_ranks(self) -> bool:
         """Whether there is nothing to allocate: no logits, or a rank range of one rank."""
-        is_one = self.init.name == "fixed" or self.rank.min == self.rank.max
-        return is_one or self.init.is_frozen
+        return self.allocation_plan().has_fixed_ranks
 
     @property
-    def is_by_importance(self) -> bool:
-        """Whether ranks follow importance, without logits."""
-        return self.allocation.mode == "importance" and not self.has_fixed_ranks
+    def has_logits(self) -> bool:
+        """Whether ranks follow trained logits."""
+        return self.allocation_plan().has_logits
 
 
 def to_run_config(config: DictConfig) -> RunConfig:
@@ -157,8 +159,7 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     without_effect = {
         "fixed": _ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
-        "importance": _ONLY_BY_LOGITS,
-    }.get(settings["init"], ())
+    }.get(settings["init"], () if config.has_logits else _ONLY_BY_LOGITS)
     for name in list(settings):
         if name.startswith(without_effect):
             settings[name] = None
@@ -173,7 +174,7 @@ def _init_setting(config: RunConfig) -> str:
         return FROZEN
     if config.has_fixed_ranks:
         return "fixed"
-    return "importance" if config.is_by_importance else config.init.name
+    return config.init.name if config.has_logits else config.allocation.mode
 
 
 def run_name(settings: Settings) -> str:
@@ -184,7 +185,8 @@ def run_name(settings: Settings) -> str:
     most = settings["rank.max"] if average is None else average
     ranks = "" if low is None else f"{low}_{settings['rank.max']}_"
     parts = [settings["init"]]
-    parts += ["soft_topk"] if settings["allocation.mode"] == "soft_topk" else []
+    mode = settings["allocation.mode"]
+    parts += [] if mode in (None, *_UNNAMED_MODES, settings["init"]) else [mode]
     parts += [f"r{ranks}{most}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
     return "-".join([*parts, f"seed{settings['seed']}", digest])

@@ -1,19 +1,18 @@
 """The groups of settings: one dataclass a group, with types, ranges and cross-field rules.
 
-The rules run when a composed config is turned into these objects, before anything is loaded.
+The rules run when a composed config is turned into these objects, before anything is loaded; those
+of init, ranks, alpha, budget and allocation stand in `allocation.plan`, which the root makes.
 Values stand in `conf/`; nothing here has a default that a researcher would want to see there.
 """
 
-import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any, Literal, get_type_hints
 
 from omegaconf import MISSING
 
-from lora_sweep.config.rules import is_positive, is_rate, require
-
-IMPORTANCE_SETTINGS = ("warmup_fraction", "final_fraction", "every", "beta1", "beta2")
-"""Settings of `allocation=importance`; null, and no settings of a run, in the other modes."""
+from lora_sweep.allocation.init_schedules import FROM_RUN
+from lora_sweep.allocation.mode import allocation_modes, own_settings
+from lora_sweep.rules import is_positive, is_rate, require
 
 
 @dataclass
@@ -27,23 +26,13 @@ class InitConfig:
         freeze: take its integer ranks instead, and keep them; for `from_run` only.
     """
 
-    name: Literal[
-        "uniform", "randn", "quadratic", "left_skewed", "right_skewed", "linear", "spectral",
-        "values", "from_run", "fixed",
-    ] = MISSING  # fmt: skip
+    name: str = MISSING
     values: list[float] | None = None
     run: str | None = None
     freeze: bool = False
 
     def __post_init__(self) -> None:
-        given = self.values
-        if self.name == "values":
-            are_numbers = bool(given) and all(map(math.isfinite, given or ()))
-            rule = "a list of finite numbers, one a matrix, with init=values"
-            require(are_numbers, "init.values", rule, given)
-        else:
-            require(given is None, "init.values", f"null with init={self.name}", given)
-        if self.name == "from_run":
+        if self.name == FROM_RUN:
             require(bool(self.run), "init.run", "a finished run's folder", self.run)
         else:
             rule = f"{{}} with init={self.name}, for it is of init=from_run"
@@ -53,7 +42,7 @@ class InitConfig:
     @property
     def is_frozen(self) -> bool:
         """Whether the integer ranks are another run's, and stay so."""
-        return self.name == "from_run" and self.freeze
+        return self.name == FROM_RUN and self.freeze
 
 
 @dataclass
@@ -64,12 +53,6 @@ class RankConfig:
     max: int = MISSING
     average: int = MISSING
 
-    def __post_init__(self) -> None:
-        require(self.min >= 1, "rank.min", "at least 1", self.min)
-        require(self.min <= self.max, "rank.min", f"at most rank.max={self.max}", self.min)
-        within = f"within rank.min={self.min} ... rank.max={self.max}"
-        require(self.min <= self.average <= self.max, "rank.average", within, self.average)
-
 
 @dataclass
 class AlphaConfig:
@@ -77,11 +60,7 @@ class AlphaConfig:
 
     min: float = MISSING
     max: float = MISSING
-    schedule: Literal["linear", "exponential", "cosine"] = MISSING
-
-    def __post_init__(self) -> None:
-        require(is_positive(self.min), "alpha.min", "above 0 and finite", self.min)
-        require(is_positive(self.max), "alpha.max", "above 0 and finite", self.max)
+    schedule: str = MISSING
 
 
 @dataclass
@@ -111,13 +90,8 @@ class BudgetConfig:
     move_epochs: float = MISSING
 
     def __post_init__(self) -> None:
-        for name in ("start_average", "end_average"):
-            value = getattr(self, name)
-            require(is_positive(value), f"budget.{name}", "above 0 and finite", value)
-        for name in ("hold_epochs", "move_epochs"):
-            value = getattr(self, name)
-            require(is_rate(value), f"budget.{name}", "at least 0 and finite", value)
-        if self.schedule == "constant":
+        are_numbers = is_positive(self.start_average) and is_positive(self.end_average)
+        if self.schedule == "constant" and are_numbers:
             rule = f"equal to budget.start_average={self.start_average:g} in a constant budget"
             is_same = self.start_average == self.end_average
             require(is_same, "budget.end_average", rule, self.end_average)
@@ -125,51 +99,35 @@ class BudgetConfig:
 
 @dataclass
 class AllocationConfig:
-    """How the budget is split: by logits, in one of three ways, or by cuts (`importance`).
+    """How the budget is split; see `AllocationSettings` for the settings of single modes.
 
     Attributes:
-        mode: of allocation.
-        tau: strength of the Gumbel noise in the soft mask of `published` and `capped`.
-        warmup_fraction, final_fraction: shares of the steps before and after the cuts.
-        every: steps between two cuts.
-        beta1, beta2: weights of the past in the averages of sensitivity and uncertainty.
+        mode: name of the allocation mode.
+        tau: strength of the Gumbel noise in the soft mask, for modes that have some.
     """
 
-    mode: Literal["published", "capped", "soft_topk", "importance"] = MISSING
+    mode: str = MISSING
     tau: float = MISSING
-    warmup_fraction: float | None = None
-    final_fraction: float | None = None
-    every: int | None = None
-    beta1: float | None = None
-    beta2: float | None = None
 
-    def __post_init__(self) -> None:
-        require(is_rate(self.tau), "allocation.tau", "at least 0 and finite", self.tau)
-        if self.mode in ("soft_topk", "importance"):
-            rule = f"0 with allocation={self.mode}, which has no noise"
-            require(self.tau == 0, "allocation.tau", rule, self.tau)
-        if self.mode == "importance":
-            self._check_importance()
-            return
-        for name in IMPORTANCE_SETTINGS:
-            value = getattr(self, name)
-            rule = f"null with allocation={self.mode}, which cuts nothing"
-            require(value is None, f"allocation.{name}", rule, value)
 
-    def _check_importance(self) -> None:
-        for name in ("warmup_fraction", "final_fraction"):
-            share = getattr(self, name)
-            is_share = share is not None and 0 <= share <= 1
-            require(is_share, f"allocation.{name}", "within 0 ... 1", share)
-        first, last = self.warmup_fraction or 0.0, self.final_fraction or 0.0
-        rule = f"at most 1 - allocation.warmup_fraction={first:g}"
-        require(first + last <= 1, "allocation.final_fraction", rule, last)
-        is_count = self.every is not None and self.every >= 1
-        require(is_count, "allocation.every", "at least 1", self.every)
-        for name in ("beta1", "beta2"):
-            beta = getattr(self, name)
-            is_weight = beta is not None and 0 <= beta < 1
-            require(is_weight, f"allocation.{name}", "within 0 ... 1 (1 excluded)", beta)
+def _mode_settings() -> dict[str, Any]:
+    """Name -> type of every setting that single modes have."""
+    return {
+        name: get_type_hints(mode)[name]
+        for mode in allocation_modes().values()
+        for name in own_settings(mode)
+    }
+
+
+MODE_SETTINGS = tuple(_mode_settings())
+"""Settings of single allocation modes; null, and no settings of a run, in the others."""
+AllocationSettings = make_dataclass(
+    "AllocationSettings",
+    [(name, kind | None, field(default=None)) for name, kind in _mode_settings().items()],
+    bases=(AllocationConfig,),
+)
+"""The schema of the group `allocation`: the settings of every mode."""
+AllocationSettings.__module__ = __name__  # where other processes find it
 
 
 @dataclass

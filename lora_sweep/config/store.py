@@ -19,7 +19,7 @@ _SCHEMAS = {
     "rank": schema.RankConfig,
     "alpha": schema.AlphaConfig,
     "budget": schema.BudgetConfig,
-    "allocation": schema.AllocationConfig,
+    "allocation": schema.AllocationSettings,
     "learning_rate": schema.LearningRateConfig,
     "model": schema.ModelConfig,
     "training": schema.TrainingConfig,

@@ -69,7 +69,7 @@ def check_sources(config: RunConfig, base: Path) -> None:
 
 def _init_run(config: RunConfig) -> str | None:
     """The run whose allocation is taken, if it has an effect."""
-    has_effect = config.init.is_frozen or not (config.has_fixed_ranks or config.is_by_importance)
+    has_effect = config.init.is_frozen or config.has_logits
     return config.init.run if has_effect else None
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.rules import require
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import (
     ClaimedElsewhereError,
     LoraSweepError,
@@ -41,6 +40,7 @@ from lora_sweep.errors import (
 )
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, command_line, compose_cell
+from lora_sweep.rules import require
 from lora_sweep.store.sweep_list import add_to_sweep
 
 log = logging.getLogger(__name__)

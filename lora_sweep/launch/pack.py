@@ -20,11 +20,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from lora_sweep.config.rules import require
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
+from lora_sweep.rules import require
 
 log = logging.getLogger(__name__)
 

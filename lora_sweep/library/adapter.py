@@ -20,8 +20,8 @@ from lora_sweep.adapters.layer import (
     leading_singular_values,
     set_cores,
 )
-from lora_sweep.config.rules import require
 from lora_sweep.library.plan import AdapterPlan, run_plan
+from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
 from lora_sweep.training.plan import LORA_ALPHA

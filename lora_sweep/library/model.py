@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from lora_sweep.adapters.factors import cached_factors, svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, adapted_names, inject
-from lora_sweep.config.rules import is_rate, require
 from lora_sweep.library.adapter import LoRAXSAdapter
 from lora_sweep.library.plan import AdapterPlan
+from lora_sweep.rules import is_rate, require
 
 CHILD = "lora_xs"
 """Name of the adapter among the encoder's submodules."""

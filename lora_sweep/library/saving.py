@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
 from lora_sweep.library.adapter import LoRAXSAdapter
 from lora_sweep.library.model import adapt, find_adapter, head_parameters
 from lora_sweep.library.plan import AdapterPlan
+from lora_sweep.rules import require
 from lora_sweep.tensor_files import read_tensors, write_tensors
 
 FORMAT_VERSION = "lora_xs_adapter 1"

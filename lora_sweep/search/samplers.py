@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import require
 from lora_sweep.search.space import RANKS, Params, Space
 
 SAMPLERS = ("tpe", "gp", "random", "grid", "qmc", "nsgaii")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from lora_sweep.config.rules import require
+from lora_sweep.rules import require
 from lora_sweep.store.search_record import DIRECTIONS
 
 

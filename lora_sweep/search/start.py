@@ -13,9 +13,9 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import Trial
 
-from lora_sweep.config.rules import require
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import task_config
+from lora_sweep.rules import require
 from lora_sweep.search.jobs import Jobs
 from lora_sweep.search.overrides import space_of
 from lora_sweep.search.pruning import make_pruner

@@ -19,11 +19,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
 from lora_sweep.extras import install_command
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import command_line
+from lora_sweep.rules import require
 from lora_sweep.search.settings import SearchSettings
 
 NAME = "optuna_resumable"

@@ -1,21 +1,25 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
-logits become ranks is said by `LOGIT_MODES`; runs without logits have fixed ranks, or are cut.
+logits become ranks is said by each run's mode; runs without logits have fixed ranks, or ones that
+are cut by importance.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_masks
-from lora_sweep.allocation.modes import LOGIT_MODES, KeptShells, LogitMode, Terms
+from lora_sweep.allocation.mode import LogitMode, Terms
+from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.training.importance import PackImportance
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.schedules import PackSchedules
 from lora_sweep.training.seeds import stream_generator
+
+KeptShells = Callable[[Tensor, Tensor, Terms, Tensor | None], Tensor]
 
 
 class PackAllocator:
@@ -102,10 +106,10 @@ class PackAllocator:
     def integer_ranks(self, ranks: Tensor, step: int) -> list[list[int]]:
         """Returns the rounded ranks of every run, K lists of N, by the mode of its plan."""
         if not self._rows_of and not self.importance:
-            return [plan.fixed_ranks(self.n_matrices) for plan in self.plans]
+            return [plan.allocation.fixed_ranks(self.n_matrices) for plan in self.plans]
         budgets = self.schedules.budget_params(step)
         return [
-            _round(plan, row, budget)
+            _round(plan.allocation, row, budget)
             for plan, row, budget in zip(self.plans, ranks.tolist(), budgets, strict=True)
         ]
 
@@ -166,29 +170,28 @@ class PackAllocator:
             return self.importance.ranks[row]
         held = self._held.get(row)
         if held is None or held[0] != budget_params:
-            rounded = _round(self.plans[row], ranks[row].tolist(), budget_params)
+            rounded = _round(self.plans[row].allocation, ranks[row].tolist(), budget_params)
             held = self._held[row] = budget_params, rounded
         return held[1]
 
     def _take(self, plans: Sequence[RunPlan]) -> None:
         self.plans = list(plans)
-        self._rank_min = self._vector([plan.rank_min for plan in plans])
-        self._rank_max = self._vector([plan.rank_max for plan in plans])
-        # Ranks (K, N) of the runs whose ranks are fixed; those of the others say nothing.
-        self._fixed = self._vector([plan.fixed_ranks(self.n_matrices) for plan in plans])
         own = [plan.allocation for plan in plans]
-        self._alpha_max = self._vector([1.0 if a is None else a.alpha_max for a in own])
-        names = ["" if a is None else a.mode for a in own]
+        self._rank_min = self._vector([plan.rank_min for plan in own])
+        self._rank_max = self._vector([plan.rank_max for plan in own])
+        # Ranks (K, N) of the runs whose ranks are fixed; those of the others say nothing.
+        self._fixed = self._vector([plan.fixed_ranks(self.n_matrices) for plan in own])
+        self._alpha_max = self._vector([p.alpha_max if p.has_logits else 1.0 for p in own])
         # Which rows (K) have each of the modes that occur, and each way to make a soft mask.
-        self._rows_of: dict[LogitMode, list[bool]] = {
-            mode: [own_name == name for own_name in names]
-            for name, mode in LOGIT_MODES.items()
-            if name in names
-        }
+        self._rows_of: dict[LogitMode, list[bool]] = {}
         self._kept_by: dict[KeptShells, list[bool]] = {}
-        for mode, rows in self._rows_of.items():
-            others = self._kept_by.get(mode.kept, [False] * len(rows))
-            self._kept_by[mode.kept] = [a or b for a, b in zip(rows, others, strict=True)]
+        for row, plan in enumerate(own):
+            if plan.has_logits and isinstance(plan.mode, LogitMode):
+                for rows in (
+                    self._rows_of.setdefault(plan.mode, [False] * len(own)),
+                    self._kept_by.setdefault(plan.mode.kept, [False] * len(own)),
+                ):
+                    rows[row] = True
 
     def _terms(self, step: int) -> Terms:
         return Terms(
@@ -202,7 +205,8 @@ class PackAllocator:
 
     def _gumbel(self) -> Tensor | None:
         """Noise (K, N, r) of the soft masks; None if no run wants any."""
-        taus = [plan.allocation.tau if plan.allocation else 0.0 for plan in self.plans]
+        own = [plan.allocation for plan in self.plans]
+        taus = [plan.mode.tau if plan.has_logits else 0.0 for plan in own]
         if not any(taus):
             return None
         draws = [
@@ -219,13 +223,12 @@ class PackAllocator:
         return torch.tensor(flags, device=self.device).view(-1, *[1] * (n_axes - 1))
 
 
-def _round(plan: RunPlan, ranks: list[float], budget_params: float) -> list[int]:
+def _round(plan: AllocationPlan, ranks: list[float], budget_params: float) -> list[int]:
     if plan.has_fixed_ranks:
         return plan.fixed_ranks(len(ranks))
     if not all(map(math.isfinite, ranks)):
         # A run whose loss is not finite any more, until the next look at the losses drops it.
         return [plan.rank_min] * len(ranks)
-    if plan.allocation is None:  # cut ranks are whole
-        return [round(rank) for rank in ranks]
-    mode = LOGIT_MODES[plan.allocation.mode]
-    return mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max)
+    if isinstance(plan.mode, LogitMode):
+        return plan.mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max)
+    return [round(rank) for rank in ranks]  # those that are cut are whole

@@ -34,7 +34,7 @@ class PackImportance:
         self.ranks = {
             row: [plan.rank_max] * n_matrices
             for row, plan in enumerate(plans)
-            if plan.importance is not None
+            if plan.allocation.importance is not None
         }
         self.sensitivity = torch.zeros(len(self.ranks), n_matrices, r, r, device=device)
         self.uncertainty = torch.zeros_like(self.sensitivity)
@@ -76,7 +76,7 @@ class PackImportance:
                     self.ranks[row],
                     scores.tolist(),
                     after[row],
-                    rank_min=self._plans[row].rank_min,
+                    rank_min=self._plans[row].allocation.rank_min,
                 )
 
     def state(self, row: int) -> dict[str, Tensor]:
@@ -101,6 +101,7 @@ class PackImportance:
 
     def _take(self, plans: Sequence[RunPlan]) -> None:
         self._plans = list(plans)
-        own = [plan.importance for plan in plans if plan.importance is not None]
+        all_modes = [plan.allocation.importance for plan in plans]
+        own = [mode for mode in all_modes if mode is not None]
         self._beta1 = torch.tensor([plan.beta1 for plan in own], device=self.device)
         self._beta2 = torch.tensor([plan.beta2 for plan in own], device=self.device)

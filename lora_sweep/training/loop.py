@@ -214,7 +214,7 @@ def _latest(pack: Pack, losses: Tensor, failed: list[int]) -> dict[int, float]:
 
 
 def _failure(plan: RunPlan, loss: float, step: int, n_steps: int) -> str:
-    lr = "" if plan.allocation is None else f", lr={plan.allocation.lr:g}"
+    lr = f", lr={plan.lr_logits:g}" if plan.allocation.has_logits else ""
     return (
         f"loss became {loss} at step {step} of {n_steps} with "
         f"learning_rate.adapter={plan.lr_adapter:g}, learning_rate.head={plan.lr_head:g}{lr}: "
@@ -228,5 +228,5 @@ def _tell_ranks(pack: Pack, observer: Observer) -> None:
     schedules = pack.allocator.schedules
     alphas, budgets = schedules.alpha(pack.step), schedules.budget_params(pack.step)
     for row, run in enumerate(pack.runs):
-        if not pack.plans[row].has_fixed_ranks:
+        if not pack.plans[row].allocation.has_fixed_ranks:
             observer.on_ranks(run, pack.step, alphas[row], budgets[row], ranks[row])

@@ -164,7 +164,7 @@ class Pack:
         rows = [columns[plan.lr_schedule, plan.warmup_fraction] for plan in self.plans]
         factors = torch.tensor(rows, dtype=torch.float64).T[..., None]  # (n_steps, K, 1)
         lrs = [
-            (plan.lr_adapter, plan.allocation.lr if plan.allocation else 0.0, plan.lr_head)
+            (plan.lr_adapter, plan.lr_logits if plan.allocation.has_logits else 0.0, plan.lr_head)
             for plan in self.plans
         ]
         rates = factors * torch.tensor(lrs, dtype=torch.float64)

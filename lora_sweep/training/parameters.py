@@ -114,7 +114,7 @@ def run_state(parameters: Parameters, row: int, plan: RunPlan) -> Parameters:
     """
     state = {name: bank.detach()[row].cpu() for name, bank in parameters.items()}
     state[LATENT] = state[LATENT][:, : plan.rank_max, : plan.rank_max]
-    if plan.allocation is None:
+    if not plan.allocation.has_logits:
         del state[LOGITS]
     return {name: values.clone() for name, values in state.items()}
 
@@ -123,7 +123,7 @@ def count_trained(plan: RunPlan, *, n_matrices: int, d: int, n_labels: int) -> d
     """Returns how many parameters a run trains, by part; R counts as stored, at rank_max."""
     latent = n_matrices * plan.rank_max**2
     head = d * d + d + n_labels * d + n_labels
-    logits = 0 if plan.allocation is None else n_matrices
+    logits = n_matrices if plan.allocation.has_logits else 0
     return {"latent": latent, "head": head, "logits": logits, "total": latent + head + logits}
 
 
@@ -140,7 +140,7 @@ def _latent(plan: RunPlan, n_matrices: int, r: int) -> Tensor:
 
 
 def _logits(plan: RunPlan, spectra: Tensor) -> Tensor:
-    if plan.allocation is None:
+    if not plan.allocation.has_logits:
         return torch.zeros(len(spectra))
     inputs = InitInputs(
         spectra=spectra[:, : plan.rank_max].cpu(),

@@ -11,7 +11,9 @@ from torch import Tensor
 from lora_sweep.allocation.alpha_schedules import alpha_at
 from lora_sweep.allocation.budget_schedules import ramp
 from lora_sweep.allocation.importance import shrunk_budget
-from lora_sweep.training.plan import AllocationPlan, ImportancePlan, RunPlan
+from lora_sweep.allocation.modes.importance import Importance
+from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.training.plan import RunPlan
 
 
 class PackSchedules:
@@ -40,7 +42,7 @@ class PackSchedules:
             n_epochs: epochs of the whole training.
             device: where the tables are.
         """
-        self.plans = list(plans)
+        self._allocations = [plan.allocation for plan in plans]
         self.n_matrices = n_matrices
         self.steps_per_epoch, self.n_epochs = steps_per_epoch, n_epochs
         self.n_steps = steps_per_epoch * n_epochs
@@ -48,65 +50,70 @@ class PackSchedules:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drops all runs but those rows."""
-        self.plans = [self.plans[row] for row in rows]
+        self._allocations = [self._allocations[row] for row in rows]
         self.alphas, self.budgets = self.alphas[:, rows], self.budgets[:, rows]
 
     def budget_params(self, step: int) -> list[float]:
         """Returns the rank budget M_p of every run after `step` steps, in entries of R."""
-        return [self._budget(plan, step) for plan in self.plans]
+        return [self._budget(plan, step) for plan in self._allocations]
 
     def alpha(self, step: int) -> list[float | None]:
         """Returns alpha of every run after `step` steps; None for a run without logits."""
-        return [self._alpha(plan, step) for plan in self.plans]
+        return [self._alpha(plan, step) for plan in self._allocations]
 
     def is_discrete(self, epoch: int) -> list[bool]:
         """Returns whether each run trains epoch `epoch` (0 for the first) with discrete masks."""
         return [
-            plan.allocation is None or epoch >= self.n_epochs - plan.allocation.epochs_discrete
-            for plan in self.plans
+            not plan.has_logits or epoch >= self.n_epochs - plan.epochs_discrete
+            for plan in self._allocations
         ]
 
     def _tables(self) -> Tensor:
         """Alpha and budget after 0 ... n_steps steps (2, n_steps + 1, K)."""
         steps = range(self.n_steps + 1)
-        columns: dict[object, list[list[float]]] = {}
-        for plan in self.plans:
-            key = _key(plan)
-            if key not in columns:  # most runs of a sweep share their schedules
-                columns[key] = [
+        columns: dict[AllocationPlan, list[list[float]]] = {}
+        for plan in self._allocations:
+            if plan not in columns:  # most runs of a sweep share their schedules
+                columns[plan] = [
                     [self._alpha(plan, step) or 1.0 for step in steps],
                     [self._budget(plan, step) for step in steps],
                 ]
-        rows = [columns[_key(plan)] for plan in self.plans]
+        rows = [columns[plan] for plan in self._allocations]
         return torch.tensor(rows, dtype=torch.float64).permute(1, 2, 0).contiguous()
 
-    def _alpha(self, plan: RunPlan, step: int) -> float | None:
-        a = plan.allocation
-        if a is None:
+    def _alpha(self, plan: AllocationPlan, step: int) -> float | None:
+        if not plan.has_logits:
             return None
         return alpha_at(
-            a.alpha_schedule, step, self.n_steps, alpha_min=a.alpha_min, alpha_max=a.alpha_max
+            plan.alpha_schedule,
+            step,
+            self.n_steps,
+            alpha_min=plan.alpha_min,
+            alpha_max=plan.alpha_max,
         )
 
-    def _budget(self, plan: RunPlan, step: int) -> float:
-        if plan.allocation is not None:
-            return self._ramp(plan.allocation, step)
+    def _budget(self, plan: AllocationPlan, step: int) -> float:
+        if plan.has_logits:
+            return self._ramp(plan, step)
         spent = float(sum(rank**2 for rank in plan.fixed_ranks(self.n_matrices)))
         if plan.importance is None:
             return spent
         return self._shrunk(plan.importance, step, self.n_matrices * plan.rank_max**2, spent)
 
     def _ramp(self, plan: AllocationPlan, step: int) -> float:
+        start, end = plan.budget_averages
         return ramp(
             step,
             self.n_matrices,
-            start=plan.budget_start,
-            end=plan.budget_end,
+            start=start,
+            end=end,
             n_hold=plan.budget_hold_epochs * self.steps_per_epoch,
             n_move=plan.budget_move_epochs * self.steps_per_epoch,
         )
 
-    def _shrunk(self, plan: ImportancePlan, step: int, start: float, end: float) -> float:
+    def _shrunk(self, plan: Importance, step: int, start: float, end: float) -> float:
+        assert plan.warmup_fraction is not None and plan.final_fraction is not None
+        assert plan.every is not None
         return shrunk_budget(
             step,
             start=start,
@@ -115,8 +122,3 @@ class PackSchedules:
             last=self.n_steps - int(plan.final_fraction * self.n_steps),
             every=plan.every,
         )
-
-
-def _key(plan: RunPlan) -> object:
-    ranks = plan.rank_average, plan.rank_max, plan.frozen_ranks
-    return plan.allocation, plan.importance, ranks

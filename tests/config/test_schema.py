@@ -92,7 +92,7 @@ def test_importance_takes_its_limits(changed: Changed) -> None:
     config = changed(
         BY_IMPORTANCE | {f"allocation.{name}": value for name, value in limits.items()}
     )
-    assert config.is_by_importance
+    assert config.allocation_plan().importance is not None
 
 
 @pytest.mark.parametrize("mode", ["published", "capped", "soft_topk"])

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from lora_sweep.allocation.modes.importance import Importance
+from lora_sweep.allocation.modes.published import Published
+from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.execution.plans import find_device, pack_plan, run_plan
-from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
+from lora_sweep.training.plan import PackPlan, RunPlan
 
 Changed = Callable[[dict[str, Any]], RunConfig]
 
@@ -55,23 +58,22 @@ BY_IMPORTANCE = {
 def test_run_plan_has_every_number(changed: Changed) -> None:
     assert run_plan(changed(SETTINGS), 5) == RunPlan(
         seed=5,
-        rank_min=3,
-        rank_max=13,
-        rank_average=7,
         allocation=AllocationPlan(
+            rank_min=3,
+            rank_max=13,
+            rank_average=7,
             init="randn",
-            mode="published",
+            mode=Published(tau=0.125),
             alpha_schedule="cosine",
             alpha_min=0.25,
             alpha_max=4.0,
-            tau=0.125,
             budget_start=5.0,
             budget_end=6.0,
             budget_hold_epochs=0.5,
             budget_move_epochs=1.5,
             epochs_discrete=2,
-            lr=0.03,
         ),
+        lr_logits=0.03,
         lr_adapter=0.01,
         lr_head=0.02,
         lr_schedule="constant",
@@ -97,28 +99,29 @@ def test_pack_plan_has_every_number(changed: Changed) -> None:
     [{"init.name": "fixed"}, {"rank.min": 7, "rank.max": 7, "rank.average": 7}],
     ids=["init", "range"],
 )
-def test_fixed_ranks_have_no_allocation(settings: dict[str, Any], changed: Changed) -> None:
-    assert run_plan(changed(settings), 0).allocation is None
+def test_fixed_ranks_are_not_allocated(settings: dict[str, Any], changed: Changed) -> None:
+    assert run_plan(changed(settings), 0).allocation.has_fixed_ranks
 
 
 @pytest.mark.parametrize("mode", ["capped", "soft_topk"])
 def test_mode_is_passed_on(mode: str, changed: Changed) -> None:
     plan = run_plan(changed({"allocation.mode": mode}), 0)
-    assert plan.allocation is not None and plan.allocation.mode == mode
-    assert plan.importance is None
+    assert (plan.allocation.mode.name, plan.allocation.has_logits) == (mode, True)
 
 
 def test_values_are_passed_on(changed: Changed) -> None:
     plan = run_plan(changed({"init.name": "values", "init.values": [0.5, 1.0]}), 0)
-    assert plan.allocation is not None
     assert (plan.allocation.init, plan.allocation.init_values) == ("values", (0.5, 1.0))
 
 
 def test_cut_run_has_no_logits(changed: Changed) -> None:
     plan = run_plan(changed(BY_IMPORTANCE), 0)
-    assert plan.allocation is None
-    assert plan.importance == ImportancePlan(0.2, 0.3, 7, 0.8, 0.9)
-    assert run_plan(changed(BY_IMPORTANCE | {"init.name": "fixed"}), 0).importance is None
+    assert not plan.allocation.has_logits
+    assert plan.allocation.importance == Importance(
+        warmup_fraction=0.2, final_fraction=0.3, every=7, beta1=0.8, beta2=0.9
+    )
+    fixed = run_plan(changed(BY_IMPORTANCE | {"init.name": "fixed"}), 0)
+    assert fixed.allocation.importance is None
 
 
 @pytest.mark.parametrize(

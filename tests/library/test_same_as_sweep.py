@@ -1,14 +1,17 @@
 """A loop of one's own over the library gives what the sweep's own loop gives."""
 
 import dataclasses
+from dataclasses import fields
 
 import pytest
 import torch
 from torch import nn
-from toy import ALLOCATION, FIXED, RUN, SHARED, STORED, make_encoder, make_texts, train
+from toy import ALLOCATION, FIXED, RUN, SHARED, STORED, changed, make_encoder, make_texts, train
 from transformers import RobertaForSequenceClassification, get_linear_schedule_with_warmup
 
 from lora_sweep import AdapterPlan, adapt, parameter_groups
+from lora_sweep.allocation.modes.published import Published
+from lora_sweep.allocation.modes.soft_topk import SoftTopk
 from lora_sweep.data.batches import epoch_order, padded_batch
 from lora_sweep.library.adapter import LoRAXSAdapter
 from lora_sweep.training.parameters import start_parameters
@@ -21,12 +24,8 @@ RAMP = dataclasses.replace(
 )
 RUNS = {
     "capped": RUN,
-    "soft_topk": dataclasses.replace(
-        RUN, allocation=dataclasses.replace(ALLOCATION, mode="soft_topk", init="spectral")
-    ),
-    "published": dataclasses.replace(
-        RUN, seed=3, allocation=dataclasses.replace(ALLOCATION, mode="published", tau=0.3)
-    ),
+    "soft_topk": changed(RUN, mode=SoftTopk(), init="spectral"),
+    "published": changed(RUN, seed=3, mode=Published(tau=0.3)),
     "ramp": dataclasses.replace(RUN, allocation=RAMP),
     "fixed": FIXED,
 }
@@ -35,12 +34,10 @@ HEAD |= {"out_proj.weight": "head.out.weight", "out_proj.bias": "head.out.bias"}
 
 
 def _adapter_plan(run: RunPlan) -> AdapterPlan:
-    common = {name: getattr(run, name) for name in ("rank_min", "rank_max", "rank_average")}
-    if run.allocation is None:
-        return AdapterPlan(**common, init="fixed", seed=run.seed)
-    own = dataclasses.asdict(run.allocation)
-    del own["lr"]
-    return AdapterPlan(**common, **own, seed=run.seed)
+    own = {field.name: getattr(run.allocation, field.name) for field in fields(run.allocation)}
+    del own["frozen_ranks"]
+    mode = own.pop("mode")
+    return AdapterPlan(**own, mode=mode.name, tau=mode.tau, seed=run.seed)
 
 
 def _model(run: RunPlan) -> RobertaForSequenceClassification:
@@ -62,8 +59,8 @@ def _trained(run: RunPlan) -> tuple[RobertaForSequenceClassification, LoRAXSAdap
     model, texts = _model(run), make_texts()
     adapter = adapt(model, _adapter_plan(run))
     adapter.schedule(steps_per_epoch=STEPS, n_epochs=N_EPOCHS)
-    lr_logits = run.allocation.lr if run.allocation else 0.0
-    groups = parameter_groups(model, lr=run.lr_adapter, lr_logits=lr_logits, lr_head=run.lr_head)
+    rates_of = {"lr": run.lr_adapter, "lr_logits": run.lr_logits, "lr_head": run.lr_head}
+    groups = parameter_groups(model, **rates_of)
     optimiser = torch.optim.AdamW(groups, weight_decay=run.weight_decay)
     rates = get_linear_schedule_with_warmup(optimiser, 1, STEPS * N_EPOCHS)
     for epoch in range(N_EPOCHS):
@@ -90,7 +87,7 @@ def test_own_loop_gives_the_sweeps_numbers(name: str) -> None:
     model, adapter = _trained(run)
     state, last = sweep.states[0], sweep.evaluations[0][-1]
     torch.testing.assert_close(adapter.R.detach(), state["R"], rtol=0, atol=1e-5)
-    if run.allocation is not None:
+    if run.allocation.has_logits:
         torch.testing.assert_close(adapter.logits.detach(), state["logits"], rtol=0, atol=1e-5)
         assert not torch.equal(adapter.logits, adapt(_model(run), adapter.plan).logits)
     for own, theirs in HEAD.items():

@@ -13,6 +13,7 @@ from toy import (
     SHARED,
     TOPK,
     Listener,
+    changed,
     make_encoder,
     make_texts,
     train,
@@ -20,22 +21,22 @@ from toy import (
 from transformers import get_linear_schedule_with_warmup
 
 from lora_sweep.adapters.layer import set_cores
+from lora_sweep.allocation.modes.capped import Capped
+from lora_sweep.allocation.modes.published import Published
 from lora_sweep.data.batches import epoch_order
 from lora_sweep.training.loop import run_losses
 from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import LORA_ALPHA, RunPlan
 from lora_sweep.training.seeds import stream_generator
 
-PUBLISHED = dataclasses.replace(
-    ALLOCATION, mode="published", init="quadratic", alpha_max=5.0, lr=0.2
-)
-FROZEN = dataclasses.replace(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
+PUBLISHED = dataclasses.replace(ALLOCATION, mode=Published(), init="quadratic", alpha_max=5.0)
+FROZEN = changed(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
 PACK = (
     RUN,
-    dataclasses.replace(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_adapter=0.02),
-    dataclasses.replace(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
+    changed(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_logits=0.2, lr_adapter=0.02),
+    changed(FIXED, seed=2, rank_max=4, rank_average=4, lr_head=0.03),
     TOPK,
-    dataclasses.replace(BY_IMPORTANCE, rank_max=6),
+    changed(BY_IMPORTANCE, rank_max=6),
     FROZEN,
 )
 
@@ -60,9 +61,10 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     total = 5 * n_epochs  # 24 texts in batches of 5
     schedule = get_linear_schedule_with_warmup(optimiser, int(0.1 * total), total)
     order = epoch_order(24, stream_generator(plan.seed, "order/0"))
+    rank = plan.allocation.rank_average
     for step in range(total):
         kept = torch.zeros_like(R)
-        kept[:, : plan.rank_average, : plan.rank_average] = 1
+        kept[:, :rank, :rank] = 1
         cores = LORA_ALPHA / plan.rank_max * kept * R
         outputs, labels = [], []
         for text in order[5 * step : 5 * step + 5].tolist():
@@ -93,7 +95,7 @@ def _assert_same(ours: Listener, run: int, alone: Listener) -> None:
 
 def test_run_matches_plain_torch() -> None:
     # fixed ranks: three of the four stored
-    plan = dataclasses.replace(FIXED, rank_max=4)
+    plan = changed(FIXED, rank_max=4)
     ours = train(plan, n_epochs=1)
     expected = _plain_torch(plan, n_epochs=1)
     assert ours.steps == [1, 2, 3, 4, 5]
@@ -109,13 +111,13 @@ def test_pack_gives_what_each_run_gives_alone() -> None:
 
 def _neighbours(n: int) -> list[RunPlan]:
     """Runs unlike RUN: other seeds, rank ranges, learning rates, allocation."""
-    kinds = (PUBLISHED, ALLOCATION, None)
+    kinds = (PUBLISHED, ALLOCATION, FIXED.allocation)
     return [
-        dataclasses.replace(
+        changed(
             RUN,
             seed=10 + i,
-            rank_max=4 + i % 4,
             allocation=kinds[i % 3],
+            rank_max=4 + i % 4,
             lr_adapter=0.01 * (i + 1),
             lr_head=0.002 * (i + 1),
         )
@@ -165,7 +167,7 @@ def test_same_run_twice_is_the_same_bit_for_bit() -> None:
 
 
 def test_failed_run_leaves_and_the_others_go_on() -> None:
-    broken = dataclasses.replace(RUN, seed=9, lr_head=1e38)
+    broken = changed(RUN, seed=9, lr_head=1e38)
     together = train(RUN, broken, PACK[2], BY_IMPORTANCE)
     assert set(together.failures) == {1} and 1 not in together.evaluations
     assert "step" in together.failures[1] and "learning_rate.head=1e+38" in together.failures[1]
@@ -175,13 +177,13 @@ def test_failed_run_leaves_and_the_others_go_on() -> None:
 
 
 def test_pack_of_failed_runs_ends() -> None:
-    listener = train(dataclasses.replace(RUN, lr_head=1e38))
+    listener = train(changed(RUN, lr_head=1e38))
     assert set(listener.failures) == {0} and listener.evaluations == {}
 
 
 def test_dismissed_run_leaves_and_the_others_go_on() -> None:
-    others = [RUN, dataclasses.replace(RUN, seed=2)]
-    listener = train(others[0], dataclasses.replace(RUN, seed=9), others[1], leave={2: [1]})
+    others = [RUN, changed(RUN, seed=2)]
+    listener = train(others[0], changed(RUN, seed=9), others[1], leave={2: [1]})
     assert [len(listener.evaluations[run]) for run in range(3)] == [3, 2, 3]
     assert [len(listener.snapshots[run]) for run in range(3)] == [3, 2, 3]
     _assert_same(listener, 0, train(others[0]))
@@ -189,14 +191,12 @@ def test_dismissed_run_leaves_and_the_others_go_on() -> None:
 
 
 def test_pack_of_dismissed_runs_ends() -> None:
-    listener = train(RUN, dataclasses.replace(RUN, seed=2), leave={1: [0, 1]})
+    listener = train(RUN, changed(RUN, seed=2), leave={1: [0, 1]})
     assert [len(listener.evaluations[run]) for run in range(2)] == [1, 1]
 
 
 def test_logits_rest_in_the_discrete_epochs() -> None:
-    learnt = dataclasses.replace(
-        RUN, allocation=dataclasses.replace(ALLOCATION, epochs_discrete=2)
-    )
+    learnt = changed(RUN, epochs_discrete=2)
     first, second, third = (e.ranks for e in train(learnt).evaluations[0])
     assert first == second == third
     moving = [e.ranks for e in train(RUN).evaluations[0]]
@@ -238,7 +238,7 @@ def test_growing_budget_is_followed() -> None:
     growing = dataclasses.replace(
         ALLOCATION, budget_start=1, budget_end=4, budget_hold_epochs=1, budget_move_epochs=1
     )
-    evaluations = train(dataclasses.replace(RUN, allocation=growing)).evaluations[0]
+    evaluations = train(changed(RUN, allocation=growing)).evaluations[0]
     assert [e.budget_params for e in evaluations] == [8, 8 * 16, 8 * 16]
     assert evaluations[0].integer_ranks == [1] * 8
 
@@ -268,9 +268,9 @@ def test_soft_topk_meets_the_budget_and_moves() -> None:
 
 
 def test_spectral_logits_come_from_the_weights() -> None:
-    allocation = dataclasses.replace(ALLOCATION, init="spectral", lr=0.0)
     encoder = make_encoder()
-    state = train(dataclasses.replace(RUN, allocation=allocation), encoder=encoder).states[0]
+    plan = changed(RUN, init="spectral", lr_logits=0.0)
+    state = train(plan, encoder=encoder).states[0]
     values = [torch.linalg.svdvals(layer.weight)[:5] for layer in encoder.layers.values()]
     energy = torch.stack([s.square().sum() for s in values])
     torch.testing.assert_close(state["logits"].softmax(0), energy / energy.sum())
@@ -278,14 +278,14 @@ def test_spectral_logits_come_from_the_weights() -> None:
 
 def test_published_ranks_report_what_is_over_the_cap() -> None:
     steep = dataclasses.replace(PUBLISHED, init="quadratic", budget_start=4, budget_end=4)
-    plan = dataclasses.replace(RUN, allocation=steep)
+    plan = changed(RUN, allocation=steep)
     for e in train(plan).evaluations[0]:
         over = sum(max(0.0, rank**2 - 25) for rank in e.ranks)
         assert e.budget_over_cap_params == pytest.approx(over)
 
 
 def test_gumbel_noise_changes_the_training() -> None:
-    noisy = dataclasses.replace(RUN, allocation=dataclasses.replace(ALLOCATION, tau=0.5))
+    noisy = changed(RUN, mode=Capped(tau=0.5))
     first, again = train(noisy), train(noisy)
     assert first.evaluations[0][0].train_loss == again.evaluations[0][0].train_loss
     assert first.evaluations[0][0].train_loss != train(RUN).evaluations[0][0].train_loss
@@ -331,7 +331,7 @@ def test_frozen_ranks_stay_and_are_paid_for() -> None:
 
 
 def test_equal_frozen_ranks_are_fixed_ranks() -> None:
-    frozen = dataclasses.replace(FIXED, rank_average=1, frozen_ranks=(3,) * 8)
+    frozen = changed(FIXED, rank_average=1, frozen_ranks=(3,) * 8)
     own, other = train(frozen).states[0], train(FIXED).states[0]
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
@@ -339,4 +339,4 @@ def test_equal_frozen_ranks_are_fixed_ranks() -> None:
 
 def test_frozen_ranks_must_be_one_a_matrix() -> None:
     with pytest.raises(ValueError, match=r"one rank a matrix, 8, but got 2"):
-        train(dataclasses.replace(FROZEN, frozen_ranks=(1, 2)))
+        train(changed(FROZEN, frozen_ranks=(1, 2)))

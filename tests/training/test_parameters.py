@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 import torch
-from toy import ALLOCATION, FIXED, RUN
+from toy import FIXED, RUN, changed
 
 from lora_sweep.training.parameters import count_trained, run_state, start_parameters
 from lora_sweep.training.plan import Start
 
 CPU = torch.device("cpu")
-SMALL = dataclasses.replace(RUN, seed=3, rank_max=2, rank_average=2)
+SMALL = changed(RUN, seed=3, rank_max=2, rank_average=2)
 
 
 def test_start_values_have_their_shapes_and_scales() -> None:
@@ -41,7 +41,7 @@ def test_run_starts_the_same_beside_any_other() -> None:
 
 
 def test_logits_come_from_the_init_schedule() -> None:
-    plan = dataclasses.replace(RUN, allocation=dataclasses.replace(ALLOCATION, init="quadratic"))
+    plan = changed(RUN, init="quadratic")
     bank = start_parameters(
         [plan, FIXED], spectra=torch.ones(5, 5), r=5, d=4, n_labels=2, device=CPU
     )

@@ -13,23 +13,25 @@ from toy import (
     SHARED,
     TOPK,
     Listener,
+    changed,
     make_encoder,
     train,
 )
 
+from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
-NOISY = dataclasses.replace(ALLOCATION, tau=0.7, epochs_discrete=0)
+NOISY = dataclasses.replace(ALLOCATION, mode=Capped(tau=0.7), epochs_discrete=0)
 PACK = (
     RUN,
-    dataclasses.replace(RUN, seed=4, rank_max=8, allocation=NOISY),
-    dataclasses.replace(FIXED, seed=2, rank_max=4),
+    changed(RUN, seed=4, rank_max=8, allocation=NOISY),
+    changed(FIXED, seed=2, rank_max=4),
     TOPK,
     BY_IMPORTANCE,
 )
-DIVERGING = dataclasses.replace(RUN, seed=9, rank_max=7, lr_head=1e30)
+DIVERGING = changed(RUN, seed=9, rank_max=7, lr_head=1e30)
 N_STEPS = 15  # 24 texts in batches of 5, 3 epochs
 
 
@@ -121,7 +123,7 @@ def test_snapshots_that_do_not_fit_are_refused(wrong: str) -> None:
         start.pop()
     else:
         plans, match = (
-            (RUN, dataclasses.replace(FIXED, rank_max=4)),
+            (RUN, changed(FIXED, rank_max=4)),
             "values/R must have the shape",
         )
     with pytest.raises(ValueError, match=match):

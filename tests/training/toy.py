@@ -10,6 +10,10 @@ from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
+from lora_sweep.allocation.modes.capped import Capped
+from lora_sweep.allocation.modes.importance import Importance
+from lora_sweep.allocation.modes.soft_topk import SoftTopk
+from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.attention import RAGGED, first_position, register
 from lora_sweep.training.dropout import seed_dropout
@@ -18,7 +22,7 @@ from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import Parameters
-from lora_sweep.training.plan import AllocationPlan, ImportancePlan, PackPlan, RunPlan
+from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
 D, STORED = 32, 8
@@ -92,25 +96,20 @@ def make_texts(*, regression: bool = False) -> PackTexts:
 
 
 ALLOCATION = AllocationPlan(
-    init="randn",
-    mode="capped",
-    alpha_schedule="linear",
-    alpha_min=0.5,
-    alpha_max=3.0,
-    tau=0.0,
-    budget_start=3,
-    budget_end=3,
-    budget_hold_epochs=0,
-    budget_move_epochs=0,
-    epochs_discrete=1,
-    lr=0.05,
-)
-RUN = RunPlan(
-    seed=0,
     rank_min=1,
     rank_max=5,
     rank_average=3,
+    init="randn",
+    mode=Capped(),
+    alpha_schedule="linear",
+    alpha_min=0.5,
+    alpha_max=3.0,
+    epochs_discrete=1,
+)
+RUN = RunPlan(
+    seed=0,
     allocation=ALLOCATION,
+    lr_logits=0.05,
     lr_adapter=0.05,
     lr_head=0.01,
     lr_schedule="linear",
@@ -118,6 +117,15 @@ RUN = RunPlan(
     weight_decay=0.01,
     max_gradient_norm=1.0,
 )
+
+
+def changed(run: RunPlan, **changes: Any) -> RunPlan:
+    """The plan with other numbers, its own or those of its allocation."""
+    own = {field.name for field in dataclasses.fields(RunPlan)} & set(changes)
+    run = dataclasses.replace(run, **{name: changes.pop(name) for name in own})
+    return dataclasses.replace(run, allocation=dataclasses.replace(run.allocation, **changes))
+
+
 SHARED = PackPlan(
     n_epochs=3,
     batch_size=5,
@@ -126,17 +134,13 @@ SHARED = PackPlan(
     log_ranks_epochs=2,
     device=torch.device("cpu"),
 )
-FIXED = dataclasses.replace(RUN, allocation=None)
-TOPK = dataclasses.replace(
-    RUN, seed=5, allocation=dataclasses.replace(ALLOCATION, mode="soft_topk")
-)
+FIXED = changed(RUN, init="fixed")
+TOPK = changed(RUN, seed=5, mode=SoftTopk())
 # 15 steps: cut after steps 3, 5, 7, 9, 11 and 12
-BY_IMPORTANCE = dataclasses.replace(
-    FIXED,
+BY_IMPORTANCE = changed(
+    RUN,
     seed=6,
-    importance=ImportancePlan(
-        warmup_fraction=0.1, final_fraction=0.2, every=2, beta1=0.8, beta2=0.7
-    ),
+    mode=Importance(warmup_fraction=0.1, final_fraction=0.2, every=2, beta1=0.8, beta2=0.7),
 )
 
 

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError
 from lora_sweep.execution.protocols import Executor
 from lora_sweep.extras import install_command
+from lora_sweep.rules import require
 
 NAMES = ("local", "joblib", "submitit", "ray")
 AUTO = "auto"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lora_sweep.config.rules import require
 from lora_sweep.launch.executors.pools import PoolExecutor
+from lora_sweep.rules import require
 
 
 def on_processes(n_jobs: Any = -1) -> PoolExecutor:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lora_sweep.config.rules import is_positive, is_rate, require
 from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.interrupt import handlers_kept
+from lora_sweep.rules import is_positive, is_rate, require
 
 
 class RayExecutor:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.config.rules import require
 from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
+from lora_sweep.rules import require
 
 CLUSTERS = ("slurm", "local", "auto")
 

@@ -1,0 +1,170 @@
+"""What an allocation mode is, and which there are.
+
+A mode is a frozen dataclass in a file of its own in `allocation/modes/`: its fields are its
+settings, its methods say how a budget becomes ranks and masks. No file has to be told of it:
+
+    @dataclass(frozen=True)
+    class Sharp(LogitMode, name="sharp"):
+        power: float = 2.0                  # allocation.power=... on the command line
+        def ranks(self, logits, terms): ...
+
+Runs of a pack whose modes are equal, settings included, are computed together. Reading the modes
+loads no torch, for every command reads them: a mode's methods import what computes.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lora_sweep.allocation import modes
+from lora_sweep.rules import is_rate, require
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TAU = "tau"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What K runs turn their logits into ranks under, at one step; all (K,), float64.
+
+    Attributes:
+        budget_params: M_p, in entries of R.
+        alpha: sharpness of the soft mask.
+        alpha_max: the largest alpha that the run will have.
+        rank_min: least rank.
+        rank_max: largest rank.
+        r: stored size of R, at least every rank_max.
+    """
+
+    budget_params: Tensor
+    alpha: Tensor
+    alpha_max: Tensor
+    rank_min: Tensor
+    rank_max: Tensor
+    r: int
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to allocate a rank budget.
+
+    Attributes:
+        name: as on the command line, `allocation=NAME`.
+        has_logits: whether ranks follow trained logits.
+        has_noise: whether its soft mask takes Gumbel noise.
+        tau: strength of that noise; 0 for none.
+
+    Raises:
+        ValueError: a setting breaks its rule.
+    """
+
+    name: ClassVar[str] = ""
+    has_logits: ClassVar[bool] = False
+    has_noise: ClassVar[bool] = False
+    tau: float = 0.0
+
+    def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
+        """Names the mode."""
+        super().__init_subclass__(**kwargs)
+        cls.name = name
+
+    def __post_init__(self) -> None:
+        require(is_rate(self.tau), TAU, "at least 0 and finite", self.tau)
+        if not self.has_noise:
+            rule = f"0 with mode={self.name}, which has no noise"
+            require(self.tau == 0, TAU, rule, self.tau)
+
+
+@dataclass(frozen=True)
+class LogitMode(Mode):
+    """A mode whose ranks follow trained logits; masks and rounding are the usual ones."""
+
+    has_logits: ClassVar[bool] = True
+
+    def ranks(self, logits: Tensor, terms: Terms) -> Tensor:
+        """Returns real-valued ranks (K, N), differentiable in the logits.
+
+        Args:
+            logits: allocation logits (K, N), float64.
+            terms: of the runs.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def kept(logits: Tensor, ranks: Tensor, terms: Terms, noise: Tensor | None) -> Tensor:
+        """Returns how much of every shell of R the soft mask keeps (K, N, r), float32.
+
+        Modes that share this function are computed together.
+
+        Args:
+            logits: allocation logits (K, N), float64.
+            ranks: that follow from them (K, N).
+            terms: of the runs.
+            noise: Gumbel noise (K, N, r); None for none.
+        """
+        from lora_sweep.allocation.masks import kept_shells
+
+        return kept_shells(
+            ranks.float(),
+            terms.alpha.float(),
+            rank_min=terms.rank_min,
+            rank_max=terms.rank_max,
+            r=terms.r,
+            noise=noise,
+        )
+
+    def rounded(
+        self, ranks: list[float], budget_params: float, rank_min: int, rank_max: int
+    ) -> list[int]:
+        """Returns the integer ranks (N) of the discrete mask, within the budget.
+
+        Args:
+            ranks: real-valued ranks of one run (N).
+            budget_params: M_p, in entries of R.
+            rank_min: least rank.
+            rank_max: largest rank.
+        """
+        from lora_sweep.allocation.ranks import integer_ranks_within_budget
+
+        return integer_ranks_within_budget(
+            ranks, budget_params, rank_min=rank_min, rank_max=rank_max
+        )
+
+
+@cache
+def allocation_modes() -> dict[str, type[Mode]]:
+    """Returns name -> mode, of every file in `allocation/modes/`."""
+    for file in pkgutil.iter_modules(modes.__path__):
+        import_module(f"{modes.__name__}.{file.name}")
+    found = [*LogitMode.__subclasses__(), *Mode.__subclasses__()]
+    return {mode.name: mode for mode in found if mode.name}
+
+
+def own_settings(mode: type[Mode]) -> list[str]:
+    """Returns the settings that a mode has besides those of all modes."""
+    return [field.name for field in fields(mode) if field.name != TAU]
+
+
+def make_mode(name: str, settings: dict[str, Any]) -> Mode:
+    """Returns the mode of that name.
+
+    Args:
+        name: one of `allocation_modes`.
+        settings: of all modes, name -> value; None for what is not given.
+
+    Raises:
+        ValueError: there is no such mode, a setting is another mode's, or breaks its rule.
+    """
+    known = allocation_modes()
+    require(name in known, "mode", f"one of {', '.join(known)}", repr(name))
+    own = [TAU, *own_settings(known[name])]
+    for setting, value in settings.items():
+        rule = f"null with mode={name}, which has no such setting"
+        require(value is None or setting in own, setting, rule, value)
+    return known[name](**{setting: settings[setting] for setting in own if setting in settings})

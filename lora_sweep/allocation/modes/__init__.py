@@ -1,0 +1,1 @@
+"""The ways to allocate a budget: a file each, found by itself (see `allocation.mode`)."""

@@ -1,0 +1,40 @@
+"""One differentiable top-k over the shells of all matrices: soft masks meet the budget too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lora_sweep.allocation.mode import LogitMode, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SoftTopk(LogitMode, name="soft_topk"):
+    """See `allocation.soft_topk`. Source: SOFT (arXiv 2002.06504); masses and scores are ours."""
+
+    def ranks(self, logits: Tensor, terms: Terms) -> Tensor:
+        """Returns real-valued ranks (K, N), at the sharpest alpha: so resting ones rest."""
+        from lora_sweep.allocation.soft_topk import topk_ranks
+
+        return topk_ranks(_shells(logits, terms, terms.alpha_max))
+
+    @staticmethod
+    def kept(logits: Tensor, ranks: Tensor, terms: Terms, noise: Tensor | None) -> Tensor:
+        """Returns how much of every shell the soft mask keeps (K, N, r), float32."""
+        return _shells(logits, terms, terms.alpha).float()
+
+
+def _shells(logits: Tensor, terms: Terms, alpha: Tensor) -> Tensor:
+    from lora_sweep.allocation.soft_topk import topk_shells
+
+    return topk_shells(
+        logits,
+        terms.budget_params,
+        alpha,
+        rank_min=terms.rank_min,
+        rank_max=terms.rank_max,
+        r=terms.r,
+    )
