@@ -1,4 +1,4 @@
-"""Runs the benchmark, prints its table and writes `bench/results.json` and `docs/benchmarks.md`.
+"""Runs the benchmark, prints its table, and writes `bench/results.json` and `docs/performance.md`.
 
 python -m bench [--quick]
 """
@@ -23,13 +23,14 @@ from bench.cuda import roberta_large
 from bench.data import data_share
 from bench.measure import Row
 from bench.packs import compute_bound, launch_bound, operator_calls
+from bench.page import PAGE, with_figures
 from bench.peers import against_peer
 from bench.steps import against_floor, against_padded, bfloat16, masks, of_the_machine
 from bench.sweeps import sweeps
 from bench.work import COLA, Stepper, cell, lengths_of, load
 
 ROOT = Path(__file__).parent.parent
-RESULTS, PAGE = ROOT / "bench" / "results.json", ROOT / "docs" / "benchmarks.md"
+RESULTS = ROOT / "bench" / "results.json"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 NOT_MEASURED = (
     "RoBERTa-large on CUDA (run-steps per second at K = 1, 4, 16, 64, share of peak, the study's "
@@ -114,7 +115,7 @@ def _processor() -> str:
 
 
 def _show(rows: list[Row], about: dict[str, Any]) -> None:
-    table = Table("row", "median", "range", "bar", "met", title="lora_sweep benchmark")
+    table = Table("row", "median", "range", "target", "met", title="lora_sweep benchmark")
     for row in rows:
         table.add_row(*_cells(row))
     console = Console()
@@ -137,20 +138,18 @@ def _write(rows: list[Row], about: dict[str, Any]) -> None:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     table = tabulate(
         [_cells(row) for row in rows],
-        headers=["row", "median", "range", "bar", "met"],
+        headers=["row", "median", "range", "target", "met"],
         tablefmt="github",
         disable_numparse=True,
     )
     what = "\n".join(f"- **{row.name}**: {row.what}. {row.details}." for row in rows)
-    PAGE.write_text(
-        "# Benchmarks\n\n"
-        "Written by `make bench`; the numbers behind it are in `bench/results.json`. Figures are "
-        "ratios of pairs measured in turn (A B A B) in one session: their median and range.\n\n"
+    figures = (
         f"- Machine: {about['processor']}, {about['threads']} threads, no other work\n"
         f"- Python {about['python']}, {versions}, commit {about['commit']}\n"
         f"- Work: {about['corpus']}, MiniLM, batch 32, rank range 5-25, average 20\n\n"
-        f"{table}\n\n{what}\n\n{about['data']}\n\n{about['cuda']}\n"
+        f"{table}\n\n{what}\n\n{about['data']}\n\n{about['cuda']}"
     )
+    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The documentation site: `python -m sphinx -W --keep-going -b html docs docs/_build`."""
 
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from sphinx.project import Project
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -13,8 +16,7 @@ project = "lora_sweep"
 author = "the authors of lora_sweep"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-# Sphinx has a page `search` of its own: searching.md holds the guide of that name.
-exclude_patterns = ["_build", "example_report", "search.md"]
+exclude_patterns = ["_build", "example_report"]
 
 html_theme = "furo"
 html_title = f"lora_sweep {release}"
@@ -45,7 +47,19 @@ def unlink_repository(app: Any, name: str, source: list[str]) -> None:
         source[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((\.\./|example_report/)[^)]*\)", r"\1", source[0])
 
 
+def name_pages() -> None:
+    """Makes searching.html of search.md, as search.html is Sphinx's own page."""
+    named = Project.path2doc
+
+    def path2doc(project: Project, filename: str | os.PathLike[str]) -> str | None:
+        name = named(project, filename)
+        return "searching" if name == "search" else name
+
+    Project.path2doc = path2doc  # type: ignore[method-assign]
+
+
 def setup(app: Any) -> None:
     """Formulas come before napoleon (500), which reads what is left as Google sections."""
+    name_pages()
     app.connect("source-read", unlink_repository)
     app.connect("autodoc-process-docstring", keep_formulas, priority=400)

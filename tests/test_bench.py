@@ -5,6 +5,7 @@ from toy import make_texts
 
 from bench.cuda import SIZES, roberta_large
 from bench.measure import Row, paired
+from bench.page import BEGIN, END, PAGE, with_figures
 
 
 def test_pairs_are_called_in_turn() -> None:
@@ -25,3 +26,12 @@ def test_gpu_rows_work_on_a_cpu_at_a_small_size() -> None:
     lines = roberta_large(make_texts(), torch.device("cpu"), n_layers=1, d=32, n_heads=2)
     assert [line["K"] for line in lines] == list(SIZES)
     assert all(line["run-steps per second"] > 0 for line in lines)
+
+
+def test_figures_are_put_between_their_lines_of_the_page() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(f"{BEGIN}\n")
+    figures, _, after = rest.partition(f"\n{END}\n")
+    assert "| step vs peer " in figures and "## A step" in after
+    assert with_figures(page, "new") == f"{before}{BEGIN}\nnew\n{END}\n{after}"
+    assert with_figures(page, figures) == page

@@ -1,12 +1,23 @@
-"""The documentation site builds without a warning, and without a network."""
+"""The documentation site builds without a warning; the page of settings names them all."""
 
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lora_sweep.config import data, schema
+from lora_sweep.config.run import RunConfig
+from lora_sweep.config.store import CONF
+
 DOCS = Path(__file__).parents[1] / "docs"
+SCHEMAS = (
+    *(kind for kind in vars(schema).values() if dataclasses.is_dataclass(kind)),
+    *(kind for kind in vars(data).values() if dataclasses.is_dataclass(kind)),
+    RunConfig,
+)
 
 
 @pytest.mark.slow
@@ -21,3 +32,14 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert {path.stem for path in DOCS.glob("*.md")} | {"report"} <= built
     reference = (tmp_path / "site" / "api" / "library.html").read_text(encoding="utf-8")
     assert 'id="lora_sweep.adapt"' in reference
+
+
+def test_settings_page_names_every_option_and_field() -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    groups = [folder for folder in Path(CONF).iterdir() if folder.is_dir()]
+    options = {file.stem for folder in groups for file in folder.glob("*.yaml")}
+    fields = {field.name for group in SCHEMAS for field in dataclasses.fields(group)}
+    named = set(re.findall(r"\w[\w.]*", " ".join(re.findall(r"`([^`\n]+)`", page))))
+    named |= {part for name in named for part in name.split(".")}
+    assert options <= named, options - named
+    assert fields <= named, fields - named
