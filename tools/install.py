@@ -40,7 +40,7 @@ class InstallError(Exception):
 def main(arguments):
     """Installs; returns the exit code."""
     parser = argparse.ArgumentParser(description="Makes .venv with the project in it.")
-    parser.add_argument("extras", nargs="*", help="extras of pyproject.toml, e.g. dev, search")
+    parser.add_argument("extras", nargs="*", help="extras of pyproject.toml, e.g. dev, ray")
     parser.add_argument("--torch", choices=["cpu"], help="the small build of torch, without CUDA")
     parser.add_argument(
         "--anew-for-other-python",

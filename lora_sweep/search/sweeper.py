@@ -8,7 +8,6 @@ pruned. Optuna is loaded when a search starts.
 """
 
 import warnings
-from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -19,8 +18,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from lora_sweep.errors import SettingError
-from lora_sweep.extras import install_command
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import command_line
 from lora_sweep.rules import require
@@ -36,13 +33,8 @@ class OptunaResumable(Sweeper):
         """Takes what stands under `hydra.sweeper`, see `SearchSettings`.
 
         Raises:
-            SettingError: a setting breaks a rule, or Optuna is not installed.
+            SettingError: a setting breaks a rule.
         """
-        if not _is_installed():
-            raise SettingError(
-                "hydra/sweeper=optuna_resumable must have Optuna and hydra-optuna-sweeper, but "
-                f"got none: {install_command('search')}"
-            )
         self.settings = SearchSettings(**settings)
 
     def setup(
@@ -104,16 +96,10 @@ def register() -> None:
         "custom_search_space": None,
         "confirm": {"n_best": 3, "n_seeds": 5},
     }
-    # The samplers are hydra-optuna-sweeper's; without it, making the sweeper says so.
-    node |= {"defaults": [{"sampler": "tpe"}]} if _is_installed() else {"sampler": None}
+    node |= {"defaults": [{"sampler": "tpe"}]}  # the samplers are hydra-optuna-sweeper's
     ConfigStore.instance().store(
         group="hydra/sweeper", name=NAME, node=OmegaConf.create(node), provider="lora_sweep"
     )
-
-
-def _is_installed() -> bool:
-    needed = ("optuna", "hydra_plugins", "hydra_plugins.hydra_optuna_sweeper")
-    return all(map(find_spec, needed))
 
 
 def _hide_passwords(config: DictConfig) -> None:
