@@ -89,7 +89,7 @@ def fill_record(
         metric=METRIC, matrices=matrices, epochs=epochs, best_metric=float(metrics[-1]),
         best_epoch=len(epochs), final_metric=float(metrics[-1]), selected_metric=None,
         selected_epoch=None, collapsed=False, n_trained_params={"total": 1}, wall_seconds=1.0,
-        device="cpu", versions={}, git_commit=None,
+        device="cpu", versions={}, git_commit=None, label_names=[],
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,23 @@ from lora_sweep.config.run import RunConfig
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
+
+
+@dataclass(frozen=True)
+class RunOrigin:
+    """What is known of a run before it trains: the parts of its record that do not change."""
+
+    settings: dict[str, Any]
+    fingerprint: str
+    model_fingerprint: str
+    corpus_fingerprint: str
+    metric: str
+    matrices: list[str]
+    n_trained_params: dict[str, int]
+    device: str
+    versions: dict[str, str]
+    git_commit: str | None
+    label_names: list[str]
 
 
 def run_fingerprint(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
@@ -21,23 +22,6 @@ from lora_sweep.training.snapshot import RunSnapshot
 log = logging.getLogger(__name__)
 
 _EPOCH_FIELDS = tuple(field.name for field in dataclasses.fields(EpochRecord))
-
-
-@dataclasses.dataclass(frozen=True)
-class RunOrigin:
-    """What is known of a run before it trains: the parts of its record that do not change."""
-
-    settings: dict[str, Any]
-    fingerprint: str
-    model_fingerprint: str
-    corpus_fingerprint: str
-    metric: str
-    matrices: list[str]
-    n_trained_params: dict[str, int]
-    device: str
-    versions: dict[str, str]
-    git_commit: str | None
-    label_names: list[str] = dataclasses.field(default_factory=list)
 
 
 class RunRecorder:

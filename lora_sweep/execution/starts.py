@@ -102,7 +102,7 @@ def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
     """As asked for; else where both runs have the same labels."""
     if config.model.adapter_head is not None:
         return config.model.adapter_head
-    return run.label_names == list(load_corpus(config.data).task.label_names)
+    return run.record.label_names == list(load_corpus(config.data).task.label_names)
 
 
 def _source(setting: str, path: str) -> FinishedRun:

@@ -11,11 +11,11 @@ from tqdm.auto import tqdm
 from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.job import Job, Outcome
-from lora_sweep.execution.origin import device_name, git_commit, versions
+from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
 from lora_sweep.execution.pack_recorder import PackRecorder
 from lora_sweep.execution.plans import pack_plan
 from lora_sweep.execution.protocols import StopPolicy
-from lora_sweep.execution.run_recorder import RunOrigin, RunRecorder
+from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StoppedError, stop_on_signals
 from lora_sweep.store.checkpoint import Checkpoint, common_place, places, read_checkpoint
 from lora_sweep.store.claims import Claim
@@ -27,7 +27,7 @@ from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import count_trained
-from lora_sweep.training.plan import PackPlan
+from lora_sweep.training.plan import PackPlan, RunPlan
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +103,14 @@ def _train(
 ) -> list[Outcome]:
     """Trains runs that stand at the same place."""
     jobs = [job for job, _ in group]
+    plans = [job.plan for job in jobs]
     snapshots = [checkpoint.snapshot for _, checkpoint in group if checkpoint is not None]
     n_done = snapshots[0].step if snapshots else 0
     n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
     with ExitStack() as stack:
         recorders = [
-            stack.enter_context(_kept(job, checkpoint, shared)) for job, checkpoint in group
+            stack.enter_context(_recorded(job, plan, checkpoint, shared))
+            for (job, checkpoint), plan in zip(group, plans, strict=True)
         ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
@@ -123,7 +125,6 @@ def _train(
             claim=claim,
             stop_policy=stop_policy,
         )
-        plans = [job.plan for job in jobs]
         is_done = train_pack(
             shared.encoder, shared.texts, plans, shared.plan, recorder, start=snapshots
         )
@@ -137,7 +138,9 @@ def _train(
 
 
 @contextmanager
-def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[RunRecorder]:
+def _recorded(
+    job: Job, plan: RunPlan, checkpoint: Checkpoint | None, shared: Shared
+) -> Iterator[RunRecorder]:
     """The recorder of a run, whose folder is made ready and whose log is written meanwhile."""
     job.folder.ready()
     with log_to(job.folder.path):
@@ -147,7 +150,7 @@ def _kept(job: Job, checkpoint: Checkpoint | None, shared: Shared) -> Iterator[R
         with closing(start_tracker(name, job.folder.path, job.settings)) as tracker:
             yield RunRecorder(
                 job.folder,
-                _origin(job, shared),
+                _origin(job, plan, shared),
                 _dev_labels(shared.texts),
                 checkpoint=checkpoint,
                 tracker=tracker,
@@ -169,9 +172,9 @@ def _early_end(recorder: RunRecorder) -> Exception:
     return TrainingFailedError(f"{name}: {recorder.error}")
 
 
-def _origin(job: Job, shared: Shared) -> RunOrigin:
+def _origin(job: Job, plan: RunPlan, shared: Shared) -> RunOrigin:
     n_trained = count_trained(
-        job.plan,
+        plan,
         n_matrices=len(shared.encoder.layers),
         d=shared.encoder.d,
         n_labels=shared.texts.n_labels,

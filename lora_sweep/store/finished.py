@@ -8,7 +8,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.store.run_folder import STATE_FILE
@@ -36,20 +35,6 @@ class FinishedRun:
     def integer_ranks(self) -> list[int]:
         """Rank of every adapted matrix at the reported epoch (N)."""
         return self.record.reported_evaluation.integer_ranks
-
-    @property
-    def label_names(self) -> list[str]:
-        """Names of the classes; their numbers where the record is older than their names.
-
-        None for regression, whose head has one output.
-        """
-        if self.record.label_names:
-            return self.record.label_names
-        task = TASKS.get(str(self.record.settings.get("data.task")))
-        n_labels = len(self.state["head.out.bias"])
-        if task is not None and len(task.label_names) == n_labels:
-            return list(task.label_names)
-        return [] if n_labels == 1 else [str(label) for label in range(n_labels)]
 
     @cached_property
     def identity(self) -> str:

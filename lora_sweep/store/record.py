@@ -6,7 +6,7 @@ on, or killed. A checksum at the end of each shows that it is as it was written.
 """
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,7 +73,7 @@ class RunRecord:
         n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
-        label_names: of class 0, 1, ...; empty for regression, and in records older than this.
+        label_names: of class 0, 1, ...; empty for regression.
     """
 
     settings: dict[str, Any]
@@ -94,7 +94,7 @@ class RunRecord:
     device: str
     versions: dict[str, str]
     git_commit: str | None
-    label_names: list[str] = field(default_factory=list)
+    label_names: list[str]
 
     @property
     def reported_metric(self) -> float:

@@ -69,7 +69,7 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
     try:
         content, _ = read_checked_json(path)
         check_version(path, content)
-        return dict(content["runs"]), [str(command) for command in content.get("commands", [])]
+        return dict(content["runs"]), [str(command) for command in content["commands"]]
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     except (DamagedFileError, ValueError, KeyError, TypeError) as error:

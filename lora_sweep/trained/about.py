@@ -89,7 +89,7 @@ def about_run(run: FinishedRun) -> About:
         model_fingerprint=record.model_fingerprint,
         corpus_fingerprint=record.corpus_fingerprint,
         metric=record.metric,
-        label_names=run.label_names,
+        label_names=record.label_names,
         matrices=record.matrices,
         integer_ranks=run.integer_ranks,
         epoch=record.reported_epoch,

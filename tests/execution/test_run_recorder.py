@@ -14,8 +14,9 @@ from safetensors.torch import load_file as load_tensors
 from tqdm.auto import tqdm
 
 from lora_sweep.errors import ClaimedElsewhereError
+from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.execution.pack_recorder import PackRecorder
-from lora_sweep.execution.run_recorder import RunOrigin, RunRecorder
+from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.store.checkpoint import read_checkpoint
 from lora_sweep.store.predictions import DevLabels, read_predictions
 from lora_sweep.store.record import RunRecord, read_failure, read_pruned, read_result
@@ -34,6 +35,7 @@ ORIGIN = RunOrigin(
     device="cpu",
     versions={},
     git_commit=None,
+    label_names=["no", "yes"],
 )
 DEV = DevLabels({"near": np.array([0]), "far": np.array([1, 1])}, ("near",))
 

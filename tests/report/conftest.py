@@ -70,6 +70,7 @@ class Sweep:
             "device": "cpu",
             "versions": {},
             "git_commit": None,
+            "label_names": ["no", "yes"],
         }
         return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
 
@@ -83,7 +84,9 @@ class Sweep:
 
     def ask_for(self, runs: dict[str, dict[str, Any]]) -> None:
         """The list of the runs that were asked for."""
-        self.write("", "sweep.json", json.dumps({"format_version": 1, "runs": runs}))
+        self.write(
+            "", "sweep.json", json.dumps({"format_version": 1, "commands": [], "runs": runs})
+        )
 
     def write(self, name: str, file: str, text: str) -> Path:
         """Any file in a run's folder."""

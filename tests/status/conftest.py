@@ -56,6 +56,7 @@ class Sweep:
             "device": "cpu",
             "versions": {},
             "git_commit": None,
+            "label_names": ["no", "yes"],
         }
         return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
 

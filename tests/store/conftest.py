@@ -42,4 +42,5 @@ def record() -> RunRecord:
         device="cpu",
         versions={"torch": "2"},
         git_commit=None,
+        label_names=["no", "yes"],
     )

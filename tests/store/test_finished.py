@@ -1,12 +1,10 @@
 """Finished runs: read whole, or refused with what to do."""
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from lora_sweep.errors import RecordError
 from lora_sweep.store.finished import read_finished
@@ -95,27 +93,3 @@ def test_state_of_another_run_is_refused(copy: Path, trained_runs: dict[str, Pat
     shutil.copy(trained_runs["other_seed"] / "state.safetensors", copy)
     with pytest.raises(RecordError, match=r"must be of the run in result\.json"):
         read_finished(copy)
-
-
-@pytest.mark.parametrize(
-    ("names", "task", "n_labels", "expected"),
-    [
-        (["no", "yes"], "files", 2, ["no", "yes"]),
-        ([], "rte", 2, ["entailment", "not_entailment"]),
-        ([], "files", 3, ["0", "1", "2"]),
-        ([], "stsb", 1, []),
-    ],
-    ids=["recorded", "known task", "numbers", "regression"],
-)
-def test_labels_of_older_records_are_found(
-    names: list[str],
-    task: str,
-    n_labels: int,
-    expected: list[str],
-    trained_runs: dict[str, Path],
-) -> None:
-    run = read_finished(trained_runs["bert"])
-    settings = run.record.settings | {"data.task": task}
-    record = dataclasses.replace(run.record, label_names=names, settings=settings)
-    state = run.state | {"head.out.bias": torch.zeros(n_labels)}
-    assert dataclasses.replace(run, record=record, state=state).label_names == expected

@@ -85,6 +85,7 @@ def record(n_matrices: int, n_epochs: int = 3) -> RunRecord:
         device="cpu",
         versions={},
         git_commit=None,
+        label_names=[],
     )
 
 
