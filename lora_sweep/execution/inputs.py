@@ -34,7 +34,7 @@ from lora_sweep.models.base import (
     load_encoder,
     load_tokenizer,
 )
-from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
@@ -84,7 +84,7 @@ def can_pack(config: RunConfig) -> bool:
         BaseModelError: the base's config can't be read.
     """
     shape = base_shape(base_folder(config))
-    return config.model.dropout == 0 or first_position(shape.family, shape.pad_id) is not None
+    return config.model.dropout == 0 or shape.family.attention_dropout is not None
 
 
 @lru_cache(maxsize=2)
@@ -225,12 +225,12 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         BaseModelError: the base can't be loaded.
     """
     shape = base_shape(key.folder)
-    start = first_position(shape.family, shape.pad_id)
-    if start is None:
-        log.info("batches are padded: ragged ones are not known to work for %s", shape.family)
+    dropout_name = shape.family.attention_dropout
+    if dropout_name is None:
+        log.info("batches are padded: ragged ones are not known to work for %s", shape.model_type)
     else:
         register()
-    attention = None if start is None else RAGGED
+    attention = None if dropout_name is None else RAGGED
     encoder: Any = load_encoder(
         key.folder, dropout=key.dropout, attention=attention, device=key.device
     )
@@ -253,8 +253,8 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         n_heads=shape.n_heads,
         pooling=key.pooling,
         head_dropout=of_head,
-        dropout=None if start is None else seed_dropout(encoder),
+        dropout=None if dropout_name is None else seed_dropout(encoder, dropout_name),
         pad_id=shape.pad_id,
-        first_position=start,
+        first_position=shape.family.first_position(shape.pad_id),
         dtype=key.dtype,
     )

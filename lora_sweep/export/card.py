@@ -4,7 +4,7 @@ import statistics
 from typing import Any
 
 from lora_sweep.models.base import EMBEDDED
-from lora_sweep.models.classifier import StockHead
+from lora_sweep.models.families import StockHead
 from lora_sweep.trained.about import About
 
 _WHAT = {
