@@ -17,6 +17,7 @@ from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.plans import pack_plan, run_plan
 from lora_sweep.models.families import family_of
+from lora_sweep.plugins import register as register_plugins
 from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
 from lora_sweep.data.tables import Table, read_table
-from lora_sweep.data.tasks import CLASSIFICATION_METRICS, REGRESSION_METRICS, Task
+from lora_sweep.data.tasks import Task
 from lora_sweep.errors import CorpusError, SettingError
+from lora_sweep.metrics import fitting_metrics
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -100,9 +101,7 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
 
 def _metrics(n_labels: int, metric: str | None) -> tuple[str, ...]:
     """Returns the headline metric, then the others that fit."""
-    known: tuple[str, ...] = ("accuracy",)
-    if n_labels <= 2:
-        known = REGRESSION_METRICS if n_labels == 1 else CLASSIFICATION_METRICS
+    known = fitting_metrics(n_labels)
     if metric is None:
         return known
     if metric not in known:

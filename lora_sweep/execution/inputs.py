@@ -13,18 +13,10 @@ import torch
 
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.adapters.inject import adapted_names, inject
-from lora_sweep.config.data import ColaConfig, DataConfig, FilesConfig, MinimalPairsConfig
+from lora_sweep.config.data import DataConfig
 from lora_sweep.config.run import RunConfig
-from lora_sweep.data.sources import (
-    Corpus,
-    LabelledTexts,
-    hold_out_selection,
-    load_cola,
-    load_files,
-    load_glue,
-    load_minimal_pairs,
-    take_train,
-)
+from lora_sweep.data.corpus import Corpus, LabelledTexts
+from lora_sweep.data.subsets import SUBSET_SEED, hold_out_selection
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
 from lora_sweep.models.base import (
@@ -40,9 +32,6 @@ from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
 
 log = logging.getLogger(__name__)
-
-SELECTION_SEED = 0
-"""The selection split, and a part of train, are the same for all runs of a sweep."""
 
 
 def base_folder(config: RunConfig) -> Path:
@@ -94,10 +83,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     Raises:
         CorpusError: it is not to be had, or something in it is wrong.
     """
-    corpus = _load(data)
-    if isinstance(data, ColaConfig) and data.n_train is not None:
-        corpus = take_train(corpus, n=data.n_train, seed=SELECTION_SEED)
-    return hold_out_selection(corpus, fraction=data.selection_fraction, seed=SELECTION_SEED)
+    return hold_out_selection(data.load(), fraction=data.selection_fraction, seed=SUBSET_SEED)
 
 
 def load_texts(config: RunConfig, folder: Path) -> PackTexts:
@@ -135,30 +121,6 @@ def _check_values(config: RunConfig, folder: Path, values: list[float]) -> None:
             f"init.values must have one logit for each of the {n_matrices} adapted matrices of "
             f"{config.model.name}, in module order, but got {len(values)}"
         )
-
-
-def _load(data: DataConfig) -> Corpus:
-    if isinstance(data, MinimalPairsConfig):
-        return load_minimal_pairs(
-            seed=data.seed,
-            n_train=data.n_train,
-            n_dev=data.n_dev,
-            n_out_of_domain=data.n_out_of_domain,
-        )
-    if isinstance(data, FilesConfig):
-        folder = Path(data.path or ".").expanduser()
-        return load_files(
-            train=folder / data.train,
-            dev=folder / data.dev,
-            text=data.text,
-            text_pair=data.text_pair,
-            label=data.label,
-            regression=data.regression,
-            metric=data.metric,
-        )
-    if isinstance(data, ColaConfig) and data.path is not None:
-        return load_cola(Path(data.path).expanduser())
-    return load_glue(data.task)
 
 
 @lru_cache(maxsize=2)

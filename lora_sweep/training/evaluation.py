@@ -10,8 +10,8 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
 from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.metrics import Array, metric_values
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
-from lora_sweep.training.metrics import Array, metric_values
 from lora_sweep.training.pack import Pack
 from lora_sweep.training.parameters import Parameters
 

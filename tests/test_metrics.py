@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from lora_sweep.training.metrics import METRICS, metric_values
+from lora_sweep.metrics import METRICS, metric_values
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.integers(0, 2, 200)
@@ -37,7 +37,7 @@ def test_matthews_correlation_by_hand() -> None:
 
 @pytest.mark.parametrize("name", ["matthews_correlation", "pearson", "spearman"])
 def test_constant_predictions_have_no_correlation(name: str) -> None:
-    assert METRICS[name](np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])) == 0.0
+    assert METRICS[name].value(np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])) == 0.0
 
 
 def test_unknown_metric_lists_the_known() -> None:
