@@ -30,24 +30,22 @@ from lora_sweep.config.schema import (
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
+from lora_sweep.vocabulary import FIXED, FROZEN, IMPORTANCE, ONLY_LEARNT
 
 Settings = dict[str, Any]
 
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
 )  # fmt: skip
-# What has no effect on fixed ranks, and on cut ones.
-_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+# What has no effect on cut ranks, and on another run's.
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
-_ONLY_WITHOUT_FREEZE = (*_ONLY_LEARNT, "rank.average")
+_ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
 _IF_GIVEN = (
     *("data.n_train", "model.adapter", "model.adapter_head"),
     *(f"allocation.{name}" for name in IMPORTANCE_SETTINGS),
 )
-FROZEN = "from_run-frozen"
-"""What the runs whose ranks are another run's have for an init."""
 
 
 @dataclass
@@ -99,13 +97,13 @@ class RunConfig:
     @property
     def has_fixed_ranks(self) -> bool:
         """Whether there is nothing to allocate: no logits, or a rank range of one rank."""
-        is_one = self.init.name == "fixed" or self.rank.min == self.rank.max
+        is_one = self.init.name == FIXED or self.rank.min == self.rank.max
         return is_one or self.init.is_frozen
 
     @property
     def is_by_importance(self) -> bool:
         """Whether ranks follow importance, without logits."""
-        return self.allocation.mode == "importance" and not self.has_fixed_ranks
+        return self.allocation.mode == IMPORTANCE and not self.has_fixed_ranks
 
 
 def to_run_config(config: DictConfig) -> RunConfig:
@@ -155,9 +153,9 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
     without_effect = {
-        "fixed": _ONLY_LEARNT,
+        FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
-        "importance": _ONLY_BY_LOGITS,
+        IMPORTANCE: _ONLY_BY_LOGITS,
     }.get(settings["init"], ())
     for name in list(settings):
         if name.startswith(without_effect):
@@ -172,8 +170,8 @@ def _init_setting(config: RunConfig) -> str:
     if config.init.is_frozen:
         return FROZEN
     if config.has_fixed_ranks:
-        return "fixed"
-    return "importance" if config.is_by_importance else config.init.name
+        return FIXED
+    return IMPORTANCE if config.is_by_importance else config.init.name
 
 
 def run_name(settings: Settings) -> str:

@@ -14,6 +14,7 @@ from lora_sweep.data.tables import Table, read_table
 from lora_sweep.data.tasks import Task
 from lora_sweep.errors import CorpusError, SettingError
 from lora_sweep.metrics import fitting_metrics
+from lora_sweep.vocabulary import SELECTION, TRAIN
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -47,12 +48,12 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     parts = {"dev": dev} if isinstance(dev, Path) else dict(dev)
     _check_parts(parts)
     columns = [column for column in (text, text_pair, label) if column is not None]
-    tables = {name: read_table(path, columns) for name, path in {"train": train, **parts}.items()}
-    names: tuple[str, ...] = () if regression else _label_names(tables["train"], label)
+    tables = {name: read_table(path, columns) for name, path in {TRAIN: train, **parts}.items()}
+    names: tuple[str, ...] = () if regression else _label_names(tables[TRAIN], label)
     n_labels = 1 if regression else len(names)
     task = Task("files", text, text_pair, label, n_labels, names, _metrics(n_labels, metric))
     splits = {name: _split(table, task) for name, table in tables.items()}
-    corpus = Corpus(task, splits.pop("train"), splits, None, tuple(parts))
+    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts))
     return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
 
 
@@ -92,7 +93,7 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
         raise SettingError("dev must name at least one file, but got none")
     for name in parts:
         # Metrics of a part are called metric/part.
-        if not name or "/" in name or name in ("train", "selection"):
+        if not name or "/" in name or name in (TRAIN, SELECTION):
             raise SettingError(
                 f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
                 f"got {name!r}"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lora_sweep.errors import BaseModelError
 from lora_sweep.models.base import base_shape
 from lora_sweep.models.families import FAMILIES, StockHead
+from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
 
 def stock_head(folder: Path, pooling: str) -> StockHead:
@@ -94,7 +95,7 @@ def set_head(model: nn.Module, place: StockHead, head: Mapping[str, Tensor]) -> 
         head: `head.dense.weight` (d, d), `head.dense.bias` (d,), `head.out.weight` (n_labels, d),
             `head.out.bias` (n_labels,).
     """
-    for ours, theirs in (("head.dense", place.dense), ("head.out", place.out)):
+    for ours, theirs in ((HEAD_DENSE, place.dense), (HEAD_OUT, place.out)):
         linear = model.get_submodule(theirs)
         for part in ("weight", "bias"):
             linear.get_parameter(part).copy_(head[f"{ours}.{part}"])
