@@ -36,11 +36,11 @@ def register() -> None:
     A data source has a schema of its own, `schema_NAME` of the group `data`.
     """
     store = ConfigStore.instance()
-    store.store(name="schema", node=RunConfig)
+    store.store(name="schema", node=RunConfig, replace=True)
     for group, node in _SCHEMAS.items():
-        store.store(group=group, name="schema", node=node)
+        store.store(group=group, name="schema", node=node, replace=True)
     for name, source in DATA_SOURCES.items():
-        store.store(group="data", name=f"schema_{name}", node=source)
+        store.store(group="data", name=f"schema_{name}", node=source, replace=True)
     OmegaConf.register_resolver("run_folder", _run_folder, replace=True)
 
 
