@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from lora_sweep.metrics import stacked_metric
 from lora_sweep.report.statistics.dev_noise import metric_interval
-from lora_sweep.report.statistics.stacked_metrics import stacked_metric
 
 METRIC = "matthews_correlation"
 Ints = NDArray[np.int64]

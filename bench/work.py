@@ -16,8 +16,9 @@ from lora_sweep.data.batches import Batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.plans import pack_plan, run_plan
+from lora_sweep.models.families import family_of
 from lora_sweep.plugins import register as register_plugins
-from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_step
@@ -91,7 +92,7 @@ class Stepper:
 
 
 def random_encoder(
-    family: str,
+    model_type: str,
     *,
     n_layers: int,
     d: int,
@@ -102,21 +103,21 @@ def random_encoder(
     """Returns a base with random weights: where only its shape counts."""
     register()
     torch.manual_seed(0)
-    pad_id = 1 if family == "roberta" else 0
     config = AutoConfig.for_model(
-        family,
+        model_type,
         hidden_size=d,
         num_hidden_layers=n_layers,
         num_attention_heads=n_heads,
         intermediate_size=4 * d,
         vocab_size=40_000,
-        pad_token_id=pad_id,
     )
     encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]
         config, attn_implementation=RAGGED
     )
     encoder.pooler = None
     layers = inject(encoder, lambda w: svd_factors(w, RANK), suffixes=STUDY_SUFFIXES)
+    family = family_of(model_type)
+    assert family.attention_dropout is not None
     return AdaptedEncoder(
         encoder=encoder.to(device=device, dtype=dtype),
         layers=layers,
@@ -124,9 +125,9 @@ def random_encoder(
         n_heads=n_heads,
         pooling="cls",
         head_dropout=0.1,
-        dropout=seed_dropout(encoder),
-        pad_id=pad_id,
-        first_position=first_position(family, pad_id),
+        dropout=seed_dropout(encoder, family.attention_dropout),
+        pad_id=config.pad_token_id,
+        first_position=family.first_position(config.pad_token_id),
         dtype=dtype,
     )
 

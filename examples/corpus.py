@@ -10,8 +10,8 @@ from transformers import DataCollatorWithPadding
 
 from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.data.sources import load_minimal_pairs
+from lora_sweep.metrics import metric_values
 from lora_sweep.models.base import find_base, load_tokenizer
-from lora_sweep.training.metrics import metric_values
 
 Row = dict[str, Any]
 

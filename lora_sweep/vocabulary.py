@@ -2,3 +2,24 @@
 
 EXPORT_KINDS = ("peft", "merged", "loraxs")
 """Formats that `python -m lora_sweep.export` writes."""
+
+FIXED, IMPORTANCE, FROZEN = "fixed", "importance", "from_run-frozen"
+"""What runs without logits have for an init: all ranks are the same; ranks are cut by importance,
+as in the allocation mode of that name; ranks are another run's."""
+WITHOUT_LOGITS = (FIXED, IMPORTANCE, FROZEN)
+
+ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+"""Settings, or starts of their names, that have no effect on fixed ranks."""
+
+FINISHED, FAILED, PRUNED = "finished", "failed", "pruned"
+"""What became of a run, or of a trial."""
+MISSING, UNREADABLE = "missing", "unreadable"
+"""What a report says of a run without a result, and of one whose result can't be read."""
+
+TRAIN, SELECTION = "train", "selection"
+"""Splits of a corpus that no dev part may be called like."""
+
+HEAD = "head."
+"""What the names of all of a head's parameters start with."""
+HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
+"""The head's two linear layers."""

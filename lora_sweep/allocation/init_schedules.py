@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-FIXED = "fixed"
-"""The init of a run without logits: every matrix keeps its rank."""
 FROM_RUN = "from_run"
 """The init of a run whose logits, or ranks, are another run's."""
 

@@ -8,10 +8,11 @@ import math
 from dataclasses import dataclass
 
 from lora_sweep.allocation.alpha_schedules import ALPHA_SCHEDULES
-from lora_sweep.allocation.init_schedules import FIXED, FROM_RUN, INIT_SCHEDULES
+from lora_sweep.allocation.init_schedules import FROM_RUN, INIT_SCHEDULES
 from lora_sweep.allocation.mode import Mode
 from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.rules import is_positive, is_rate, require
+from lora_sweep.vocabulary import FIXED
 
 
 @dataclass(frozen=True)

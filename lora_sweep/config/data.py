@@ -1,14 +1,23 @@
-"""The settings of a corpus: what all sources share, and what each asks for besides."""
+"""The data sources: what each asks for, and how it is loaded.
+
+A source is one class here: its settings, their rules, and `load`. `data_source` registers it under
+a name; that name makes Hydra's schema `schema_NAME`, which an option in `conf/data/` starts from.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from omegaconf import MISSING
 
+from lora_sweep.data.corpus import Corpus
+from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import require
+
+# What reads data and computes is imported where it is used, so that `--help` is instant.
 
 
 @dataclass(unsafe_hash=True)
@@ -33,7 +42,43 @@ class DataConfig:
         rule = "within 0 ... 1 (1 excluded)"
         require(0 <= share < 1, "data.selection_fraction", rule, share)
 
+    def load(self) -> Corpus:
+        """Returns the corpus, without a selection split.
 
+        Raises:
+            CorpusError: it is not to be had, or something in it is wrong.
+        """
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> tuple[str, str | None, str]:
+        """Columns of text, second text (None for single sentences) and label in the source."""
+        task = TASKS.get(self.task) or self.load().task
+        return task.text, task.text_pair, task.label
+
+
+DATA_SOURCES: dict[str, type[DataConfig]] = {}
+"""Every source by its name, in the order of this file."""
+
+Source = TypeVar("Source", bound=type[DataConfig])
+
+
+def data_source(name: str) -> Callable[[Source], Source]:
+    """Returns a class decorator that registers a source.
+
+    Args:
+        name: of the source. An option of the same name is known to be of this source wherever its
+            settings are read again.
+    """
+
+    def register(source: Source) -> Source:
+        DATA_SOURCES[name] = source
+        return source
+
+    return register
+
+
+@data_source("minimal_pairs")
 @dataclass(unsafe_hash=True)
 class MinimalPairsConfig(DataConfig):
     """The embedded, generated corpus: sizes and the seed it is generated from."""
@@ -49,30 +94,19 @@ class MinimalPairsConfig(DataConfig):
             value = getattr(self, name)
             require(value >= 10, f"data.{name}", "at least 10", value)
 
+    def load(self) -> Corpus:
+        """Returns the corpus, generated."""
+        from lora_sweep.data.sources import load_minimal_pairs
 
-@dataclass(unsafe_hash=True)
-class GlueConfig(DataConfig):
-    """A GLUE task of the hub, which `task` names."""
-
-
-@dataclass(unsafe_hash=True)
-class ColaConfig(GlueConfig):
-    """CoLA, from the hub or from the folder `path` of its three raw TSV files.
-
-    Attributes:
-        path: folder of the files; null for the hub.
-        n_train: training sentences, drawn with every label's share; null for all of them.
-    """
-
-    path: str | None = None
-    n_train: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        is_enough = self.n_train is None or self.n_train >= 10
-        require(is_enough, "data.n_train", "null or at least 10", self.n_train)
+        return load_minimal_pairs(
+            seed=self.seed,
+            n_train=self.n_train,
+            n_dev=self.n_dev,
+            n_out_of_domain=self.n_out_of_domain,
+        )
 
 
+@data_source("files")
 @dataclass(unsafe_hash=True)
 class FilesConfig(DataConfig):
     """Local CSV, TSV, JSON lines or Parquet files, by column name.
@@ -94,11 +128,76 @@ class FilesConfig(DataConfig):
     regression: bool = MISSING
     metric: str | None = None
 
+    def load(self) -> Corpus:
+        """Returns the corpus in the files."""
+        from lora_sweep.data.sources import load_files
+
+        folder = Path(self.path or ".").expanduser()
+        return load_files(
+            train=folder / self.train,
+            dev=folder / self.dev,
+            text=self.text,
+            text_pair=self.text_pair,
+            label=self.label,
+            regression=self.regression,
+            metric=self.metric,
+        )
+
+    @property
+    def columns(self) -> tuple[str, str | None, str]:
+        """Columns of the files."""
+        return self.text, self.text_pair, self.label
+
+
+@data_source("glue")
+@dataclass(unsafe_hash=True)
+class GlueConfig(DataConfig):
+    """A GLUE task of the hub, which `task` names."""
+
+    def load(self) -> Corpus:
+        """Returns the task from the hub's cache or the hub."""
+        from lora_sweep.data.sources import load_glue
+
+        return load_glue(self.task)
+
+
+@data_source("cola")
+@dataclass(unsafe_hash=True)
+class ColaConfig(GlueConfig):
+    """CoLA, from the hub or from the folder `path` of its three raw TSV files.
+
+    Attributes:
+        path: folder of the files; null for the hub.
+        n_train: training sentences, drawn with every label's share; null for all of them.
+    """
+
+    path: str | None = None
+    n_train: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_enough = self.n_train is None or self.n_train >= 10
+        require(is_enough, "data.n_train", "null or at least 10", self.n_train)
+
+    def load(self) -> Corpus:
+        """Returns the corpus with the training sentences that are asked for."""
+        from lora_sweep.data.sources import load_cola, load_glue
+        from lora_sweep.data.subsets import SUBSET_SEED, take_train
+
+        corpus = (
+            load_glue(self.task) if self.path is None else load_cola(Path(self.path).expanduser())
+        )
+        if self.n_train is None:
+            return corpus
+        return take_train(corpus, n=self.n_train, seed=SUBSET_SEED)
+
 
 def recorded_data(settings: Mapping[str, Any]) -> DataConfig:
     """Returns the data of a run from its settings, `data.*` among them.
 
-    A setting that the run's version did not have yet takes its default.
+    The source is the one that is called like the option, `data.name`. Options that are not called
+    like a source (GLUE's tasks, a user's own) are of the first one with just their settings. A
+    setting that the run's version did not have yet takes its default.
 
     Raises:
         SettingError: they are of no source that is known.
@@ -108,9 +207,10 @@ def recorded_data(settings: Mapping[str, Any]) -> DataConfig:
         for name, value in settings.items()
         if name.startswith("data.")
     }
-    for kind in (MinimalPairsConfig, FilesConfig, GlueConfig, ColaConfig):
-        fields = dataclasses.fields(kind)
+    named = DATA_SOURCES.get(own.get("name", ""))
+    for source in (*([named] if named else []), *DATA_SOURCES.values()):
+        fields = dataclasses.fields(source)
         needed = {field.name for field in fields if field.default is MISSING}
         if needed <= set(own) <= {field.name for field in fields}:
-            return kind(**own)
+            return source(**own)
     raise SettingError(f"data must be of a source that is known, but got {', '.join(sorted(own))}")

@@ -32,16 +32,16 @@ from lora_sweep.config.schema import (
 )
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import is_rate, require
+from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT
 
 Settings = dict[str, Any]
 
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
 )  # fmt: skip
-# What has no effect on fixed ranks, and on cut ones.
-_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+# What has no effect on cut ranks, and on another run's.
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
-_ONLY_WITHOUT_FREEZE = (*_ONLY_LEARNT, "rank.average")
+_ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Younger than the first runs: no settings of theirs while they are null.
 _IF_GIVEN = (
@@ -50,8 +50,6 @@ _IF_GIVEN = (
 )
 _UNNAMED_MODES = ("published", "capped")
 """Runs of these have the name of their init alone, and differ by the hash."""
-FROZEN = "from_run-frozen"
-"""What the runs whose ranks are another run's have for an init."""
 
 
 @dataclass
@@ -157,7 +155,7 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
     without_effect = {
-        "fixed": _ONLY_LEARNT,
+        FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
     }.get(settings["init"], () if config.has_logits else _ONLY_BY_LOGITS)
     for name in list(settings):
@@ -173,7 +171,7 @@ def _init_setting(config: RunConfig) -> str:
     if config.init.is_frozen:
         return FROZEN
     if config.has_fixed_ranks:
-        return "fixed"
+        return FIXED
     return config.init.name if config.has_logits else config.allocation.mode
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.config import data, schema
+from lora_sweep.config import schema
+from lora_sweep.config.data import DATA_SOURCES
 from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
 from lora_sweep.errors import SettingError
 
@@ -27,22 +28,19 @@ _SCHEMAS = {
     "pruner": schema.PrunerConfig,
     "tracker": schema.TrackerConfig,
 }
-_DATA_SCHEMAS = {
-    "schema_minimal_pairs": data.MinimalPairsConfig,
-    "schema_glue": data.GlueConfig,
-    "schema_cola": data.ColaConfig,
-    "schema_files": data.FilesConfig,
-}
 
 
 def register() -> None:
-    """Makes the schemas known under `schema` of each group, and `${run_folder:}` as a value."""
+    """Makes the schemas known under `schema` of each group, and `${run_folder:}` as a value.
+
+    A data source has a schema of its own, `schema_NAME` of the group `data`.
+    """
     store = ConfigStore.instance()
-    store.store(name="schema", node=RunConfig)
+    store.store(name="schema", node=RunConfig, replace=True)
     for group, node in _SCHEMAS.items():
-        store.store(group=group, name="schema", node=node)
-    for name, node in _DATA_SCHEMAS.items():
-        store.store(group="data", name=name, node=node)
+        store.store(group=group, name="schema", node=node, replace=True)
+    for name, source in DATA_SOURCES.items():
+        store.store(group="data", name=f"schema_{name}", node=source, replace=True)
     OmegaConf.register_resolver("run_folder", _run_folder, replace=True)
 
 

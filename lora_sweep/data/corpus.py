@@ -18,6 +18,7 @@ from functools import cache, cached_property
 
 from lora_sweep.data.tasks import Task
 from lora_sweep.errors import CorpusError
+from lora_sweep.vocabulary import SELECTION, TRAIN
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +80,10 @@ class Corpus:
 
     def splits(self) -> Iterator[tuple[str, LabelledTexts]]:
         """Yields name and rows of train, of every dev part and, where there is one, selection."""
-        yield "train", self.train
+        yield TRAIN, self.train
         yield from self.dev.items()
         if self.selection is not None:
-            yield "selection", self.selection
+            yield SELECTION, self.selection
 
     @cached_property
     def fingerprint(self) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
 from lora_sweep.data.tables import Table, read_table
-from lora_sweep.data.tasks import CLASSIFICATION_METRICS, REGRESSION_METRICS, Task
+from lora_sweep.data.tasks import Task
 from lora_sweep.errors import CorpusError, SettingError
+from lora_sweep.metrics import fitting_metrics
+from lora_sweep.vocabulary import SELECTION, TRAIN
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -46,12 +48,12 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     parts = {"dev": dev} if isinstance(dev, Path) else dict(dev)
     _check_parts(parts)
     columns = [column for column in (text, text_pair, label) if column is not None]
-    tables = {name: read_table(path, columns) for name, path in {"train": train, **parts}.items()}
-    names: tuple[str, ...] = () if regression else _label_names(tables["train"], label)
+    tables = {name: read_table(path, columns) for name, path in {TRAIN: train, **parts}.items()}
+    names: tuple[str, ...] = () if regression else _label_names(tables[TRAIN], label)
     n_labels = 1 if regression else len(names)
     task = Task("files", text, text_pair, label, n_labels, names, _metrics(n_labels, metric))
     splits = {name: _split(table, task) for name, table in tables.items()}
-    corpus = Corpus(task, splits.pop("train"), splits, None, tuple(parts))
+    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts))
     return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
 
 
@@ -91,7 +93,7 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
         raise SettingError("dev must name at least one file, but got none")
     for name in parts:
         # Metrics of a part are called metric/part.
-        if not name or "/" in name or name in ("train", "selection"):
+        if not name or "/" in name or name in (TRAIN, SELECTION):
             raise SettingError(
                 f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
                 f"got {name!r}"
@@ -100,9 +102,7 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
 
 def _metrics(n_labels: int, metric: str | None) -> tuple[str, ...]:
     """Returns the headline metric, then the others that fit."""
-    known: tuple[str, ...] = ("accuracy",)
-    if n_labels <= 2:
-        known = REGRESSION_METRICS if n_labels == 1 else CLASSIFICATION_METRICS
+    known = fitting_metrics(n_labels)
     if metric is None:
         return known
     if metric not in known:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from lora_sweep.data.tables import (
+    DELIMITERS,
+    JSON_LINES,
     check_columns,
     check_header,
     check_width,
@@ -22,9 +24,7 @@ from lora_sweep.errors import CorpusError
 LONGEST_FIELD = 16_000_000
 """Characters of a CSV field: a quote that is never closed would take the whole file for one."""
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_JSON = (".jsonl", ".json", ".ndjson")
-SUFFIXES = (*_DELIMITERS, *_JSON)
+SUFFIXES = (*DELIMITERS, *JSON_LINES)
 
 
 class StreamedRow(NamedTuple):
@@ -66,11 +66,13 @@ def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[StreamedRow]:
     suffix = check_suffix(path)
     try:
         # JSON lines end at "\n" alone; csv finds the ends of its records itself.
-        with path.open(encoding="utf-8-sig", newline="\n" if suffix in _JSON else "") as stream:
-            if suffix in _JSON:
+        with path.open(
+            encoding="utf-8-sig", newline="\n" if suffix in JSON_LINES else ""
+        ) as stream:
+            if suffix in JSON_LINES:
                 yield from _json_rows(path, stream, tuple(columns))
             else:
-                yield from _separated_rows(path, stream, tuple(columns), _DELIMITERS[suffix])
+                yield from _separated_rows(path, stream, tuple(columns), DELIMITERS[suffix])
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 ({error.reason})") from error
     except OSError as error:
@@ -92,7 +94,7 @@ def row_writer(
             which has no way to write them.
     """
     suffix = check_suffix(path)
-    if suffix in _JSON:
+    if suffix in JSON_LINES:
         return lambda row: _write_json(stream, row)
     if suffix == ".csv":
         writer = csv.writer(stream, lineterminator="\n")

@@ -9,6 +9,9 @@ from dataclasses import replace
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.errors import SettingError
 
+SUBSET_SEED = 0
+"""The selection split, and a part of train, are the same for all runs of a sweep."""
+
 
 def hold_out_selection(corpus: Corpus, *, fraction: float, seed: int) -> Corpus:
     """Returns the corpus with a share of train moved to `selection`.

@@ -16,11 +16,15 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lora_sweep.errors import CorpusError
 
-_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+JSON_LINES = (".jsonl", ".json", ".ndjson")
+"""Suffixes of files with columns that are separated, and of those with an object a line."""
+_DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,11 @@ def records(path: Path, text: Iterable[str], delimiter: str) -> Iterator[tuple[i
 
 def check_header(path: Path, header: list[str], columns: tuple[str, ...], delimiter: str) -> None:
     """Raises a CorpusError if the header lacks a column, or is separated by something else."""
-    for other, name in _DELIMITERS.items():
+    for other, name in _DELIMITER_NAMES.items():
         if len(header) == 1 and other in header[0]:
             raise CorpusError(
                 f"{path}, line 1: the columns seem to be separated by {name}, but a file of this "
-                f"suffix is read with {_DELIMITERS[delimiter]}"
+                f"suffix is read with {_DELIMITER_NAMES[delimiter]}"
             )
     check_columns(f"{path}, line 1", header, columns)
 
@@ -223,19 +227,8 @@ def _table(
     return Table(path, tuple(numbers), dict(zip(columns, values, strict=True)))
 
 
-def _read_csv(path: Path, columns: tuple[str, ...]) -> Table:
-    return _read_separated(path, columns, ",")
-
-
-def _read_tsv(path: Path, columns: tuple[str, ...]) -> Table:
-    return _read_separated(path, columns, "\t")
-
-
 _READERS: dict[str, Callable[[Path, tuple[str, ...]], Table]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".jsonl": _read_json_lines,
-    ".json": _read_json_lines,
-    ".ndjson": _read_json_lines,
+    **{suffix: partial(_read_separated, delimiter=one) for suffix, one in DELIMITERS.items()},
+    **dict.fromkeys(JSON_LINES, _read_json_lines),
     ".parquet": _read_parquet,
 }

@@ -7,9 +7,6 @@ up the headline metric, belong to the corpus.
 
 from dataclasses import dataclass
 
-CLASSIFICATION_METRICS = ("accuracy", "f1", "matthews_correlation")
-REGRESSION_METRICS = ("pearson", "spearman")
-
 
 @dataclass(frozen=True)
 class Task:
@@ -53,16 +50,18 @@ _ACCEPTABLE = ("unacceptable", "acceptable")
 _ENTAILED = ("entailment", "not_entailment")
 _ACCURACY = ("accuracy",)
 _ACCURACY_F1 = ("accuracy", "f1")
+_MATTHEWS = ("matthews_correlation",)
+_CORRELATIONS = ("pearson", "spearman")
 
 # Columns, and the order of the label names, are those of nyu-mll/glue on the hub.
 GLUE_TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        _classes("cola", ("sentence",), _ACCEPTABLE, ("matthews_correlation",)),
+        _classes("cola", ("sentence",), _ACCEPTABLE, _MATTHEWS),
         _classes("sst2", ("sentence",), ("negative", "positive"), _ACCURACY),
         _classes("mrpc", _SENTENCES, ("not_equivalent", "equivalent"), _ACCURACY_F1),
         _classes("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), _ACCURACY_F1),
-        Task("stsb", *_SENTENCES, "label", 1, (), REGRESSION_METRICS, label_range=(0.0, 5.0)),
+        Task("stsb", *_SENTENCES, "label", 1, (), _CORRELATIONS, label_range=(0.0, 5.0)),
         _classes(
             "mnli",
             ("premise", "hypothesis"),
@@ -78,7 +77,5 @@ GLUE_TASKS: dict[str, Task] = {
 
 TASKS: dict[str, Task] = {
     **GLUE_TASKS,
-    "minimal_pairs": Task(
-        "minimal_pairs", "text", None, "acceptable", 2, _ACCEPTABLE, ("matthews_correlation",)
-    ),
+    "minimal_pairs": Task("minimal_pairs", "text", None, "acceptable", 2, _ACCEPTABLE, _MATTHEWS),
 }

@@ -9,9 +9,9 @@ import numpy as np
 from tabulate import tabulate
 
 from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.metrics import Array, metric_values
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.trained.classifier import Classifier, predict_texts
-from lora_sweep.training.metrics import Array, metric_values
 
 
 @dataclass(frozen=True)

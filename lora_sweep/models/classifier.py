@@ -1,13 +1,10 @@
 """Stock sequence classifiers of transformers whose own head is the head that runs train.
 
-    outputs = out(tanh(dense(h)))        h: the first token's last hidden state (d,)
-
-BERT keeps `dense` in its pooler, RoBERTa in its classifier. DeBERTa's pooler takes its activation
-from the config. Other families compute something else behind the encoder.
+Where each family keeps that head stands in `families`: BERT has `dense` in its pooler, RoBERTa in
+its classifier. Other families compute something else behind the encoder.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +13,8 @@ from torch import Tensor, nn
 
 from lora_sweep.errors import BaseModelError
 from lora_sweep.models.base import base_shape
-
-
-@dataclass(frozen=True)
-class StockHead:
-    """Where a family's classifier keeps its encoder and its head.
-
-    Attributes:
-        encoder: name of the encoder's module.
-        dense, out: names of the head's two linear layers.
-        trained: names of the modules that hold them.
-        config: settings of the config that the head needs.
-    """
-
-    encoder: str
-    dense: str
-    out: str
-    trained: tuple[str, ...]
-    config: dict[str, str] = field(default_factory=dict)
-
-
-_ROBERTA = StockHead("roberta", "classifier.dense", "classifier.out_proj", trained=("classifier",))
-STOCK_HEADS = {
-    "bert": StockHead("bert", "bert.pooler.dense", "classifier", ("pooler", "classifier")),
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
-    "camembert": _ROBERTA,
-    "deberta-v2": StockHead(
-        "deberta",
-        "pooler.dense",
-        "classifier",
-        trained=("pooler", "classifier"),
-        config={"pooler_hidden_act": "tanh"},
-    ),
-}
+from lora_sweep.models.families import FAMILIES, StockHead
+from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
 
 def stock_head(folder: Path, pooling: str) -> StockHead:
@@ -62,18 +27,20 @@ def stock_head(folder: Path, pooling: str) -> StockHead:
     Raises:
         BaseModelError: the family's own head can't compute what ours does; says what to do.
     """
-    family = base_shape(folder).family
-    head = STOCK_HEADS.get(family)
+    shape = base_shape(folder)
+    head = shape.family.head
     instead = "export it with --to loraxs, which lora_sweep.predict and .evaluate read"
     if head is None:
+        known = ", ".join(name for name, family in FAMILIES.items() if family.head is not None)
         raise BaseModelError(
             f"the base must be of a family whose own classifier can hold the run's head "
-            f"({', '.join(STOCK_HEADS)}), but got {family}: {instead}"
+            f"({known}), but got {shape.model_type}: {instead}"
         )
     if pooling != "cls":
         raise BaseModelError(
-            f"model.pooling must be cls, for {family}'s own classifier reads the first token "
-            f"alone, but got {pooling}: {instead}, or train the run again with model.pooling=cls"
+            f"model.pooling must be cls, for {shape.model_type}'s own classifier reads the first "
+            f"token alone, but got {pooling}: {instead}, or train the run again with "
+            "model.pooling=cls"
         )
     return head
 
@@ -128,7 +95,7 @@ def set_head(model: nn.Module, place: StockHead, head: Mapping[str, Tensor]) -> 
         head: `head.dense.weight` (d, d), `head.dense.bias` (d,), `head.out.weight` (n_labels, d),
             `head.out.bias` (n_labels,).
     """
-    for ours, theirs in (("head.dense", place.dense), ("head.out", place.out)):
+    for ours, theirs in ((HEAD_DENSE, place.dense), (HEAD_OUT, place.out)):
         linear = model.get_submodule(theirs)
         for part in ("weight", "bias"):
             linear.get_parameter(part).copy_(head[f"{ours}.{part}"])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.vocabulary import FAILED
+
 
 class WandbTracker:
     """Keeps one run's points, and writes them at its end."""
@@ -52,7 +54,7 @@ class WandbTracker:
                 run.log(dict(values), step=step)
             run.summary.update({"outcome": outcome, **summary})
         finally:
-            run.finish(exit_code=int(outcome == "failed"))
+            run.finish(exit_code=int(outcome == FAILED))
 
     def close(self) -> None:
         """See `Tracker`."""

@@ -10,7 +10,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.data.tasks import TASKS
+from lora_sweep.config.data import recorded_data
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
@@ -70,12 +70,7 @@ class About:
     @property
     def columns(self) -> tuple[str, str | None, str]:
         """Columns of text, second text (None for single sentences) and label in its corpus."""
-        if "data.train" in self.settings:
-            names = ("data.text", "data.text_pair", "data.label")
-            text, pair, label = (self.settings[name] for name in names)
-            return text, pair, label
-        task = TASKS[self.settings["data.task"]]
-        return task.text, task.text_pair, task.label
+        return recorded_data(self.settings).columns
 
 
 def about_run(run: FinishedRun) -> About:

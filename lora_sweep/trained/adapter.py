@@ -18,7 +18,7 @@ from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.store.finished import FinishedRun
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.trained.about import About, about_run, read_about
-from lora_sweep.training.parameters import LATENT, LOGITS, Parameters
+from lora_sweep.training.parameters import LATENT, LOGITS, Parameters, head_part
 
 ADAPTER_FILE, HEAD_FILE = "adapter.safetensors", "head.safetensors"
 
@@ -62,7 +62,7 @@ def adapter_of_run(run: FinishedRun) -> TrainedAdapter:
         about=about_run(run),
         squares=tuple(own[:k, :k].clone() for own, k in zip(R, ranks, strict=True)),
         logits=run.state.get(LOGITS),
-        head={name: part for name, part in run.state.items() if name.startswith("head.")},
+        head=head_part(run.state),
     )
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.data.tokens import TokenisedTexts, tokenise
+from lora_sweep.metrics import Array
 from lora_sweep.trained.about import About
-from lora_sweep.training.metrics import Array
 
 
 class Classifier(Protocol):

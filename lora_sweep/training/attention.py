@@ -15,20 +15,6 @@ from lora_sweep.padding import pad, unpad
 
 RAGGED = "lora_sweep_ragged"
 
-_ROBERTA_FAMILIES = ("roberta", "xlm-roberta", "camembert")
-
-
-def first_position(model_type: str, pad_id: int) -> int | None:
-    """Returns the position id of a text's first token, or None where ragged batches don't work.
-
-    Args:
-        model_type: the family, as in the model's config.
-        pad_id: id of the padding token.
-    """
-    if model_type in _ROBERTA_FAMILIES:
-        return pad_id + 1
-    return 0 if model_type == "bert" else None
-
 
 def register() -> None:
     """Makes the attention known to transformers as `RAGGED`."""

@@ -91,12 +91,12 @@ class EncoderDropout:
                 place.factors = tuple(drawn[:, i] for drawn in by_group)
 
 
-def seed_dropout(encoder: nn.Module) -> EncoderDropout:
+def seed_dropout(encoder: nn.Module, attention_dropout: str) -> EncoderDropout:
     """Puts a `SeededDropout` in the place of every dropout that drops anything.
 
     Args:
-        encoder: of a family whose attention weights are dropped by modules named `self.dropout`,
-            as BERT's and RoBERTa's are; changed in place.
+        encoder: changed in place.
+        attention_dropout: end of the names of the modules that drop attention weights.
 
     Raises:
         ValueError: dropout of the hidden states is not the same at all places, or that of the
@@ -109,7 +109,7 @@ def seed_dropout(encoder: nn.Module) -> EncoderDropout:
             parent, _, child = name.rpartition(".")
             place = SeededDropout(module.p)
             setattr(encoder.get_submodule(parent), child, place)
-            (attention if name.endswith("self.dropout") else hidden).append(place)
+            (attention if name.endswith(attention_dropout) else hidden).append(place)
     for places in (hidden, attention):
         if len({place.p for place in places}) > 1:
             raise ValueError(

@@ -13,6 +13,7 @@ from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.padding import pad
 from lora_sweep.training.dropout import EncoderDropout, factors
 from lora_sweep.training.parameters import Parameters
+from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,9 @@ def head_outputs(features: Tensor, parameters: Parameters, dropout: Tensor | Non
     Source: transformers' RoBERTa classification head.
     """
     x = features if dropout is None else features * dropout[:, :, 0]
-    x = torch.tanh(_linear(x, parameters, "head.dense"))
+    x = torch.tanh(_linear(x, parameters, HEAD_DENSE))
     x = x if dropout is None else x * dropout[:, :, 1]
-    return _linear(x, parameters, "head.out")
+    return _linear(x, parameters, HEAD_OUT)
 
 
 def _linear(x: Tensor, parameters: Parameters, name: str) -> Tensor:

@@ -10,12 +10,11 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
 from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.metrics import Array, metric_values
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
-from lora_sweep.training.metrics import Array, metric_values
 from lora_sweep.training.pack import Pack
 from lora_sweep.training.parameters import Parameters
-
-SELECTION = "selection"
+from lora_sweep.vocabulary import HEAD_OUT, SELECTION
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def text_outputs(
         batch_size: texts at once, over all runs.
         device: where all of it is.
     """
-    n_runs, n_labels = heads["head.out.bias"].shape
+    n_runs, n_labels = heads[f"{HEAD_OUT}.bias"].shape
     outputs = torch.empty(n_runs, len(texts), n_labels, device=device)
     for index in evaluation_batches(texts, max(1, batch_size // n_runs)):
         batch = encoder.batch(texts, index.expand(n_runs, -1)).to(device)

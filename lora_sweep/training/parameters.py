@@ -19,6 +19,7 @@ from torch import Tensor
 from lora_sweep.allocation.init_schedules import InitInputs, starting_logits
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
+from lora_sweep.vocabulary import HEAD, HEAD_DENSE, HEAD_OUT
 
 Parameters = dict[str, Tensor]
 
@@ -70,6 +71,15 @@ class ParameterBank:
         self.named: Parameters = {
             name: part.detach().requires_grad_() for name, part in self.split(values).items()
         }
+
+
+def head_part(state: Parameters) -> Parameters:
+    """Returns the head's parameters among a run's, `head.*`.
+
+    Args:
+        state: name -> values, as a run leaves them.
+    """
+    return {name: part for name, part in state.items() if name.startswith(HEAD)}
 
 
 def start_parameters(
@@ -152,14 +162,14 @@ def _logits(plan: RunPlan, spectra: Tensor) -> Tensor:
 
 def _head(plan: RunPlan, d: int, n_labels: int) -> Parameters:
     if plan.start is not None and plan.start.head is not None:
-        _check_shape("head.out.weight", plan.start.head["head.out.weight"], (n_labels, d))
+        _check_shape(f"{HEAD_OUT}.weight", plan.start.head[f"{HEAD_OUT}.weight"], (n_labels, d))
         return plan.start.head
     generator = stream_generator(plan.seed, "head")
     return {
-        "head.dense.weight": HEAD_STD * torch.randn(d, d, generator=generator),
-        "head.dense.bias": torch.zeros(d),
-        "head.out.weight": HEAD_STD * torch.randn(n_labels, d, generator=generator),
-        "head.out.bias": torch.zeros(n_labels),
+        f"{HEAD_DENSE}.weight": HEAD_STD * torch.randn(d, d, generator=generator),
+        f"{HEAD_DENSE}.bias": torch.zeros(d),
+        f"{HEAD_OUT}.weight": HEAD_STD * torch.randn(n_labels, d, generator=generator),
+        f"{HEAD_OUT}.bias": torch.zeros(n_labels),
     }
 
 

@@ -1,14 +1,14 @@
 import pytest
 import torch
+from classifiers import FAMILIES as ADAPTED
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors import svd_factors
-from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
+from lora_sweep.adapters.inject import inject
 from lora_sweep.adapters.layer import set_cores
 
-DEBERTA = ("query_proj", "value_proj", "attention.output.dense", "output.dense")
-FAMILIES = [("bert", STUDY_SUFFIXES), ("roberta", STUDY_SUFFIXES), ("deberta-v2", DEBERTA)]
+FAMILIES = [(name, ADAPTED[name]) for name in ("bert", "roberta", "deberta-v2")]
 
 
 def _encoder(family: str) -> nn.Module:

@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from lora_sweep.adapters.inject import STUDY_SUFFIXES
 from lora_sweep.library.plan import AdapterPlan
 
 PLAN = AdapterPlan(rank_min=1, rank_max=6, rank_average=4, init="randn")
-STUDY = ("query", "value", "attention.output.dense", "output.dense")
 DEBERTA = ("query_proj", "value_proj", "attention.output.dense", "output.dense")
 DISTILBERT = ("q_lin", "v_lin", "out_lin", "lin2")
 MPNET = ("attn.q", "attn.v", "attn.o", "output.dense")
 MODERNBERT = ("Wqkv", "attn.Wo", "mlp.Wo")
 FAMILIES = {
-    "bert": STUDY,
-    "roberta": STUDY,
-    "xlm-roberta": STUDY,
-    "camembert": STUDY,
-    "electra": STUDY,
+    "bert": STUDY_SUFFIXES,
+    "roberta": STUDY_SUFFIXES,
+    "xlm-roberta": STUDY_SUFFIXES,
+    "camembert": STUDY_SUFFIXES,
+    "electra": STUDY_SUFFIXES,
     "deberta-v2": DEBERTA,
     "distilbert": DISTILBERT,
     "mpnet": MPNET,

@@ -71,4 +71,4 @@ def test_every_place_of_an_encoder_is_seeded(family: str) -> None:
 def test_rates_that_differ_are_refused() -> None:
     encoder = nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.2))
     with pytest.raises(ValueError, match=r"the same at all places of a kind, but got \[0.1, 0.2"):
-        seed_dropout(encoder)
+        seed_dropout(encoder, "self.dropout")

@@ -5,7 +5,6 @@ from toy import D, make_encoder, make_tokens
 from transformers import RobertaConfig
 from transformers.models.roberta.modeling_roberta import RobertaClassificationHead
 
-from lora_sweep.training.attention import first_position
 from lora_sweep.training.encoder import head_outputs
 
 INDEX = {1: torch.tensor([[0, 4, 2, 7]]), 2: torch.tensor([[0, 4], [2, 7]])}
@@ -62,10 +61,3 @@ def test_heads_are_robertas_run_by_run() -> None:
     outputs = head_outputs(features, parameters, None)
     expected = torch.stack([heads[k](features[k][:, None]) for k in range(2)])
     torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("family", "pad_id", "expected"), [("bert", 0, 0), ("roberta", 1, 2), ("deberta-v2", 0, None)]
-)
-def test_first_position_by_family(family: str, pad_id: int, expected: int | None) -> None:
-    assert first_position(family, pad_id) == expected

@@ -5,17 +5,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
+from classifiers import FAMILIES
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors import svd_factors
-from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
+from lora_sweep.adapters.inject import inject
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.allocation.modes.soft_topk import SoftTopk
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.data.tokens import TokenisedTexts
-from lora_sweep.training.attention import RAGGED, first_position, register
+from lora_sweep.models.families import family_of
+from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.evaluation import Evaluation
@@ -26,7 +28,6 @@ from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
 D, STORED = 32, 8
-DEBERTA = ("query_proj", "value_proj", "attention.output.dense", "output.dense")
 
 
 def make_encoder(
@@ -35,7 +36,6 @@ def make_encoder(
     """A random encoder of 2 layers, 8 adapted matrices; the same weights at every call."""
     register()
     torch.manual_seed(0)
-    pad_id = 1 if family == "roberta" else 0
     config = AutoConfig.for_model(
         family,
         hidden_size=D,
@@ -47,15 +47,14 @@ def make_encoder(
         type_vocab_size=2,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
-        pad_token_id=pad_id,
     )
     encoder: Any = AutoModel.from_config(
         config, **({"attn_implementation": RAGGED} if ragged else {})
     )
     encoder.pooler = None
-    suffixes = DEBERTA if family == "deberta-v2" else STUDY_SUFFIXES
-    layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=suffixes)
+    layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=FAMILIES[family])
     module: nn.Module = encoder
+    known = family_of(family)
     return AdaptedEncoder(
         encoder=module,
         layers=layers,
@@ -63,9 +62,9 @@ def make_encoder(
         n_heads=2,
         pooling="mean",
         head_dropout=dropout,
-        dropout=seed_dropout(module) if ragged else None,
-        pad_id=pad_id,
-        first_position=first_position(family, pad_id) if ragged else None,
+        dropout=seed_dropout(module, known.attention_dropout or "") if ragged else None,
+        pad_id=config.pad_token_id,
+        first_position=known.first_position(config.pad_token_id) if ragged else None,
     )
 
 

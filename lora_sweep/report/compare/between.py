@@ -10,7 +10,7 @@ from lora_sweep.report.compare.sentences import line_table
 from lora_sweep.report.pages.tables import cell_words
 from lora_sweep.report.table.arms import Arm
 from lora_sweep.report.table.summarise import cell_settings, summarise_runs
-from lora_sweep.report.table.tidy import FINISHED
+from lora_sweep.vocabulary import FINISHED
 
 _READ = """\
 A cell of the first sweep against the cell with the same settings in another one, each seed

@@ -31,8 +31,7 @@ from lora_sweep.report.table.arms import (
     learnt_arms,
 )
 from lora_sweep.report.table.groups import group_runs
-from lora_sweep.report.table.summarise import FIXED
-from lora_sweep.report.table.tidy import FINISHED
+from lora_sweep.vocabulary import FINISHED, FIXED
 
 REGION = 0.5
 """Region of practical equivalence, in percent points of the metric."""

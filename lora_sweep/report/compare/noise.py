@@ -13,10 +13,10 @@ from tabulate import tabulate
 from lora_sweep.errors import RecordError
 from lora_sweep.report.pages.tables import cell_words, escape_markdown
 from lora_sweep.report.statistics.dev_noise import MetricInterval, metric_interval
-from lora_sweep.report.table.summarise import FIXED
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.predictions import read_predictions
 from lora_sweep.store.run_folder import PREDICTIONS_FILE
+from lora_sweep.vocabulary import FIXED
 
 _READ = """\
 Mean: of the cell's metric over its seeds, × 100. Interval: where that mean would lie, 95 times in

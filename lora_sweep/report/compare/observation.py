@@ -9,7 +9,7 @@ import pandas as pd
 from lora_sweep.report.statistics.movement import Movement, movements, thirds
 from lora_sweep.report.table.components import component_groups
 from lora_sweep.report.table.courses import EARLY_EPOCHS, Course
-from lora_sweep.report.table.tidy import FINISHED, WITHOUT_LOGITS
+from lora_sweep.vocabulary import FINISHED, WITHOUT_LOGITS
 
 
 def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> list[str]:

@@ -26,8 +26,8 @@ from lora_sweep.report.figures.style import (
 )
 from lora_sweep.report.pages.tables import cell_words, plain
 from lora_sweep.report.table.courses import Course
-from lora_sweep.report.table.summarise import FIXED, cell_settings
-from lora_sweep.report.table.tidy import FINISHED
+from lora_sweep.report.table.summarise import cell_settings
+from lora_sweep.vocabulary import FINISHED, FIXED
 
 MOST_CURVES = 8
 """Cells of an init whose curves can be told apart."""

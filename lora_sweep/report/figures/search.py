@@ -18,12 +18,13 @@ from lora_sweep.report.search.trials import (
     spread,
 )
 from lora_sweep.store.search_record import SearchRecord, TrialRecord, Value
+from lora_sweep.vocabulary import FAILED, PRUNED
 
 _ROW = 3
 """Settings beside each other."""
 _WIDE = 10.0
 """A real setting whose values span such a factor stands on a logarithmic axis."""
-_LOOKS = {"pruned": ("|", "0.35"), "failed": ("x", "#c0392b")}
+_LOOKS = {PRUNED: ("|", "0.35"), FAILED: ("x", "#c0392b")}
 
 
 def search_figures(record: SearchRecord) -> Iterator[tuple[str, str, Figure]]:

@@ -38,10 +38,10 @@ from lora_sweep.report.figures.search import search_figures
 from lora_sweep.report.figures.style import init_label
 from lora_sweep.report.table.courses import Course, read_first_steps
 from lora_sweep.report.table.groups import group_runs
-from lora_sweep.report.table.summarise import FIXED, init_place, summarise_runs
+from lora_sweep.report.table.summarise import init_place, summarise_runs
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.report.table.tidy import FINISHED
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
+from lora_sweep.vocabulary import FINISHED, FIXED
 
 FOLDER = "figures"
 COMPARISON, RANKS, METHOD, SEARCH = "comparison", "ranks", "method", "search"

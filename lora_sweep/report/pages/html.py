@@ -17,8 +17,8 @@ from markdown_it.token import Token
 from lora_sweep.report.figures.write import FOLDER
 from lora_sweep.report.pages.run_pages import run_pages
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.report.table.tidy import MISSING
 from lora_sweep.store.run_folder import CONFIG_FILE
+from lora_sweep.vocabulary import MISSING
 
 
 def page_text(sweep: Sweep, report: str) -> str:

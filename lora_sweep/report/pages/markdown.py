@@ -15,7 +15,7 @@ from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_mark
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.report.table.tidy import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
+from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "

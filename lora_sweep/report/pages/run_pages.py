@@ -9,9 +9,10 @@ from lora_sweep.errors import RecordError
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.components import matrix_labels
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.report.table.tidy import FINISHED, MISSING, setting_names
+from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.store.run_folder import CONFIG_FILE
+from lora_sweep.vocabulary import FINISHED, MISSING
 
 MOST_PAGES = 300
 """Runs with a page of their own: more would make the file too large to open."""

@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lora_sweep.report.table.summarise import FIXED, cell_settings
-from lora_sweep.report.table.tidy import IMPORTANCE
+from lora_sweep.report.table.summarise import cell_settings
+from lora_sweep.vocabulary import (
+    FAILED,
+    FIXED,
+    IMPORTANCE,
+    MISSING,
+    ONLY_LEARNT,
+    PRUNED,
+    UNREADABLE,
+)
 
 Value = str | int | float | None
 
@@ -27,8 +35,6 @@ STUDY_COLUMNS = {
     "Rank Avg": "rank.average",
 }
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# Runs without logits have none of these, which is no difference that a table has to show.
-_ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 # Where these are the same in every cell, one column says both.
 _REPEATS = {
     "budget.start_average": "rank.average",
@@ -152,7 +158,7 @@ def varying_settings(summary: pd.DataFrame) -> list[str]:
 
 def cell_note(cell: dict[Any, Any]) -> str:
     """Returns what a reader must know of a cell besides its numbers; empty for most."""
-    counted = ("failed", "pruned", "missing", "unreadable", "collapsed")
+    counted = (FAILED, PRUNED, MISSING, UNREADABLE, "collapsed")
     notes = [f"{cell[f'n_{what}']} {what}" for what in counted if cell[f"n_{what}"]]
     return ", ".join([*notes, "shares a run"] if cell["shares_a_run"] else notes)
 
@@ -233,7 +239,8 @@ def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
 
 def _with_effect(summary: pd.DataFrame, name: str) -> pd.DataFrame:
     """The cells in which the setting has an effect."""
-    return summary[summary[name].notna()] if name.startswith(_ONLY_LEARNT) else summary
+    # Runs without logits have none of these, which is no difference that a table has to show.
+    return summary[summary[name].notna()] if name.startswith(ONLY_LEARNT) else summary
 
 
 def _varies(summary: pd.DataFrame, name: str) -> bool:

@@ -18,6 +18,7 @@ from lora_sweep.report.search.trials import (
     spread,
 )
 from lora_sweep.store.search_record import SearchRecord
+from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
 
 _BEST = (
     "The metric of a trial is the median over its seeds; a std is the sample one (ddof = 1) over "
@@ -65,7 +66,7 @@ def search_section(record: SearchRecord, pictures: list[str]) -> list[str]:
 def trials_line(record: SearchRecord) -> str:
     """Returns how many trials of those asked for ended in which way."""
     n_with = counts(record)
-    said = [f"{n_with[status]} {status}" for status in ("finished", "failed", "pruned")]
+    said = [f"{n_with[status]} {status}" for status in (FINISHED, FAILED, PRUNED)]
     if n_with["running"]:
         said.append(f"{n_with['running']} running or interrupted")
     n_left = record.n_trials - len(record.trials) + n_with["waiting"]
@@ -105,7 +106,7 @@ def _about(record: SearchRecord) -> str:
         f"{trials_line(record)}. To {aim}, sampler {record.sampler}, pruner {record.pruner}, "
         f"study {record.study_name} in {record.storage}."
     )
-    pruned = Counter(t.pruned_epoch for t in record.trials if t.status == "pruned")
+    pruned = Counter(t.pruned_epoch for t in record.trials if t.status == PRUNED)
     if pruned:
         after = [f"{n} after epoch {epoch}" for epoch, n in sorted(pruned.items(), key=str)]
         said += f" Pruned: {', '.join(after)}."

@@ -16,6 +16,7 @@ from lora_sweep.report.search.trials import (
     spread,
 )
 from lora_sweep.store.search_record import SearchRecord, TrialRecord
+from lora_sweep.vocabulary import FAILED
 
 MOST_TRIALS = 10
 """Trials that the table of a search with one objective shows."""
@@ -76,7 +77,7 @@ def importance_table(record: SearchRecord) -> Table:
 
 def failure_table(record: SearchRecord) -> Table:
     """Returns the failed trials and why they failed, by number."""
-    failed = [trial for trial in record.trials if trial.status == "failed"]
+    failed = [trial for trial in record.trials if trial.status == FAILED]
     return Table(
         title="Failed trials",
         columns=("Trial", "Error"),

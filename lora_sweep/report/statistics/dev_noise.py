@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lora_sweep.report.statistics.stacked_metrics import stacked_metric
+from lora_sweep.metrics import stacked_metric
 
 Floats = NDArray[np.float64]
 _MOST_AT_ONCE = 4_000_000

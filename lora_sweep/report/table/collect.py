@@ -20,20 +20,11 @@ from typing import Any
 import pandas as pd
 
 from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.report.table.tidy import (
-    COLUMNS,
-    FAILED,
-    FINISHED,
-    MISSING,
-    PRUNED,
-    UNREADABLE,
-    checked_row,
-    checked_settings,
-    to_table,
-)
+from lora_sweep.report.table.tidy import COLUMNS, checked_row, checked_settings, to_table
 from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
+from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
 
 _STATUS = {
     State.FINISHED: FINISHED,

@@ -8,9 +8,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from lora_sweep.report.pages.tables import escape_markdown, init_words, plain
-from lora_sweep.report.table.summarise import FIXED
-from lora_sweep.report.table.tidy import FINISHED
 from lora_sweep.store.run_folder import CONFIG_FILE, LOG_FILE
+from lora_sweep.vocabulary import FINISHED, FIXED
 
 MOST_LISTED = 300
 """Runs that report.md lists; runs.csv has them all."""

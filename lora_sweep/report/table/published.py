@@ -24,7 +24,8 @@ from lora_sweep.report.pages.tables import (
     to_markdown,
 )
 from lora_sweep.report.statistics.paired import CONFIDENCE
-from lora_sweep.report.table.summarise import FIXED, init_place
+from lora_sweep.report.table.summarise import init_place
+from lora_sweep.vocabulary import FIXED
 
 N_SEEDS = 5
 """Seeds a cell that are assumed: the study names five."""

@@ -8,17 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.table.tidy import (
-    FAILED,
-    FINISHED,
-    IMPORTANCE,
-    MISSING,
-    PRUNED,
-    UNREADABLE,
-    setting_names,
-)
+from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.vocabulary import FAILED, FINISHED, FIXED, IMPORTANCE, MISSING, PRUNED, UNREADABLE
 
-FIXED = "fixed"
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
 STATISTICS = (
     "median", "std", "final_median", "final_std", "n_seeds", "n_expected", "n_failed", "n_missing",

@@ -7,14 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lora_sweep.errors import RecordError
+from lora_sweep.vocabulary import FINISHED, WITHOUT_LOGITS
 
-FINISHED, FAILED, MISSING, UNREADABLE = "finished", "failed", "missing", "unreadable"
-PRUNED = "pruned"
-IMPORTANCE = "importance"
-"""What the runs whose ranks are cut by importance have for an init: they have no logits."""
-FROZEN = "from_run-frozen"
-"""What the runs whose ranks are another run's have for an init."""
-WITHOUT_LOGITS = ("fixed", IMPORTANCE, FROZEN)
 METRICS = ("reported_metric", "best_metric", "final_metric")
 COLUMNS = {
     "folder": "str",

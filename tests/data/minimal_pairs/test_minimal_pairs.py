@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
 from lora_sweep.data.minimal_pairs import corpus as minimal_pairs
+from lora_sweep.data.minimal_pairs import morphology
 from lora_sweep.data.minimal_pairs.corpus import (
     HELD_OUT_PARADIGMS,
     KNOWN_PARADIGMS,
     PARADIGMS,
     Judgement,
     generate_splits,
-    morphology,
 )
 from lora_sweep.data.minimal_pairs.lexicon import content_words, lexicon
 from lora_sweep.data.minimal_pairs.phrases import Draw, sentence

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.simulated_cells import Truth, coverage
+from lora_sweep.metrics import METRICS, metric_values, stacked_metric
 from lora_sweep.report.statistics.dev_noise import metric_interval
-from lora_sweep.report.statistics.stacked_metrics import stacked_metric
-from lora_sweep.training.metrics import METRICS, metric_values
 
 
 @pytest.mark.filterwarnings("ignore:A single label")

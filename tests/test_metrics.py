@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from lora_sweep.training.metrics import METRICS, metric_values
+from lora_sweep.metrics import METRICS, fitting_metrics, metric_values
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.integers(0, 2, 200)
@@ -37,9 +37,24 @@ def test_matthews_correlation_by_hand() -> None:
 
 @pytest.mark.parametrize("name", ["matthews_correlation", "pearson", "spearman"])
 def test_constant_predictions_have_no_correlation(name: str) -> None:
-    assert METRICS[name](np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])) == 0.0
+    assert METRICS[name].value(np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])) == 0.0
 
 
 def test_unknown_metric_lists_the_known() -> None:
     with pytest.raises(ValueError, match=r"must be among matthews_correlation.*but got bleu"):
         metric_values(("bleu",), GUESSES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("n_labels", "expected"),
+    [
+        (1, ("pearson", "spearman")),
+        (2, ("accuracy", "f1", "matthews_correlation")),
+        (3, ("accuracy",)),
+    ],
+)
+def test_default_headline_comes_first(n_labels: int, expected: tuple[str, ...]) -> None:
+    assert fitting_metrics(n_labels) == expected
+    assert [METRICS[name].is_default for name in expected] == [True] + [False] * (
+        len(expected) - 1
+    )

@@ -1,0 +1,140 @@
+"""What an addition costs: each test makes one, the way the package's own stand, and uses it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import MISSING
+
+from lora_sweep.commands.evaluate import main as evaluate
+from lora_sweep.config import store
+from lora_sweep.config.data import DATA_SOURCES, DataConfig, data_source, recorded_data
+from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.data.corpus import Corpus, LabelledTexts
+from lora_sweep.data.tasks import Task
+from lora_sweep.execution.execute import run_cell
+from lora_sweep.execution.inputs import can_pack
+from lora_sweep.export.write import write_export
+from lora_sweep.metrics import CLASSES, METRICS, Array, Metric, stacked_metric
+from lora_sweep.models.families import FAMILIES, Family, StockHead
+from lora_sweep.store.finished import FinishedRun, read_finished
+from lora_sweep.trained.open import open_adapter
+
+from .conftest import make_base, sentences
+
+
+def trained(config: RunConfig) -> FinishedRun:
+    """The cell's one run, trained."""
+    run_cell(config)
+    name = run_name(run_settings(config, config.seed))
+    return read_finished(Path(config.paths.outputs, config.paths.sweep, name))
+
+
+def evaluated(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """Metric -> value on the run's own data, as the command says."""
+    assert evaluate([str(folder), "--json"]) == 0
+    return {score["metric"]: score["value"] for score in json.loads(capsys.readouterr().out)}
+
+
+# A data source: this class, and the YAML below.
+@dataclass(unsafe_hash=True)
+class FewSentencesConfig(DataConfig):
+    """So many of the tests' sentences."""
+
+    n: int = MISSING
+
+    def load(self) -> Corpus:
+        task = Task("few", "line", None, "verdict", 2, ("other", "sees"), ("accuracy",))
+        train, dev = (
+            LabelledTexts(tuple(text for text, _ in rows), None, tuple(label for _, label in rows))
+            for rows in (sentences(self.n), sentences(self.n, start=self.n))
+        )
+        return Corpus(task, train, {"dev": dev}, None, ("dev",))
+
+
+FEW = """\
+defaults:
+  - schema_few
+  - _self_
+
+name: few
+task: few
+max_length: 16
+selection_fraction: 0.25
+n: 24
+"""
+
+
+@pytest.fixture
+def few_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Adds the source and its option; the override that makes Hydra look for the option."""
+    monkeypatch.setitem(DATA_SOURCES, "few", DataConfig)  # so that it is gone after the test
+    data_source("few")(FewSentencesConfig)
+    store.register()
+    option = tmp_path / "conf" / "data" / "few.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text(FEW)
+    return f"hydra.searchpath=[file://{tmp_path / 'conf'}]"
+
+
+def test_data_source_costs_a_class_and_an_option(
+    few_sentences: str, tiny_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [name for name in tiny_run if not name.startswith("data")]
+    with initialize_config_dir(store.CONF):
+        composed = compose("config", [few_sentences, *others, "data=few", "data.n=32"])
+    config = to_run_config(composed)
+    assert config.data == FewSentencesConfig("few", "few", 16, 0.25, 32)
+    run = trained(config)
+    assert recorded_data(run.record.settings) == config.data
+    assert open_adapter(run.folder).about.columns == ("line", None, "verdict")
+    accuracy = run.record.reported_evaluation.metrics["accuracy"]
+    assert evaluated(run.folder, capsys) == {"accuracy": pytest.approx(accuracy)}
+
+
+def test_model_family_costs_a_row(
+    tiny_run: list[str],
+    tmp_path: Path,
+    composed: Callable[..., RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = make_base(tmp_path / "base", "data2vec-text")
+    config = composed(*tiny_run, f"model.path={base}", "model.pooling=cls", "init=fixed")
+    assert not can_pack(config)
+    head = StockHead("data2vec_text", "classifier.dense", "classifier.out_proj", ("classifier",))
+    row = Family(starts_behind_padding=True, attention_dropout="self.dropout", head=head)
+    monkeypatch.setitem(FAMILIES, "data2vec-text", row)
+    assert can_pack(config)  # its batches are ragged now
+    run, out = trained(config), tmp_path / "merged"
+    write_export(open_adapter(run.folder), "merged", out, base=base, cache_dir=tmp_path)
+    expected = run.record.reported_evaluation.metrics
+    assert evaluated(out, capsys) == pytest.approx(expected, abs=1e-12)
+
+
+def _worst_recall(predictions: Array, labels: Array) -> float:
+    return float(min((predictions[labels == label] == label).mean() for label in set(labels)))
+
+
+def test_metric_costs_a_row(
+    tiny_run: list[str],
+    composed: Callable[..., RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(METRICS, "worst_recall", Metric(CLASSES, _worst_recall))
+    run = trained(composed(*tiny_run, "data.metric=worst_recall", "init=fixed"))
+    assert run.record.metric == "worst_recall"
+    value = run.record.reported_evaluation.metrics["worst_recall"]
+    assert evaluated(run.folder, capsys)["worst_recall"] == pytest.approx(value)
+
+
+def test_metric_of_one_function_is_computed_over_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "worst_recall", Metric(CLASSES, _worst_recall))
+    stacked = torch.tensor([[[0, 1, 1, 0], [1, 1, 1, 0]], [[0, 0, 1, 1], [1, 1, 0, 0]]]).numpy()
+    found = stacked_metric("worst_recall", stacked, torch.tensor([0, 0, 1, 1]).numpy())
+    assert found.tolist() == [[0.5, 0.0], [1.0, 0.0]]
