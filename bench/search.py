@@ -29,6 +29,7 @@ from tabulate import tabulate
 from bench.search_table import SETTINGS, TABLE, Key, Trained, collect, read_table
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import CONF
+from lora_sweep.plugins import register as register_plugins
 from lora_sweep.search.pruning import OptunaStopPolicy, make_pruner
 from lora_sweep.search.samplers import make_sampler
 from lora_sweep.search.space import Space
@@ -176,6 +177,7 @@ def trials_to_reach(values: Sequence[float], goal: float) -> int | None:
 def sampler_option(name: str) -> DictConfig:
     """Returns an option of `hydra/sweeper/sampler` as a search gets it."""
     own = ["hydra/sweeper=optuna_resumable", f"hydra/sweeper/sampler={name}"]
+    register_plugins()
     with initialize_config_dir(CONF):
         config = compose("config", own, return_hydra_config=True)
     assert isinstance(config.hydra.sweeper.sampler, DictConfig)

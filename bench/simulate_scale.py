@@ -5,8 +5,8 @@
 The packs are agreed by the real `PackList`, in a folder of this machine; its operations and
 those of the real `Claims` are timed there. Then workers are simulated that take the packs as the
 real ones do: a claim, a training, a line that says the pack is done, under the packs' lock. Only
-one worker holds that lock at a time. A worker that dies leaves its pack, which goes on from its last
-checkpoint once no free pack is left; the worker itself comes back. Not simulated: the network of a
+one worker holds that lock at a time. A worker that dies leaves its pack, which goes on from its
+last checkpoint once no free pack is left; the worker itself comes back. Not simulated: the network of a
 shared file system, loading the base, composing the configs, and workers that wait at the end.
 """
 

@@ -30,6 +30,7 @@ from lora_sweep.execution.inputs import base_folder, load_corpus
 from lora_sweep.execution.job import Job
 from lora_sweep.execution.origin import run_fingerprint
 from lora_sweep.models.base import base_fingerprint
+from lora_sweep.plugins import register as register_plugins
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
@@ -44,6 +45,7 @@ N_MATRICES, N_EPOCHS = 24, 5
 def make_configs(sweep_dir: Path, n_runs: int) -> list[RunConfig]:
     """Returns the typed configs of a sweep, one a run: seeds within learning rates."""
     where = (f"paths.outputs={sweep_dir.parent}", f"paths.sweep={sweep_dir.name}")
+    register_plugins()
     with initialize_config_dir(CONF):
         config = to_run_config(compose("config", overrides=[*where, "device=cpu", "init=randn"]))
     return [

@@ -37,6 +37,7 @@ def corpus_overrides() -> list[str]:
 
 def cell(*overrides: str) -> RunConfig:
     """Returns the benchmark's cell, changed by overrides."""
+    register_plugins()
     with initialize_config_dir(CONF):
         composed = compose("config", [*corpus_overrides(), "device=cpu", *overrides])
     return to_run_config(task_config(composed))

@@ -9,21 +9,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lora_sweep.commands.error_lines import EXPECTED, error_lines
-from lora_sweep.config.store import CONF, register
+from lora_sweep.config.store import CONF
+from lora_sweep.error_lines import EXPECTED, error_lines
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
-from lora_sweep.launch import command_errors, grids, pack
-from lora_sweep.search import sweeper
+from lora_sweep.launch import command_errors, grids
+from lora_sweep.plugins import register
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
 """What a `_target_` of a config may name: our own code, and Hydra's plugins."""
 _DEBUG = "LORA_SWEEP_DEBUG"
 
 register()
-grids.register()
-pack.register()
-sweeper.register()
 
 
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=EXECUTABLE)

@@ -12,7 +12,9 @@ from hypothesis import settings as hypothesis_settings
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
 from lora_sweep.config.store import CONF
+from lora_sweep.plugins import register
 
+register()
 # A busy machine is no fault of an example.
 hypothesis_settings.register_profile("no_deadline", deadline=None)
 hypothesis_settings.load_profile("no_deadline")

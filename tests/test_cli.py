@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 
 from lora_sweep import cli
-from lora_sweep.commands.error_lines import MAX_ERROR_LINES, error_lines
+from lora_sweep.error_lines import MAX_ERROR_LINES, error_lines
 from lora_sweep.errors import CorpusError, SettingError
 
 Command = Callable[..., tuple[int, list[str]]]

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; None for those of this process.
     """
-    from lora_sweep.commands.error_lines import EXPECTED, error_lines
+    from lora_sweep.error_lines import EXPECTED, error_lines
 
     given = _parser().parse_intermixed_args(arguments)
     try:

@@ -87,7 +87,9 @@ def _composed(overrides: Sequence[str]) -> DataConfig:
 
     from lora_sweep.config.run import to_run_config
     from lora_sweep.config.store import CONF
+    from lora_sweep.plugins import register
 
+    register()
     with initialize_config_dir(CONF):
         return to_run_config(compose("config", overrides=list(overrides))).data
 

@@ -13,11 +13,13 @@ from hydra import compose, initialize_config_dir
 from lora_sweep.config.run import to_run_config
 from lora_sweep.config.store import CONF
 from lora_sweep.execution.execute import run_cell
+from lora_sweep.plugins import register as register_plugins
 
 
 def main(n_runs: int, settings: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING)
     process = psutil.Process()
+    register_plugins()
     with initialize_config_dir(CONF):
         configs = [
             to_run_config(compose("config", overrides=[*settings, f"seed={seed}"]))

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from sweeps import tree
 
 from lora_sweep import cli
-from lora_sweep.commands.error_lines import MAX_ERROR_LINES
+from lora_sweep.error_lines import MAX_ERROR_LINES
 
 Refused = Callable[..., str]
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from lora_sweep.data.minimal_pairs.corpus import agreement_paradigms as agreement
-from lora_sweep.data.minimal_pairs.corpus import clause_paradigms as clauses
-from lora_sweep.data.minimal_pairs.corpus import movement_paradigms as movement
-from lora_sweep.data.minimal_pairs.corpus import verb_paradigms as verbs
+from lora_sweep.data.minimal_pairs import agreement_paradigms as agreement
+from lora_sweep.data.minimal_pairs import clause_paradigms as clauses
+from lora_sweep.data.minimal_pairs import movement_paradigms as movement
+from lora_sweep.data.minimal_pairs import verb_paradigms as verbs
 from lora_sweep.data.minimal_pairs.lexicon import lexicon
 from lora_sweep.data.minimal_pairs.phrases import Draw
 from lora_sweep.errors import CorpusError

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from lora_sweep.data.minimal_pairs.corpus import morphology
+from lora_sweep.data.minimal_pairs import morphology
 from lora_sweep.data.minimal_pairs.nouns import NAMES, NOUNS, PLACES
 from lora_sweep.data.minimal_pairs.verbs import ADJECTIVES, ADVERBS, VERBS
 

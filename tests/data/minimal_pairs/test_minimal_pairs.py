@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
+from lora_sweep.data.minimal_pairs import corpus as minimal_pairs
 from lora_sweep.data.minimal_pairs.corpus import (
     HELD_OUT_PARADIGMS,
     KNOWN_PARADIGMS,
@@ -18,7 +19,6 @@ from lora_sweep.data.minimal_pairs.corpus import (
     generate_splits,
     morphology,
 )
-from lora_sweep.data.minimal_pairs.corpus import corpus as minimal_pairs
 from lora_sweep.data.minimal_pairs.lexicon import content_words, lexicon
 from lora_sweep.data.minimal_pairs.phrases import Draw, sentence
 from lora_sweep.errors import CorpusError
