@@ -127,6 +127,7 @@ def test_section_says_why_there_are_no_importances() -> None:
     assert "No importances: fewer than two." in parts
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings())
     write_search(sweep.path, search(ONE, confirmed=(again(0, 0.3),), importances={"lr": 1.0}))
