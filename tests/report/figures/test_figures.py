@@ -41,7 +41,7 @@ from lora_sweep.store.record import EpochRecord, RunRecord
 
 RNG = np.random.default_rng(0)
 METRIC = "matthews_correlation"
-SIZES = [(1, 1), (1, 30), (10, 1), (10, 30)]  # inits, seeds
+N_SEEDS = [1, 30]
 PARTS = ("attention.self.query", "attention.self.value", "attention.output.dense", "output.dense")
 
 
@@ -166,9 +166,9 @@ def bars(axes: Axes) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_bars_of_runs(n_inits: int, n_seeds: int) -> None:
-    table = runs(n_inits, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02))
+@pytest.mark.parametrize("n_seeds", N_SEEDS)
+def test_bars_of_runs(n_seeds: int) -> None:
+    table = runs(2, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02))
     figure = draw_runs(table, "uniform", baseline_bands(summarise_runs(table)), METRIC)
     own = 100 * table.loc[table["init"] == "uniform", "reported_metric"]
     assert sorted(bars(figure.axes[0])) == pytest.approx(sorted(own))
@@ -186,7 +186,7 @@ def test_bars_of_runs(n_inits: int, n_seeds: int) -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
+@pytest.mark.parametrize(("n_inits", "n_seeds"), [(1, 1), (10, 1), (10, 30)])
 def test_comparison_has_a_point_an_init(n_inits: int, n_seeds: int) -> None:
     table = runs(n_inits, n_seeds)
     summary = summarise_runs(table)
@@ -236,9 +236,9 @@ def test_baselines_leave_error_bars_their_colour() -> None:
     assert colour_at(0.5, 62.0) != pytest.approx((1, 1, 1), abs=0.01)  # between two points
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_medians_are_written_in_their_fields(n_inits: int, n_seeds: int) -> None:
-    summary = summarise_runs(runs(n_inits, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02)))
+@pytest.mark.parametrize("n_inits", [1, 10])
+def test_medians_are_written_in_their_fields(n_inits: int) -> None:
+    summary = summarise_runs(runs(n_inits, 2, lrs=(0.001, 0.002, 0.005, 0.01, 0.02)))
     figure = draw_medians(summary, METRIC)
     assert figure is not None
     learnt = summary[summary["init"] != "fixed"]
@@ -251,9 +251,9 @@ def test_medians_of_baselines_alone_are_no_picture() -> None:
     assert draw_medians(summarise_runs(runs(0, 2)), METRIC) is None
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_curves_have_a_line_a_seed_and_a_mean_a_cell(n_inits: int, n_seeds: int) -> None:
-    table = runs(n_inits, n_seeds)
+@pytest.mark.parametrize("n_seeds", N_SEEDS)
+def test_curves_have_a_line_a_seed_and_a_mean_a_cell(n_seeds: int) -> None:
+    table = runs(2, n_seeds)
     figure = draw_curves(summarise_runs(table), courses(table), "uniform", METRIC)
     assert figure is not None
     lines = figure.axes[0].get_lines()
@@ -313,7 +313,7 @@ def test_profiles_have_a_line_an_init(n_matrices: int, n_inits: int) -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize(("rank_min", "rank_max"), [(1, 2), (5, 25), (5, 50)])
+@pytest.mark.parametrize(("rank_min", "rank_max"), [(1, 2), (5, 50)])
 def test_method_pictures_show_the_formula(rank_min: int, rank_max: int) -> None:
     rank = rank_min + 0.3
     masks, discrete = method_masks(rank, [0.5, 3.0], rank_min=rank_min, rank_max=rank_max)
