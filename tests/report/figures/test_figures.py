@@ -140,7 +140,7 @@ def check_legible(figure: Figure) -> None:
                     i
                 ].get_text()
     plots = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-    boxes = [axes.get_tightbbox(renderer) for axes in plots]
+    boxes = [axes.get_tightbbox(renderer) for axes in plots] if len(plots) > 1 else []
     for i, box in enumerate(boxes):
         assert box is not None
         assert not any(other is not None and _overlap(box, other) for other in boxes[i + 1 :])
