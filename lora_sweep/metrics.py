@@ -137,7 +137,7 @@ def _stacked_matthews(predicted: Stack, labels: Stack) -> Floats:
     n = predicted.shape[-1]
     correct = np.zeros(predicted.shape[:-1])
     both, of_predicted, of_labels = correct.copy(), correct.copy(), correct.copy()
-    for label in np.union1d(predicted, labels):
+    for label in range(1 + int(max(predicted.max(), labels.max()))):  # classes count from 0
         is_predicted, is_label = predicted == label, labels == label
         n_predicted, n_label = _count(is_predicted), _count(is_label)
         correct += _count(is_predicted & is_label)

@@ -3,10 +3,8 @@
 EXPORT_KINDS = ("peft", "merged", "loraxs")
 """Formats that `python -m lora_sweep.export` writes."""
 
-FIXED, IMPORTANCE, FROZEN = "fixed", "importance", "from_run-frozen"
-"""What runs without logits have for an init: all ranks are the same; ranks are cut by importance,
-as in the allocation mode of that name; ranks are another run's."""
-WITHOUT_LOGITS = (FIXED, IMPORTANCE, FROZEN)
+FIXED, FROZEN = "fixed", "from_run-frozen"
+"""What runs with ranks that stay have for an init: all ranks are the same, or another run's."""
 
 ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 """Settings, or starts of their names, that have no effect on fixed ranks."""

@@ -1,6 +1,8 @@
 """What an addition costs: each test makes one, the way the package's own stand, and uses it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import MISSING
 
+from lora_sweep.allocation.init_schedules import INIT_SCHEDULES, InitInputs
 from lora_sweep.commands.evaluate import main as evaluate
 from lora_sweep.config import store
 from lora_sweep.config.data import DATA_SOURCES, DataConfig, data_source, recorded_data
@@ -22,6 +25,7 @@ from lora_sweep.export.write import write_export
 from lora_sweep.metrics import CLASSES, METRICS, Array, Metric, stacked_metric
 from lora_sweep.models.families import FAMILIES, Family, StockHead
 from lora_sweep.store.finished import FinishedRun, read_finished
+from lora_sweep.store.record import read_result
 from lora_sweep.trained.open import open_adapter
 
 from .conftest import make_base, sentences
@@ -138,3 +142,91 @@ def test_metric_of_one_function_is_computed_over_stacks(monkeypatch: pytest.Monk
     stacked = torch.tensor([[[0, 1, 1, 0], [1, 1, 1, 0]], [[0, 0, 1, 1], [1, 1, 0, 0]]]).numpy()
     found = stacked_metric("worst_recall", stacked, torch.tensor([0, 0, 1, 1]).numpy())
     assert found.tolist() == [[0.5, 0.0], [1.0, 0.0]]
+
+
+# An init schedule: this function, its entry, and the YAML below.
+def _last_only(inputs: InitInputs) -> torch.Tensor:
+    logits = torch.zeros(inputs.n_matrices, dtype=torch.float64)
+    logits[-1] = 3.0
+    return logits
+
+
+def test_init_schedule_costs_a_function_and_an_option(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(INIT_SCHEDULES, "last_only", _last_only)
+    place = _option(tmp_path, "init", "last_only", "name: last_only\n")
+    with initialize_config_dir(store.CONF):
+        composed = compose("config", [place, *tiny_run, "init=last_only"])
+    run = trained(to_run_config(composed))
+    ranks = run.record.epochs[0].ranks
+    assert run.folder.name.startswith("last_only-")
+    assert ranks[-1] == max(ranks) > 1.5 * min(ranks)
+
+
+# An allocation mode: this class in a file of its own, and the YAML below.
+SHARP = '''
+from dataclasses import dataclass
+
+from lora_sweep.allocation.mode import LogitMode
+from lora_sweep.rules import require
+
+
+@dataclass(frozen=True)
+class Sharp(LogitMode, name="sharp"):
+    """Capped ranks of logits times a factor of its own."""
+
+    factor: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.factor is not None and self.factor > 0, "factor", "above 0", self.factor)
+
+    def ranks(self, logits, terms):
+        from lora_sweep.allocation.ranks import capped_ranks
+
+        return capped_ranks(
+            self.factor * logits, terms.budget_params, terms.rank_min, terms.rank_max
+        )
+'''
+SWEPT = """
+import sys
+
+import lora_sweep.allocation.modes as modes
+
+modes.__path__.append(sys.argv.pop(1))  # as if the file lay beside the others
+from lora_sweep.cli import main
+
+main()
+"""
+
+
+def _option(folder: Path, group: str, name: str, content: str) -> str:
+    """Writes an option of a group; the override that makes Hydra look for it."""
+    option = folder / "conf" / group / f"{name}.yaml"
+    option.parent.mkdir(parents=True, exist_ok=True)
+    option.write_text(f"defaults:\n  - schema\n  - _self_\n\n{content}")
+    return f"hydra.searchpath=[file://{folder / 'conf'}]"
+
+
+def test_allocation_mode_costs_a_file_and_an_option(tiny_run: list[str], tmp_path: Path) -> None:
+    modes = tmp_path / "modes"
+    modes.mkdir()
+    (modes / "sharp.py").write_text(SHARP)
+    place = _option(tmp_path, "allocation", "sharp", "mode: sharp\ntau: 0\nfactor: 2.0\n")
+    sweep = ["--multirun", place, *tiny_run, "init=randn", "allocation=sharp"]
+    quiet = ["hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false"]
+    command = [sys.executable, "-c", SWEPT, str(modes), *sweep, *quiet]
+    done = subprocess.run(
+        [*command, "allocation.factor=1.0,4.0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    runs = sorted((tmp_path / "outputs" / "tiny").glob("*/result.json"))
+    assert [path.parent.name.split("-")[:2] for path in runs] == [["randn", "sharp"]] * 2
+    records = {read_result(path).settings["allocation.factor"]: read_result(path) for path in runs}
+    least = {factor: min(record.epochs[0].ranks) for factor, record in records.items()}
+    assert least[4.0] < least[1.0]
+    refused = subprocess.run(
+        [*command, "allocation.factor=0"], capture_output=True, text=True, check=False
+    )
+    assert "allocation.factor must be above 0, but got 0.0" in refused.stderr

@@ -146,6 +146,12 @@ def allocation_modes() -> dict[str, type[Mode]]:
     return {mode.name: mode for mode in found if mode.name}
 
 
+@cache
+def modes_without_logits() -> tuple[str, ...]:
+    """Returns the names of the modes that have no logits: their runs have them for an init."""
+    return tuple(name for name, mode in allocation_modes().items() if not mode.has_logits)
+
+
 def own_settings(mode: type[Mode]) -> list[str]:
     """Returns the settings that a mode has besides those of all modes."""
     return [field.name for field in fields(mode) if field.name != TAU]

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from lora_sweep.report.figures import write
 from lora_sweep.store.record import EpochRecord, FailureRecord, RunRecord
 
 LEARNT: dict[str, Any] = {
@@ -99,12 +101,32 @@ class Sweep:
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
     """An empty sweep folder."""
-    folder = tmp_path / "outputs" / "demo"
-    folder.mkdir(parents=True)
-    return Sweep(folder)
+    return _empty(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def shared_sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """A sweep folder that all tests of a file look at and none changes."""
+    return _empty(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
 def settings() -> Callable[..., dict[str, Any]]:
     """See `settings_of`."""
     return settings_of
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn but not turned into pixels and paths: their files are empty."""
+
+    def touch(figure: Figure, path: Path) -> None:
+        for suffix in (".png", ".svg"):
+            path.with_suffix(suffix).touch()
+
+    monkeypatch.setattr(write, "_save", touch)
+
+
+def _empty(folder: Path) -> Sweep:
+    (folder / "outputs" / "demo").mkdir(parents=True)
+    return Sweep(folder / "outputs" / "demo")

@@ -74,14 +74,21 @@ def test_init_effect_is_asked_within_one_mode(sweep: Any, settings: Any) -> None
     assert blocks.shape == (2, 2)
 
 
-@pytest.mark.parametrize("modes", [("capped", "published"), ("capped",)], ids=len)
-def test_pictures_are_drawn_for_every_mode(sweep: Any, settings: Any, modes: tuple[str]) -> None:
-    _fill(sweep, settings, *modes)
+@pytest.mark.usefixtures("unrendered")
+def test_pictures_are_drawn_for_every_mode(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped", "published")
     found = read_sweep_folder(sweep.path)
     names = {picture.name for picture in write_figures(found)}
     assert {"importance_runs", "comparison", "medians"} <= names
     assert Path(sweep.path, "figures", "importance_runs.png").exists()
     assert observation_section(found.runs, found.courses) == []  # no run's start is known
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_pictures_of_one_mode_hold_cut_runs(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped")
+    names = {picture.name for picture in write_figures(read_sweep_folder(sweep.path))}
+    assert {"importance_runs", "comparison", "medians"} <= names
 
 
 def test_cut_runs_alone_are_drawn(sweep: Any, settings: Any) -> None:

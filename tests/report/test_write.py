@@ -25,8 +25,7 @@ from lora_sweep.report.write import Forms, write_report
 Settings = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
-def filled(sweep: Any, settings: Settings) -> Any:
+def _fill(sweep: Any, settings: Settings) -> Any:
     """A sweep of 3 cells: 3 runs finished (one collapsed), 1 failed, 1 missing."""
     sweep.finish("a", 0.6, settings(seed=0))
     sweep.finish("b", 0.0, settings(seed=1), collapsed=True)
@@ -34,6 +33,17 @@ def filled(sweep: Any, settings: Settings) -> Any:
     sweep.finish("d", 0.7, settings(init="fixed"))
     sweep.start("e", settings(init="randn"))
     return sweep
+
+
+@pytest.fixture
+def filled(sweep: Any, settings: Settings) -> Any:
+    return _fill(sweep, settings)
+
+
+@pytest.fixture(scope="module")
+def report(shared_sweep: Any, settings: Settings) -> Path:
+    """Such a sweep's report.md, which no test changes."""
+    return reported(_fill(shared_sweep, settings).path)
 
 
 def reported(folder: Path) -> Path:
@@ -49,10 +59,8 @@ def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
 
 
-def test_report_counts_runs_and_cells(filled: Any) -> None:
-    path = reported(filled.path)
-    assert path == filled.path / "report.md"
-    text = path.read_text(encoding="utf-8")
+def test_report_counts_runs_and_cells(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
     assert text.startswith("# Sweep demo\n")
     assert "5 runs in 3 cells: 3 finished, 1 failed, 1 missing, 1 collapsed." in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
@@ -66,8 +74,8 @@ def test_report_counts_runs_and_cells(filled: Any) -> None:
     ]
 
 
-def test_report_lists_failed_runs_escaped(filled: Any) -> None:
-    text = reported(filled.path).read_text(encoding="utf-8")
+def test_report_lists_failed_runs_escaped(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
     assert r"| c | failed | ValueError: a\|b \`c\` |" in text
     assert "second line" not in text
 
@@ -79,9 +87,8 @@ def test_report_names_unreadable_runs(filled: Any) -> None:
     assert "| f | unreadable |" in text
 
 
-def test_results_csv_has_a_row_a_cell(filled: Any) -> None:
-    reported(filled.path)
-    table = pd.read_csv(filled.path / "results.csv")
+def test_results_csv_has_a_row_a_cell(report: Path) -> None:
+    table = pd.read_csv(report.with_name("results.csv"))
     assert table["init"].tolist() == ["uniform", "randn", "fixed"]
     assert table["n_seeds"].tolist() == [2, 0, 1]
     assert table["median"].tolist()[0] == 0.3

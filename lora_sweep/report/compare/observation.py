@@ -9,13 +9,14 @@ import pandas as pd
 from lora_sweep.report.statistics.movement import Movement, movements, thirds
 from lora_sweep.report.table.components import component_groups
 from lora_sweep.report.table.courses import EARLY_EPOCHS, Course
-from lora_sweep.vocabulary import FINISHED, WITHOUT_LOGITS
+from lora_sweep.report.table.tidy import WITHOUT_LOGITS
+from lora_sweep.vocabulary import FINISHED
 
 
 def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> list[str]:
     """Returns paragraphs on how ranks moved; none without runs that have logits.
 
-    Runs by importance are left out, for their ranks can only fall. Runs whose matrices are not
+    Runs without logits are left out: importance can only cut ranks. Runs whose matrices are not
     the most common ones are left out too, and so are those whose starting ranks are not known.
 
     Args:

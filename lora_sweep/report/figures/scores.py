@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from lora_sweep.report.figures.style import (
     BASELINE_COLOURS,
+    BEHIND,
+    BETWEEN,
     MARKERS,
     Colour,
     graded_colours,
@@ -226,13 +228,21 @@ def _draw_cell_curves(
 
 
 def _draw_bands(axes: Axes, bands: Sequence[Band]) -> None:
+    """Spans behind the bars, which keep their colours; medians over bars, under points."""
     for place, band in enumerate(bands):
         colour = BASELINE_COLOURS[place % len(BASELINE_COLOURS)]
         dashes = ("--", ":", "-.")[place % 3]
-        axes.axhline(band.median, color=colour, linestyle=dashes, linewidth=1.5, label=band.name)
+        axes.axhline(
+            band.median,
+            color=colour,
+            linestyle=dashes,
+            linewidth=1.5,
+            label=band.name,
+            zorder=BETWEEN,
+        )
         if not np.isnan(band.std):
             low, high = band.median - band.std, band.median + band.std
-            axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0)
+            axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0, zorder=BEHIND)
 
 
 def _crop(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequence[Band]) -> None:

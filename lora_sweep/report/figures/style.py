@@ -20,6 +20,8 @@ Colour = tuple[float, float, float]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+BEHIND, BETWEEN = 0.5, 1.5
+"""Where bands and baselines are drawn: bars and fields are at 1, lines and points at 2."""
 BASELINE_COLOURS = ("#c0392b", "#222222", "#7f6a00", "#1a5e20")
 """Red and black as in the study, then two more."""
 

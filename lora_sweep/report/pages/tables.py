@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.report.table.summarise import cell_settings
 from lora_sweep.vocabulary import (
     FAILED,
     FIXED,
-    IMPORTANCE,
     MISSING,
     ONLY_LEARNT,
     PRUNED,
@@ -220,8 +220,8 @@ def table_title(init: str) -> str:
     """Returns the heading of an init's table."""
     if init == FIXED:
         return "Baseline: fixed ranks"
-    if init == IMPORTANCE:
-        return "Importance allocation, without logits"
+    if init in modes_without_logits():
+        return f"{init_words(init)} allocation, without logits"
     schedule, _, mode = init.partition(", ")
     return f"{init_words(schedule)} initialization" + (f", {mode} allocation" if mode else "")
 

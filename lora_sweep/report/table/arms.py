@@ -8,8 +8,8 @@ import pandas as pd
 from lora_sweep.report.pages.tables import cell_words
 from lora_sweep.report.statistics.paired import Array
 from lora_sweep.report.table.summarise import init_place
-from lora_sweep.report.table.tidy import setting_names
-from lora_sweep.vocabulary import FIXED, WITHOUT_LOGITS
+from lora_sweep.report.table.tidy import WITHOUT_LOGITS, setting_names
+from lora_sweep.vocabulary import FIXED
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,7 @@ class Courses(dict[Path, Course]):
     """Run folder -> course; collects them as records are read, one at a time."""
 
     def add(self, folder: Path, record: RunRecord) -> None:
-        """Keeps the course of a run; one whose history can't be read has no start ranks.
-
-        Raises:
-            RecordError: the record has no epochs, or no metric of its name.
-        """
+        """Keeps the course of a run; one whose history can't be read has no start ranks."""
         matrices = tuple(record.matrices)
         kept = next(reversed(self.values()), None)  # runs of a sweep share one tuple of names
         if kept is not None and kept.matrices == matrices:
@@ -100,18 +96,13 @@ def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[floa
 
 
 def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Course:
-    try:
-        metric = np.array([epoch.metrics[record.metric] for epoch in record.epochs], dtype=float)
-        early = np.array(record.epochs[min(EARLY_EPOCHS, len(metric)) - 1].ranks, dtype=float)
-        final = np.array(record.epochs[-1].ranks, dtype=float)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"{folder} must have epochs with {record.metric} and ranks") from error
+    epochs = record.epochs
     return Course(
-        metric=metric,
+        metric=np.array([epoch.metrics[record.metric] for epoch in epochs], dtype=float),
         matrices=matrices,
         start_ranks=_start_ranks(folder, len(matrices)),
-        early_ranks=early,
-        final_ranks=final,
+        early_ranks=np.array(epochs[min(EARLY_EPOCHS, len(epochs)) - 1].ranks, dtype=float),
+        final_ranks=np.array(epochs[-1].ranks, dtype=float),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.report.table.tidy import setting_names
-from lora_sweep.vocabulary import FAILED, FINISHED, FIXED, IMPORTANCE, MISSING, PRUNED, UNREADABLE
+from lora_sweep.vocabulary import FAILED, FINISHED, FIXED, MISSING, PRUNED, UNREADABLE
 
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
 STATISTICS = (
@@ -89,10 +90,10 @@ def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
 def init_place(init: str) -> tuple[int, str]:
     """Returns what inits are ordered by.
 
-    As in the study, others by name, then importance, fixed ranks last; of one init the ways to
+    As in the study, others by name, then modes without logits, fixed ranks last; of one init the ways to
     allocate by name.
     """
     schedule, _, mode = init.partition(", ")
     if schedule in _FIRST_INITS:
         return _FIRST_INITS.index(schedule), mode
-    return len(_FIRST_INITS) + (init == IMPORTANCE) + 2 * (init == FIXED), init
+    return len(_FIRST_INITS) + (init in modes_without_logits()) + 2 * (init == FIXED), init

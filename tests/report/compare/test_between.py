@@ -70,6 +70,7 @@ def test_command_writes_one_report(two: list[Path], capsys: pytest.CaptureFixtur
         assert not (folder / "report.md").exists()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_out_chooses_the_folder(two: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "elsewhere" / "both"
     assert main([*map(str, two), "--out", str(out)]) == 0

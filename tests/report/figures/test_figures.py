@@ -1,7 +1,7 @@
 """Every picture at its extremes: shows what it was given, cuts nothing, overlaps nothing."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +28,7 @@ from lora_sweep.report.figures.ranks import (
 )
 from lora_sweep.report.figures.scores import (
     MOST_CURVES,
+    Band,
     baseline_bands,
     draw_comparison,
     draw_curves,
@@ -40,7 +41,7 @@ from lora_sweep.store.record import EpochRecord, RunRecord
 
 RNG = np.random.default_rng(0)
 METRIC = "matthews_correlation"
-SIZES = [(1, 1), (1, 30), (10, 1), (10, 30)]  # inits, seeds
+N_SEEDS = [1, 30]
 PARTS = ("attention.self.query", "attention.self.value", "attention.output.dense", "output.dense")
 
 
@@ -116,9 +117,8 @@ def courses(table: pd.DataFrame, n_epochs: int = 4) -> dict[str, Course]:
 
 def check_legible(figure: Figure) -> None:
     """All text lies within the picture; no two tick labels or legend lines touch."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
     whole = figure.bbox
     for axes in figure.axes:
         assert axes.get_title() or figure.get_suptitle() or axes.get_label() == "<colorbar>"
@@ -141,7 +141,7 @@ def check_legible(figure: Figure) -> None:
                     i
                 ].get_text()
     plots = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-    boxes = [axes.get_tightbbox(renderer) for axes in plots]
+    boxes = [axes.get_tightbbox(renderer) for axes in plots] if len(plots) > 1 else []
     for i, box in enumerate(boxes):
         assert box is not None
         assert not any(other is not None and _overlap(box, other) for other in boxes[i + 1 :])
@@ -167,9 +167,9 @@ def bars(axes: Axes) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_bars_of_runs(n_inits: int, n_seeds: int) -> None:
-    table = runs(n_inits, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02))
+@pytest.mark.parametrize("n_seeds", N_SEEDS)
+def test_bars_of_runs(n_seeds: int) -> None:
+    table = runs(2, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02))
     figure = draw_runs(table, "uniform", baseline_bands(summarise_runs(table)), METRIC)
     own = 100 * table.loc[table["init"] == "uniform", "reported_metric"]
     assert sorted(bars(figure.axes[0])) == pytest.approx(sorted(own))
@@ -187,7 +187,7 @@ def test_bars_of_runs(n_inits: int, n_seeds: int) -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
+@pytest.mark.parametrize(("n_inits", "n_seeds"), [(1, 1), (10, 1), (10, 30)])
 def test_comparison_has_a_point_an_init(n_inits: int, n_seeds: int) -> None:
     table = runs(n_inits, n_seeds)
     summary = summarise_runs(table)
@@ -199,9 +199,47 @@ def test_comparison_has_a_point_an_init(n_inits: int, n_seeds: int) -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_medians_are_written_in_their_fields(n_inits: int, n_seeds: int) -> None:
-    summary = summarise_runs(runs(n_inits, n_seeds, lrs=(0.001, 0.002, 0.005, 0.01, 0.02)))
+def pixels_of(figure: Figure) -> Callable[[float, float], Any]:
+    """Place in the first axes' data -> the colour that is seen there."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1] / 255
+
+    def at(x: float, y: float) -> Any:
+        column, row = figure.axes[0].transData.transform((x, y)).astype(int)
+        return pixels[row, column, :3]
+
+    return at
+
+
+def test_bands_leave_bars_the_colours_of_the_legend() -> None:
+    table = runs(1, 2).assign(reported_metric=0.6)
+    figure = draw_runs(table, "uniform", [Band("fixed", 50.0, 5.0)], METRIC)
+    colour_at = pixels_of(figure)
+    for container in figure.axes[0].containers:
+        for bar in container.patches:
+            seen = colour_at(bar.get_x() + bar.get_width() / 2, 52.0)
+            assert seen == pytest.approx(bar.get_facecolor()[:3], abs=0.01)
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    assert figure.axes[0].containers == [h for h in handles if isinstance(h, BarContainer)]
+    assert colour_at(0.5, 52.0) != pytest.approx((1, 1, 1), abs=0.01)  # between two bars
+
+
+def test_baselines_leave_error_bars_their_colour() -> None:
+    table = runs(3, 2)
+    table["reported_metric"] = 0.55 + 0.1 * table["seed"]  # 60 ± 7
+    figure = draw_comparison(summarise_runs(table), [Band("fixed", 63.0, 8.0)], METRIC)
+    colour_at = pixels_of(figure)
+    for place, container in enumerate(figure.axes[0].containers):
+        (bars,) = container.lines[2]
+        (own,) = bars.get_colors()
+        assert colour_at(place, 63.0) == pytest.approx(own[:3], abs=0.01)
+    assert colour_at(0.5, 62.0) != pytest.approx((1, 1, 1), abs=0.01)  # between two points
+
+
+@pytest.mark.parametrize("n_inits", [1, 10])
+def test_medians_are_written_in_their_fields(n_inits: int) -> None:
+    summary = summarise_runs(runs(n_inits, 2, lrs=(0.001, 0.002, 0.005, 0.01, 0.02)))
     figure = draw_medians(summary, METRIC)
     assert figure is not None
     learnt = summary[summary["init"] != "fixed"]
@@ -214,9 +252,9 @@ def test_medians_of_baselines_alone_are_no_picture() -> None:
     assert draw_medians(summarise_runs(runs(0, 2)), METRIC) is None
 
 
-@pytest.mark.parametrize(("n_inits", "n_seeds"), SIZES)
-def test_curves_have_a_line_a_seed_and_a_mean_a_cell(n_inits: int, n_seeds: int) -> None:
-    table = runs(n_inits, n_seeds)
+@pytest.mark.parametrize("n_seeds", N_SEEDS)
+def test_curves_have_a_line_a_seed_and_a_mean_a_cell(n_seeds: int) -> None:
+    table = runs(2, n_seeds)
     figure = draw_curves(summarise_runs(table), courses(table), "uniform", METRIC)
     assert figure is not None
     lines = figure.axes[0].get_lines()
@@ -243,7 +281,7 @@ def test_curves_show_the_best_cells_of_many() -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize("n_matrices", [1, 12, 24, 96, 200])
+@pytest.mark.parametrize("n_matrices", [1, 24, 200])
 def test_rank_pictures(n_matrices: int) -> None:
     one = record(n_matrices, n_epochs=50)
     by_bar = draw_rank_bars(one, "Quadratic: ranks of the best run at epoch 50")
@@ -258,8 +296,7 @@ def test_rank_pictures(n_matrices: int) -> None:
         check_legible(figure)
 
 
-@pytest.mark.parametrize("n_matrices", [1, 2, 12, 200])
-@pytest.mark.parametrize("n_steps", [2, 900])
+@pytest.mark.parametrize(("n_matrices", "n_steps"), [(1, 2), (2, 900), (12, 2), (200, 900)])
 def test_first_steps_have_a_line_a_matrix(n_matrices: int, n_steps: int) -> None:
     steps = [(10 * i, RNG.uniform(5, 25, n_matrices).tolist()) for i in range(n_steps)]
     figure = draw_first_steps(steps, "Ranks of the best run (Left skewed) over the first steps")
@@ -268,8 +305,7 @@ def test_first_steps_have_a_line_a_matrix(n_matrices: int, n_steps: int) -> None
     check_legible(figure)
 
 
-@pytest.mark.parametrize("n_matrices", [1, 12, 200])
-@pytest.mark.parametrize("n_inits", [1, 10])
+@pytest.mark.parametrize(("n_matrices", "n_inits"), [(1, 1), (12, 10), (200, 1), (200, 10)])
 def test_profiles_have_a_line_an_init(n_matrices: int, n_inits: int) -> None:
     starts = {f"schedule_{i}": RNG.uniform(5, 25, n_matrices).tolist() for i in range(n_inits)}
     figure = draw_profiles(starts, "Ranks that each init starts with")
@@ -278,7 +314,7 @@ def test_profiles_have_a_line_an_init(n_matrices: int, n_inits: int) -> None:
     check_legible(figure)
 
 
-@pytest.mark.parametrize(("rank_min", "rank_max"), [(1, 2), (5, 25), (5, 50)])
+@pytest.mark.parametrize(("rank_min", "rank_max"), [(1, 2), (5, 50)])
 def test_method_pictures_show_the_formula(rank_min: int, rank_max: int) -> None:
     rank = rank_min + 0.3
     masks, discrete = method_masks(rank, [0.5, 3.0], rank_min=rank_min, rank_max=rank_max)

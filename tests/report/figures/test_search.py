@@ -58,8 +58,7 @@ def points(figure: Figure, label: str) -> list[list[Any]]:
     ]
 
 
-@pytest.mark.parametrize("n_settings", [1, 4, 7])
-@pytest.mark.parametrize("n", [1, 24])
+@pytest.mark.parametrize(("n", "n_settings"), [(1, 1), (1, 4), (24, 7)])
 def test_slices_have_a_field_a_setting_and_all_trials(n: int, n_settings: int) -> None:
     record = searched(n, n_settings)
     figure = draw_slices(record)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lora_sweep.report.pages import show
+from lora_sweep.report import show
 from lora_sweep.report.search.section import optimism_lines, search_section, trials_line
 from lora_sweep.report.search.tables import (
     best_table,
@@ -127,6 +127,7 @@ def test_section_says_why_there_are_no_importances() -> None:
     assert "No importances: fewer than two." in parts
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings())
     write_search(sweep.path, search(ONE, confirmed=(again(0, 0.3),), importances={"lr": 1.0}))

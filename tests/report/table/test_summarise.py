@@ -23,14 +23,6 @@ def test_summary_has_median_and_sample_std(sweep: Any, settings: Settings) -> No
     assert cell["final_std"] == pytest.approx(sqrt(0.0273))
 
 
-def test_median_of_two_lies_between(sweep: Any, settings: Settings) -> None:
-    sweep.finish("a", 0.5, settings(seed=0))
-    sweep.finish("b", 0.6, settings(seed=1))
-    (cell,) = summarise_runs(collect_runs(sweep.path)).to_dict("records")
-    assert cell["median"] == pytest.approx(0.55)
-    assert cell["std"] == pytest.approx(0.1 / sqrt(2))
-
-
 def test_one_seed_has_no_std(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.5, settings())
     (cell,) = summarise_runs(collect_runs(sweep.path)).to_dict("records")
