@@ -21,3 +21,6 @@ HEAD = "head."
 """What the names of all of a head's parameters start with."""
 HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
 """The head's two linear layers."""
+
+LORA_ALPHA = 16
+"""lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""

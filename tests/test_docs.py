@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from lora_sweep.config import data, schema
+from lora_sweep.config import schema
+from lora_sweep.config.data import DATA_SOURCES
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.store import CONF
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS = (
     *(kind for kind in vars(schema).values() if dataclasses.is_dataclass(kind)),
-    *(kind for kind in vars(data).values() if dataclasses.is_dataclass(kind)),
+    *DATA_SOURCES.values(),
     RunConfig,
 )
 

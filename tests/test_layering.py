@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"metrics", "padding", *FILES_ON_DISK},
     "training": {"adapters", "allocation", "data", "metrics", "padding"},
     "library": {"adapters", "allocation", "tensor_files", "training"},
-    "store": {"data", "training", *FILES_ON_DISK},
+    "store": {"training", *FILES_ON_DISK},
     "execution": {
         *("adapters", "config", "data", "interrupt", "models", "store", "trackers", "training"),
         "tensor_files",

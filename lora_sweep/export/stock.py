@@ -25,7 +25,7 @@ from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.trained.stock import PEFT_WEIGHTS
-from lora_sweep.training.plan import LORA_ALPHA
+from lora_sweep.vocabulary import LORA_ALPHA
 
 PEFT_CONFIG = "adapter_config.json"
 _PEFT_PREFIX = "base_model.model."

@@ -24,7 +24,7 @@ from lora_sweep.library.plan import AdapterPlan, run_plan
 from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
-from lora_sweep.training.plan import LORA_ALPHA
+from lora_sweep.vocabulary import LORA_ALPHA
 
 
 class LoRAXSAdapter(nn.Module):

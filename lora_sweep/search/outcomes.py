@@ -17,7 +17,7 @@ OBJECTIVES = ("metric", "trained_params")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """What Optuna is told of a trial, and what is kept beside it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outcome:
     error: str | None
 
 
-def outcome_of(job: JobReturn, folders: Sequence[Path], n_objectives: int) -> Outcome:
+def outcome_of(job: JobReturn, folders: Sequence[Path], n_objectives: int) -> TrialOutcome:
     """Returns what became of a trial.
 
     Args:
@@ -55,12 +55,12 @@ def outcome_of(job: JobReturn, folders: Sequence[Path], n_objectives: int) -> Ou
     if isinstance(error, StorageError):
         raise error
     if isinstance(error, PrunedError):
-        return Outcome(TrialState.PRUNED, None, metric, metrics, None)
+        return TrialOutcome(TrialState.PRUNED, None, metric, metrics, None)
     if error is None and len(finished) == len(records):
         values = objectives(finished)[:n_objectives]
         if all(map(math.isfinite, values)):
-            return Outcome(TrialState.COMPLETE, values, metric, metrics, None)
-    return Outcome(TrialState.FAIL, None, metric, metrics, _in_words(error))
+            return TrialOutcome(TrialState.COMPLETE, values, metric, metrics, None)
+    return TrialOutcome(TrialState.FAIL, None, metric, metrics, _in_words(error))
 
 
 def reported_metrics(folders: Sequence[Path]) -> list[float | None]:

@@ -14,7 +14,7 @@ from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.launch.cells import Cell
 from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
 from lora_sweep.search.jobs import Jobs
-from lora_sweep.search.outcomes import Outcome, outcome_of, reported_metrics
+from lora_sweep.search.outcomes import TrialOutcome, outcome_of, reported_metrics
 from lora_sweep.search.pruning import PRUNED_EPOCH, OptunaStopPolicy
 from lora_sweep.search.results import (
     ERROR,
@@ -123,14 +123,14 @@ class Search:
         )
 
     def _fail(self, trial: Trial, error: Exception) -> None:
-        outcome = Outcome(TrialState.FAIL, None, None, [], str(error).splitlines()[0])
+        outcome = TrialOutcome(TrialState.FAIL, None, None, [], str(error).splitlines()[0])
         self._keep(trial, outcome)
 
     def _tell(self, trial: Trial, cell: Cell, job: JobReturn) -> None:
         folders = self.jobs.folders(cell)
         self._keep(trial, outcome_of(job, folders, len(self.study.directions)))
 
-    def _keep(self, trial: Trial, outcome: Outcome) -> None:
+    def _keep(self, trial: Trial, outcome: TrialOutcome) -> None:
         """Tells Optuna what became of a trial, and says it in a line."""
         trial.set_user_attr(METRICS, outcome.metrics)
         if outcome.metric is not None and METRIC not in self.study.user_attrs:

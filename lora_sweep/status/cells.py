@@ -11,7 +11,7 @@ from lora_sweep.store.state import State
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellStatus:
     """A cell with a finished run.
 
     Attributes:
@@ -36,7 +36,7 @@ class Cell:
         return self.n_seeds == self.n_expected
 
 
-def best_cells(runs: Iterable[Run]) -> list[Cell]:
+def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
     """Returns, of each metric and data set, the cell with the highest median.
 
     Where that one lacks runs, the best of the complete cells follows it, if there is one.
@@ -46,7 +46,7 @@ def best_cells(runs: Iterable[Run]) -> list[Cell]:
         if run.cell:
             members.setdefault(run.cell, []).append(run)
     differing = _differing([cell[0].settings for cell in members.values()])
-    by_task: dict[tuple[str, object], list[Cell]] = {}
+    by_task: dict[tuple[str, object], list[CellStatus]] = {}
     for cell in members.values():
         finished = [run for run in cell if run.state is State.FINISHED]
         if finished:
@@ -55,9 +55,11 @@ def best_cells(runs: Iterable[Run]) -> list[Cell]:
     return [best for cells in by_task.values() for best in _best(cells)]
 
 
-def _describe(cell: Sequence[Run], finished: Sequence[Run], differing: Sequence[str]) -> Cell:
+def _describe(
+    cell: Sequence[Run], finished: Sequence[Run], differing: Sequence[str]
+) -> CellStatus:
     settings = cell[0].settings
-    return Cell(
+    return CellStatus(
         settings={name: settings[name] for name in differing if settings.get(name) is not None},
         metric=finished[0].metric,
         median=statistics.median(run.value for run in finished),
@@ -67,7 +69,7 @@ def _describe(cell: Sequence[Run], finished: Sequence[Run], differing: Sequence[
     )
 
 
-def _best(cells: Sequence[Cell]) -> list[Cell]:
+def _best(cells: Sequence[CellStatus]) -> list[CellStatus]:
     first = max(cells, key=lambda cell: cell.median)
     complete = [cell for cell in cells if cell.is_complete]
     if first.is_complete or not complete:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lora_sweep.status.cells import Cell
+from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
 
 MAX_LINES = 10
@@ -82,7 +82,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: CellStatus) -> str:
     """What the cell is, its median × 100, of how many seeds, and its marks."""
     settings = ", ".join(f"{name}={value}" for name, value in cell.settings.items())
     marks = [] if cell.is_complete else ["incomplete"]

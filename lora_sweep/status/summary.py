@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lora_sweep.status.cells import Cell, best_cells
+from lora_sweep.status.cells import CellStatus, best_cells
 from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
 from lora_sweep.status.packs import PackStatus, pack_states
@@ -43,7 +43,7 @@ class Status:
     runs_per_hour: float | None
     from_runs: float
     seconds_left: float | None
-    best: list[Cell]
+    best: list[CellStatus]
     packs: list[PackStatus]
     failures: dict[str, str]
     damages: dict[str, str]

@@ -19,7 +19,7 @@ from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.evaluation import text_outputs
 from lora_sweep.training.parameters import Parameters
-from lora_sweep.training.plan import LORA_ALPHA
+from lora_sweep.vocabulary import LORA_ALPHA
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from lora_sweep.training.parameters import (
     Parameters,
     start_parameters,
 )
-from lora_sweep.training.plan import LORA_ALPHA, PackPlan, RunPlan
+from lora_sweep.training.plan import PackPlan, RunPlan
+from lora_sweep.vocabulary import LORA_ALPHA
 
 
 @dataclass(frozen=True)

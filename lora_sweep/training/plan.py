@@ -7,9 +7,6 @@ from torch import Tensor
 
 from lora_sweep.allocation.plan import AllocationPlan
 
-LORA_ALPHA = 16
-"""lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
-
 
 @dataclass(frozen=True, eq=False)
 class Start:

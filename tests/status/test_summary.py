@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lora_sweep.status.cells import Cell, best_cells
+from lora_sweep.status.cells import CellStatus, best_cells
 from lora_sweep.status.folders import SweepFolder
 from lora_sweep.status.summary import Status, sweep_status
 from lora_sweep.store.claims import LEASE_SECONDS, Claims
@@ -94,7 +94,7 @@ def test_time_to_the_end_is_unknown_at_first_and_when_nothing_runs(
     assert (now.runs_per_hour is None) == (n_done == 0)
 
 
-def cells(sweep: Any) -> list[Cell]:
+def cells(sweep: Any) -> list[CellStatus]:
     return best_cells(SweepFolder(sweep.path).look())
 
 
@@ -103,7 +103,7 @@ def test_best_cell_has_the_highest_median_over_its_seeds(sweep: Any) -> None:
     for lr, own in values.items():
         for seed, value in enumerate(own):
             sweep.finish(f"{lr}-{seed}", value, sweep.settings(lr=lr, seed=seed))
-    assert cells(sweep) == [Cell({"lr": 0.2}, "accuracy", 0.5, 3, 3, 0)]
+    assert cells(sweep) == [CellStatus({"lr": 0.2}, "accuracy", 0.5, 3, 3, 0)]
 
 
 def test_incomplete_best_cell_is_marked_and_followed_by_a_complete_one(sweep: Any) -> None:

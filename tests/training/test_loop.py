@@ -26,8 +26,9 @@ from lora_sweep.allocation.modes.published import Published
 from lora_sweep.data.batches import epoch_order
 from lora_sweep.training.loop import run_losses
 from lora_sweep.training.parameters import start_parameters
-from lora_sweep.training.plan import LORA_ALPHA, RunPlan
+from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
+from lora_sweep.vocabulary import LORA_ALPHA
 
 PUBLISHED = dataclasses.replace(ALLOCATION, mode=Published(), init="quadratic", alpha_max=5.0)
 FROZEN = changed(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))

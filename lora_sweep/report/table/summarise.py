@@ -90,8 +90,8 @@ def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
 def init_place(init: str) -> tuple[int, str]:
     """Returns what inits are ordered by.
 
-    As in the study, others by name, then modes without logits, fixed ranks last; of one init the ways to
-    allocate by name.
+    As in the study, others by name, then modes without logits, fixed ranks last; of one init the
+    ways to allocate by name.
     """
     schedule, _, mode = init.partition(", ")
     if schedule in _FIRST_INITS:
