@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lora_sweep.report.pages import show
+from lora_sweep.report import show
 from lora_sweep.report.search.section import optimism_lines, search_section, trials_line
 from lora_sweep.report.search.tables import (
     best_table,
