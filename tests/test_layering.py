@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "predict": {"data", "files", "trained"},
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
-    "export": {"adapters", "files", "models", "trained", "training"},
+    "export": {"adapters", "files", "models", "trained"},
     "launch": {"config", "execution", "interrupt", "report", "store"},
     "search": {"config", "execution", "files", "launch", "store"},
     "commands": {"evaluate", "execution", "export", "predict", "report", "status", "trained"},

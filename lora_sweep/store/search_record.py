@@ -13,9 +13,10 @@ from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
 from lora_sweep.store.record import FORMAT_VERSION, check_version
+from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
 
 SEARCH_FILE = "search.json"
-STATUSES = ("finished", "failed", "pruned", "running", "waiting")
+STATUSES = (FINISHED, FAILED, PRUNED, "running", "waiting")
 DIRECTIONS = ("maximize", "minimize")
 Direction = Literal["maximize", "minimize"]
 Value = float | int | str

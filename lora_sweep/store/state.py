@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lora_sweep import vocabulary
 from lora_sweep.errors import RecordError
 from lora_sweep.store.record import (
     FAILURE_FILE,
@@ -40,9 +41,9 @@ DONE_FILES = (RESULT_FILE, FAILURE_FILE, PRUNED_FILE)
 class State(StrEnum):
     """What became of a run."""
 
-    FINISHED = "finished"
-    FAILED = "failed"
-    PRUNED = "pruned"
+    FINISHED = vocabulary.FINISHED
+    FAILED = vocabulary.FAILED
+    PRUNED = vocabulary.PRUNED
     RETRIED = "retried"
     OPEN = "open"
     DAMAGED = "damaged"
