@@ -5,14 +5,6 @@ its average: M_p = N average^2. A statement in ranks holds for any model.
 """
 
 
-def constant(n_matrices: int, average: float) -> float:
-    """Returns N average^2, at every step.
-
-    Source: the published study, `rank_average`.
-    """
-    return n_matrices * average**2
-
-
 def ramp(
     step: float, n_matrices: int, *, start: float, end: float, n_hold: float, n_move: float
 ) -> float:

@@ -1,10 +1,11 @@
 import pytest
 
-from lora_sweep.allocation.budget_schedules import constant, ramp
+from lora_sweep.allocation.budget_schedules import ramp
 
 
-def test_constant_budget_pays_for_the_average() -> None:
-    assert constant(96, 20) == 96 * 400
+@pytest.mark.parametrize("step", [0, 3, 99])
+def test_constant_budget_pays_for_the_average(step: int) -> None:
+    assert ramp(step, 96, start=20, end=20, n_hold=1, n_move=2) == 96 * 400
 
 
 @pytest.mark.parametrize(
