@@ -26,7 +26,7 @@ from lora_sweep.store.record import FailureRecord
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 2.0
-RUNS_A_LOOK = 1_000
+RUNS_PER_LOOK = 1_000
 """While so many runs of others are waited for, or fewer; for more, the looks are rarer."""
 
 
@@ -103,7 +103,7 @@ class Group:
                 self.give_up(packs)
                 break
             self.say_owners(packs)
-            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_A_LOOK))
+            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_PER_LOOK))
         return self.outcomes
 
     def reopen(self) -> None:
