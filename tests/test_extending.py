@@ -168,19 +168,19 @@ def test_init_schedule_costs_a_function_and_an_option(
 SHARP = '''
 from dataclasses import dataclass
 
-from lora_sweep.allocation.mode import LogitMode
+from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.rules import require
 
 
-@dataclass(frozen=True)
-class Sharp(LogitMode, name="sharp"):
+@dataclass(frozen=True, kw_only=True)
+class Sharp(Capped, name="sharp"):
     """Capped ranks of logits times a factor of its own."""
 
-    factor: float | None = None
+    factor: float
 
     def __post_init__(self):
         super().__post_init__()
-        require(self.factor is not None and self.factor > 0, "factor", "above 0", self.factor)
+        require(self.factor > 0, "factor", "above 0", self.factor)
 
     def ranks(self, logits, terms):
         from lora_sweep.allocation.ranks import capped_ranks

@@ -1,12 +1,18 @@
 """What an allocation mode is, and which there are.
 
-A mode is a frozen dataclass in a file of its own in `allocation/modes/`: its fields are its
-settings, its methods say how a budget becomes ranks and masks. No file has to be told of it:
+A mode is a frozen dataclass in a file of its own in `allocation/modes/`. Its fields are its
+settings, with their rules in `__post_init__`; its methods say how a budget becomes ranks and
+masks. No other file has to be told of it:
 
-    @dataclass(frozen=True)
-    class Sharp(LogitMode, name="sharp"):
-        power: float = 2.0                  # allocation.power=... on the command line
-        def ranks(self, logits, terms): ...
+    @dataclass(frozen=True, kw_only=True)
+    class Sharp(LogitMode, name="sharp"):       # Mode instead: without logits
+        power: float                            # allocation.power=... on the command line
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require(is_positive(self.power), "power", "above 0 and finite", self.power)
+
+        def ranks(self, logits: Tensor, terms: Terms) -> Tensor: ...
 
 Runs of a pack whose modes are equal, settings included, are computed together. Reading the modes
 loads no torch, for every command reads them: a mode's methods import what computes.
@@ -15,6 +21,7 @@ loads no torch, for every command reads them: a mode's methods import what compu
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
@@ -142,8 +149,13 @@ def allocation_modes() -> dict[str, type[Mode]]:
     """Returns name -> mode, of every file in `allocation/modes/`."""
     for file in pkgutil.iter_modules(modes.__path__):
         import_module(f"{modes.__name__}.{file.name}")
-    found = [*LogitMode.__subclasses__(), *Mode.__subclasses__()]
-    return {mode.name: mode for mode in found if mode.name}
+    return {mode.name: mode for mode in _subclasses(Mode) if mode.name}
+
+
+def _subclasses(mode: type[Mode]) -> Iterator[type[Mode]]:
+    for own in mode.__subclasses__():
+        yield own
+        yield from _subclasses(own)
 
 
 @cache
@@ -162,10 +174,11 @@ def make_mode(name: str, settings: dict[str, Any]) -> Mode:
 
     Args:
         name: one of `allocation_modes`.
-        settings: of all modes, name -> value; None for what is not given.
+        settings: of all modes, name -> value; None for those of other modes.
 
     Raises:
-        ValueError: there is no such mode, a setting is another mode's, or breaks its rule.
+        ValueError: there is no such mode, or a setting is missing, another mode's, or breaks its
+            rule.
     """
     known = allocation_modes()
     require(name in known, "mode", f"one of {', '.join(known)}", repr(name))
@@ -173,4 +186,6 @@ def make_mode(name: str, settings: dict[str, Any]) -> Mode:
     for setting, value in settings.items():
         rule = f"null with mode={name}, which has no such setting"
         require(value is None or setting in own, setting, rule, value)
+        rule = f"given with mode={name}"
+        require(value is not None or setting not in own, setting, rule, value)
     return known[name](**{setting: settings[setting] for setting in own if setting in settings})

@@ -23,7 +23,8 @@ class AdapterPlan:
         init: where the allocation logits start, one of `INIT_SCHEDULES`; `fixed` for ranks that
             stay at rank_average.
         init_values: logits of one's own, one a matrix in module order, with init `values`.
-        mode: how logits become ranks and masks, `capped`, `published` or `soft_topk`.
+        mode: how logits become ranks and masks: the name of a mode with logits, e.g. `capped`,
+            `published` or `soft_topk`.
         alpha_min: sharpness of the soft mask at the first step, above 0.
         alpha_max: sharpness after the last step, above 0.
         alpha_schedule: how alpha moves, one of `ALPHA_SCHEDULES`.

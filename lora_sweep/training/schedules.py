@@ -112,8 +112,6 @@ class PackSchedules:
         )
 
     def _shrunk(self, plan: Importance, step: int, start: float, end: float) -> float:
-        assert plan.warmup_fraction is not None and plan.final_fraction is not None
-        assert plan.every is not None
         return shrunk_budget(
             step,
             start=start,

@@ -71,7 +71,7 @@ def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) ->
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("warmup_fraction", None, r"within 0 \.\.\. 1"),
+        ("warmup_fraction", None, "given with allocation=importance"),
         ("warmup_fraction", -0.1, r"within 0 \.\.\. 1"),
         ("final_fraction", 0.91, r"at most 1 - allocation.warmup_fraction=0.1"),
         ("every", 0, "at least 1"),

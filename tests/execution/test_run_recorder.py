@@ -229,7 +229,7 @@ def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "b-0" / "pruned.json").exists()
 
 
-def test_referee_sees_what_would_be_reported(tmp_path: Path) -> None:
+def test_stop_policy_sees_what_would_be_reported(tmp_path: Path) -> None:
     recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
     stop_policy = Strict(0.0)
     pack = PackRecorder([recorder], tqdm(disable=True), stop_policy=stop_policy)

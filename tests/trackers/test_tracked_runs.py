@@ -11,8 +11,7 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.execution import execute
-from lora_sweep.execution import pack_recorder as pack_keeper
+from lora_sweep.execution import execute, pack_recorder
 from lora_sweep.execution.group import Options
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.trackers import tracker as trackers
@@ -71,7 +70,7 @@ def test_run_that_goes_on_has_no_doubled_points(
     composed: Composed, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = composed(*tiny_run, "tracker=tensorboard", "training.epochs=3")
-    original = pack_keeper.PackRecorder.on_snapshot
+    original = pack_recorder.PackRecorder.on_snapshot
 
     def stop_after_second(self: Any, run: int, snapshot: Any) -> None:
         original(self, run, snapshot)
@@ -79,7 +78,7 @@ def test_run_that_goes_on_has_no_doubled_points(
             raise StoppedError(15, "stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pack_keeper.PackRecorder, "on_snapshot", stop_after_second)
+        patched.setattr(pack_recorder.PackRecorder, "on_snapshot", stop_after_second)
         with pytest.raises(StoppedError):
             execute.run_cell(config)
     (folder,) = (path.parent for path in (tmp_path / "outputs" / "tiny").glob("*/settings.json"))
