@@ -21,6 +21,7 @@ hypothesis_settings.load_profile("no_deadline")
 
 WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
 HIDDEN, LAYERS = 16, 2
+NO_PICTURES = ("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -130,6 +131,7 @@ def tiny_settings(tiny_base: Path, tiny_corpus: Path) -> list[str]:
         "rank.max=4",
         "rank.average=2",
         "device=cpu",
+        *NO_PICTURES,
     ]
 
 

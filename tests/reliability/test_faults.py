@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sweeps import Command, can_mount, end, lines_with, mounted_tmpfs, remount, tree, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 Disturbed = Callable[..., Command]
 
 
