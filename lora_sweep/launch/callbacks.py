@@ -18,13 +18,18 @@ log = logging.getLogger(__name__)
 class WriteReport(Callback):
     """Writes and prints the sweep's tables when a multirun ends, also when runs failed."""
 
-    def __init__(self, equivalence_points: float = 0.5) -> None:
+    def __init__(
+        self, equivalence_points: float = 0.5, *, figures: bool = True, page: bool = True
+    ) -> None:
         """Takes what stands under `hydra.callbacks.report`.
 
         Args:
             equivalence_points: difference that is as good as none, percent points of the metric.
+            figures: whether the pictures are drawn.
+            page: whether report.html is written.
         """
         self.equivalence_points = equivalence_points
+        self.figures, self.page = figures, page
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra after the last job, or when the sweep can't go on."""
@@ -35,9 +40,11 @@ class WriteReport(Callback):
         if not any(sweep_dir.glob(f"*/{SETTINGS_FILE}")):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
+        from lora_sweep.report.write import Forms
 
+        forms = Forms(figures=self.figures, page=self.page)
         try:
-            show_report([sweep_dir], region=self.equivalence_points)
+            show_report([sweep_dir], region=self.equivalence_points, forms=forms)
         except LoraSweepError as error:
             log.error("the runs are kept, but there is no report: %s", error)
             note(error)
