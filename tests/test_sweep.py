@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from sweeps import Command
+from sweeps import PICTURES, Command
 
 from lora_sweep.store.record import read_result
 
@@ -80,8 +80,7 @@ def sweep_command(
 @pytest.fixture(scope="module")
 def swept(sweep_command: Callable[..., Outcome]) -> Outcome:
     """The first such sweep: as a user starts it, and with all that a report holds."""
-    pictures = ("hydra.callbacks.report.figures=true", "hydra.callbacks.report.page=true")
-    return sweep_command(*pictures, anew=True)
+    return sweep_command(*PICTURES, anew=True)
 
 
 @pytest.fixture

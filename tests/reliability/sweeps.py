@@ -20,6 +20,8 @@ Process: TypeAlias = "Fork | subprocess.Popen[str]"
 TORTURE = bool(os.environ.get("LORA_SWEEP_TORTURE"))
 """Whether the long versions run: `make torture`."""
 SECONDS = 300.0
+PICTURES = ("hydra.callbacks.report.figures=true", "hydra.callbacks.report.page=true")
+"""For a report with all that a user gets: the tests' own settings leave that out."""
 REPORT = ("results.csv", "report.md")
 NUMBERS = (
     "failure.json",
