@@ -69,7 +69,7 @@ test-fast: ## run the tests that take seconds
 
 torture: ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
 	$(INSTALL) dev
-	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability
+	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability tests/launch/test_executors.py tests/search/test_processes.py
 
 lint: ## check style
 	$(INSTALL) dev

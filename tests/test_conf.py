@@ -77,12 +77,6 @@ def test_option_composes_and_is_valid(option: str, composed: Callable[..., RunCo
     assert isinstance(composed(option, *NEEDED.get(option, [])), RunConfig)
 
 
-@pytest.mark.parametrize("option", [name for name in OPTIONS if not name.startswith("sweep=")])
-def test_option_is_at_most_25_lines(option: str) -> None:
-    group, name = option.split("=")
-    assert len(Path(CONF, group, f"{name}.yaml").read_text().splitlines()) <= 25
-
-
 def test_plain_field_shares_no_name_with_a_group() -> None:
     plain = {
         field.name

@@ -3,10 +3,7 @@
 import csv
 import dataclasses
 import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from sweeps import PICTURES, Command
 
 from lora_sweep.store.record import read_result
 
@@ -58,19 +56,11 @@ def numbers(run: Path) -> dict[str, Any]:
     return {k: v for k, v in record.items() if k not in ("wall_seconds", "git_commit", "versions")}
 
 
-def call(folder: Path, *arguments: str) -> Outcome:
+def call(folder: Path, *arguments: str, anew: bool = False) -> Outcome:
     """Runs the command in the folder; outputs go to `outputs/tiny` there."""
-    folder.mkdir(exist_ok=True)
-    result = subprocess.run(
-        [sys.executable, "-m", "lora_sweep", *arguments, "paths.sweep=tiny"],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    return Outcome(result.returncode, result.stdout + result.stderr, folder / "outputs" / "tiny")
+    command = Command(folder, *arguments)
+    code, output = command.run(anew=anew)
+    return Outcome(code, output, command.sweep_dir)
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +74,13 @@ def sweep_command(
 ) -> Callable[..., Outcome]:
     """More arguments -> the sweep of 2 cells x 2 seeds, always in the same folder."""
     folder = tmp_path_factory.mktemp("sweep")
-    return lambda *more: call(folder, "-m", *tiny_settings, cache, *AXES, *more)
+    return lambda *more, **how: call(folder, "-m", *tiny_settings, cache, *AXES, *more, **how)
 
 
 @pytest.fixture(scope="module")
 def swept(sweep_command: Callable[..., Outcome]) -> Outcome:
-    """The first such sweep."""
-    return sweep_command()
+    """The first such sweep: as a user starts it, and with all that a report holds."""
+    return sweep_command(*PICTURES, anew=True)
 
 
 @pytest.fixture
@@ -121,6 +111,10 @@ def test_sweep_leaves_every_file(swept: Outcome) -> None:
         assert "loss became nan at step" in (run / "run.log").read_text()
     assert all((run / ".hydra" / "config.yaml").exists() for run in swept.runs)
     assert not list(swept.sweep_dir.rglob(".writing-*"))
+    assert {"report.md", "report.html", "runs.csv"} <= {
+        file.name for file in swept.sweep_dir.iterdir()
+    }
+    assert list(swept.sweep_dir.glob("figures/*"))
 
 
 def test_records_hold_what_was_trained(swept: Outcome) -> None:

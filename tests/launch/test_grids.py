@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.execution import execute
-from lora_sweep.launch.grids import GridSweeper
+from lora_sweep.launch.grids import GridSweeper, runs_of_grids
 from lora_sweep.store.sweep_list import read_sweep
 
 Sweep = Callable[..., "FakeLauncher"]
@@ -65,16 +66,27 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
         yield run
 
 
-@pytest.mark.slow
-def test_initializations_sweep_lists_110_runs(sweep: Sweep, tmp_path: Path) -> None:
-    jobs = sweep("sweep=initializations").jobs
+def test_initializations_sweep_names_110_runs() -> None:
+    with initialize_config_dir(CONF):
+        config = compose("config", ["sweep=initializations"], return_hydra_config=True)
+    parse = OverridesParser.create().parse_overrides
+    grids = [
+        parse([f"{name}={values}" for name, values in grid.items()])
+        for grid in config.hydra.sweeper.grids
+    ]
+    runs = {" ".join(run) for run in runs_of_grids(grids, [])}
+    assert len(runs) == 110
+    assert sum("init=fixed" in run for run in runs) == 10
+
+
+def test_initializations_sweep_lists_each_run_once(sweep: Sweep, tmp_path: Path) -> None:
+    jobs = sweep("sweep=initializations", "lr=0.1,0.2", "seed=3").jobs
     settings = list(read_sweep(tmp_path / "s").values())
     adaptive = [s for s in settings if s["init"] != "fixed"]
-    assert len(jobs) == len(settings) == 110
-    assert len({(s["init"], s["lr"], s["seed"]) for s in adaptive}) == len(adaptive) == 100
-    for rank in (20, 25):
-        baseline = [s["seed"] for s in settings if s not in adaptive and s["rank.max"] == rank]
-        assert sorted(baseline) == [0, 1, 2, 3, 4]
+    assert len(jobs) == len(settings) == 10
+    assert len({(s["init"], s["lr"]) for s in adaptive}) == len(adaptive) == 8
+    assert [s["rank.max"] for s in settings if s not in adaptive] == [20, 25]
+    assert {s["seed"] for s in settings} == {3}
 
 
 def test_seeds_given_replace_those_of_every_grid(sweep: Sweep) -> None:

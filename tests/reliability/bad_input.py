@@ -87,18 +87,8 @@ NOT_THERE: list[Case] = [
     ("device=cuda:9", "device"), ("device=cuda", "device must be there, but got cuda"),
     ("precision=float16", "precision"), ("finished=maybe", "finished"),
     ("lrr=0.1", "lrr"), ("rank.mx=3", "mx"), ("+rank.mx=3", "rank.mx is no setting"),
-    ("+extra=1", "extra is no setting"), ("training.epoch=3", "epoch"), ("--no-such-flag", "flag"),
-    ("seed", "seed"), ("=3", "Config group override must be"), ("lr=[0.1", "lr"), ("~lr", "lr"),
-    ("sweep=initializations", "must be run with --multirun"), ("seed=0,1", "seed"),
-    ("-m seed=0,1 paths.sweep=x/y", "paths.sweep must be a folder name"),
-    ("-m seed=0,-1", "seed must be at least 0"), ("-m lr=0.1,x", "lr"),
-    ("-m lr=interval(0,1)", "lr must be a list of values"),
-    ("-m paths.sweep=a,b", "paths.sweep must be the same in all runs"),
-    ("-m hydra.launcher.pack_size=0", "pack_size must be auto, or an integer"),
-    ("-m hydra.launcher.pack_size=x", "pack_size must be auto, or an integer"),
-    ("-m hydra/launcher=none", "none"), ("-m hydra/sweeper=none", "none"),
-    ("-m hydra.sweeper.max_batch_size=x", "max_batch_size"),
-    ("-m hydra.sweeper.max_batch_size=0", "max_batch_size must be"),
+    ("+extra=1", "extra is no setting"), ("training.epoch=3", "epoch"),
+    ("seed", "seed"), ("lr=[0.1", "lr"), ("~lr", "lr"),
     ("model.path=DIR/absent", "must be a folder with a config.json"),
     ("data.path=DIR/absent", "can't be read: No such file"),
     ("data.train=absent.tsv", "can't be read: No such file"),
@@ -109,6 +99,21 @@ NOT_THERE: list[Case] = [
     ("data.regression=true data.metric=accuracy", "data.metric must be"),
     ("data=cola data.path=DIR/absent", "Key 'train' not in 'ColaConfig'"),
 ]  # fmt: skip
+
+COMMANDS: list[Case] = [
+    ("--no-such-flag", "flag"), ("=3", "Config group override must be"),
+    ("sweep=initializations", "must be run with --multirun"), ("seed=0,1", "seed"),
+    ("-m seed=0,1 paths.sweep=x/y", "paths.sweep must be a folder name"),
+    ("-m seed=0,-1", "seed must be at least 0"), ("-m lr=0.1,x", "lr"),
+    ("-m lr=interval(0,1)", "lr must be a list of values"),
+    ("-m paths.sweep=a,b", "paths.sweep must be the same in all runs"),
+    ("-m hydra.launcher.pack_size=0", "pack_size must be auto, or an integer"),
+    ("-m hydra.launcher.pack_size=x", "pack_size must be auto, or an integer"),
+    ("-m hydra/launcher=none", "none"), ("-m hydra/sweeper=none", "none"),
+    ("-m hydra.sweeper.max_batch_size=x", "max_batch_size"),
+    ("-m hydra.sweeper.max_batch_size=0", "max_batch_size must be"),
+]  # fmt: skip
+"""What is no config at all, or wrong only in a sweep."""
 
 HEADER = b"text\tlabel\n"
 ROWS = b"a cat\t0\nthe dog\t1\nred bird\t0\nold cow\t1\n"

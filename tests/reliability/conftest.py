@@ -28,9 +28,9 @@ def sweep_arguments(tiny_settings: list[str], reliability_cache: str) -> list[st
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, sweep_arguments: list[str]) -> Command:
-    """The sweep, run once to its end."""
+    """The sweep, run once to its end; not as a fork, so that all others are compared with that."""
     command = Command(tmp_path_factory.mktemp("undisturbed"), *sweep_arguments, *LAUNCHERS["pack"])
-    code, output = command.run()
+    code, output = command.run(anew=True)
     assert (code, len(command.runs)) == (1, 6), output
     return command
 

@@ -10,12 +10,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
+
+from processes import ENVIRONMENT, Fork
 
 from lora_sweep.store.record import read_result
 
+Process: TypeAlias = "Fork | subprocess.Popen[str]"
 TORTURE = bool(os.environ.get("LORA_SWEEP_TORTURE"))
 """Whether the long versions run: `make torture`."""
 SECONDS = 300.0
+PICTURES = ("hydra.callbacks.report.figures=true", "hydra.callbacks.report.page=true")
+"""For a report with all that a user gets: the tests' own settings leave that out."""
 REPORT = ("results.csv", "report.md")
 NUMBERS = (
     "failure.json",
@@ -35,24 +41,35 @@ class Command:
         self.arguments = [*arguments, "paths.sweep=tiny"]
         self.sweep_dir = folder / "outputs" / "tiny"
 
-    def start(self, *more: str, module: str = "lora_sweep") -> "subprocess.Popen[str]":
-        """Starts the process; both its outputs come together."""
+    def start(self, *more: str, anew: bool = False) -> Process:
+        """Starts the process; both its outputs come together.
+
+        Args:
+            more: arguments.
+            anew: whether as a user does, with all imports, instead of as a fork.
+        """
+        command = ["lora_sweep", *self.arguments, *more]
+        environment = os.environ | ENVIRONMENT
+        if not anew:
+            return Fork(command, cwd=self.folder, env=environment)
         return subprocess.Popen(
-            [sys.executable, "-m", module, *self.arguments, *more],
+            [sys.executable, "-m", *command],
             cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, *more: str) -> tuple[int, str]:
+    def run(self, *more: str, anew: bool = False) -> tuple[int, str]:
         """Runs it to its end; exit code and output."""
-        return end(self.start(*more))
+        return end(self.start(*more, anew=anew))
 
-    def run_until(self, is_time: Callable[[], bool], number: signal.Signals) -> tuple[int, str]:
+    def run_until(
+        self, is_time: Callable[[], bool], number: signal.Signals, anew: bool = False
+    ) -> tuple[int, str]:
         """Sends a signal as soon as it is time, and waits for the end."""
-        process = self.start()
+        process = self.start(anew=anew)
         wait_for(lambda: is_time() or process.poll() is not None)
         if process.poll() is None:
             process.send_signal(number)
@@ -79,7 +96,7 @@ class Command:
         return found
 
 
-def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
+def end(process: Process) -> tuple[int, str]:
     """Waits for a process; exit code and output."""
     output, _ = process.communicate(timeout=SECONDS)
     return process.returncode, output

@@ -8,9 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sweeps import Command, can_mount, end, lines_with, mounted_tmpfs, remount, tree, wait_for
+from sweeps import (
+    PICTURES,
+    TORTURE,
+    Command,
+    can_mount,
+    end,
+    lines_with,
+    mounted_tmpfs,
+    remount,
+    tree,
+    wait_for,
+)
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
+DAMAGED_OTHERWISE = (
+    ("checkpoint", "flipped"),
+    ("factors", "cut"),
+    ("tokens", "flipped"),
+    ("result", "cut"),
+)
 Disturbed = Callable[..., Command]
 
 
@@ -30,13 +47,21 @@ def _clear_error(output: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("kilobytes", [40, 120, 200, 320])
+@pytest.mark.parametrize(
+    ("kilobytes", "more"),
+    [(40, ()), (120, ()), (200, ()), (320, PICTURES)],
+    ids=["40", "120", "200", "pictures"],
+)
 def test_disk_that_is_full_at_some_point(
-    kilobytes: int, disk: Path, undisturbed: Command, sweep_arguments: list[str]
+    kilobytes: int,
+    more: tuple[str, ...],
+    disk: Path,
+    undisturbed: Command,
+    sweep_arguments: list[str],
 ) -> None:
     with mounted_tmpfs(disk, f"size={kilobytes}k"):
         command = Command(disk / "x", *sweep_arguments, "hydra.launcher.pack_size=3")
-        code, output = command.run()
+        code, output = command.run(*more)
         assert code == 1
         assert "No space left on device" in output
         assert "the same command goes on once there is room" in output
@@ -63,8 +88,13 @@ def test_read_only_folder(disk: Path, undisturbed: Command, sweep_arguments: lis
         assert tree(command.sweep_dir) == before
 
 
-@pytest.mark.parametrize("what", ["checkpoint", "factors", "tokens", "result"])
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
+@pytest.mark.parametrize(
+    ("what", "damage"),
+    [
+        *(("checkpoint", "cut"), ("factors", "flipped"), ("tokens", "cut"), ("result", "flipped")),
+        *(DAMAGED_OTHERWISE if TORTURE else ()),
+    ],
+)
 def test_damaged_file_is_set_aside_and_made_again(
     what: str, damage: str, undisturbed: Command, disturbed: Disturbed, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from sweeps import Command, end, wait_for
 
 from lora_sweep.store.finished_packs import FinishedPacks
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 Disturbed = Callable[..., Command]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from sweeps import Command, end, wait_for
+from sweeps import TORTURE, Command, end, wait_for
 
 from .searches import GRID, N_TRIALS, OWN, STOCK, record_of, search_command, study_of
 
@@ -45,8 +45,11 @@ def _found(command: Command) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)],
-    ids=["kill", "ctrl-c", "sigterm"],
+    [
+        *((signal.SIGKILL, -9), (signal.SIGINT, 130)),
+        *([(signal.SIGTERM, 143)] if TORTURE else []),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
 )
 def test_search_that_was_stopped_in_a_trial_ends_as_if_it_had_not_been(
     number: signal.Signals, code: int, undisturbed: Command, make: Make

@@ -1,0 +1,174 @@
+"""Commands as forks of one process that has imported what they need.
+
+`python -m lora_sweep` imports for seconds before it does anything. A fork of a process that has
+done so starts at once, and is a process like any other: with a number, signals and exit code of
+its own. Run as a script, this file is that process; `Fork` is the tests' side.
+"""
+
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import random
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+"""Of every command in the tests: a process a core, and nothing from the network."""
+PRELOADED = (
+    *("lora_sweep.cli", "lora_sweep.execution.execute", "lora_sweep.report.show"),
+    *("lora_sweep.search.search", "lora_sweep.search.confirm", "lora_sweep.search.results"),
+    *("lora_sweep.launch.callbacks", "lora_sweep.launch.executors.local", "PIL.Image"),
+    *("transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto"),
+)
+_OF_THE_SERVER = {"MPLBACKEND": "agg", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+_LOCK = threading.Lock()
+
+
+class Fork:
+    """`python -m MODULE ARGUMENTS`, as a `subprocess.Popen` whose outputs come together."""
+
+    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+        """Starts it.
+
+        Args:
+            command: the module and its arguments.
+            cwd: folder that it runs in.
+            env: its whole environment.
+        """
+        self.returncode: int | None = None
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - as long as the process
+        self._status, theirs = socket.socketpair()
+        request = {"command": list(command), "cwd": str(cwd), "env": dict(env)}
+        content = json.dumps(request).encode() + b"\n"
+        with _LOCK:
+            requests, _ = _server()
+            with theirs:
+                fds = [self._output.fileno(), theirs.fileno()]
+                sent = socket.send_fds(requests, [content], fds)
+            requests.sendall(content[sent:])
+            self.pid = self._number()
+
+    def _number(self) -> int:
+        """What the server tells next: the process's number, then its exit code."""
+        told = self._status.recv(8, socket.MSG_WAITALL)
+        if len(told) < 8:
+            raise ChildProcessError("the process that forks commands is gone")
+        return int.from_bytes(told, "little", signed=True)
+
+    def poll(self) -> int | None:
+        """Returns the exit code, negative for a signal; None as long as it runs."""
+        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            self.returncode = self._number()
+            self._status.close()
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Returns the exit code once it has ended."""
+        until = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            select.select([self._status], [], [], 1)
+        return code
+
+    def communicate(self, timeout: float) -> tuple[str, None]:
+        """Waits for its end, and returns both its outputs as one text."""
+        self.wait(timeout)
+        with self._output:
+            self._output.seek(0)
+            return self._output.read().decode(), None
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+@functools.cache
+def _server() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    """The process that forks, and the way to it; all of them end when this one does."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())],
+            env={**os.environ, **ENVIRONMENT, **_OF_THE_SERVER},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    return ours, process
+
+
+def _main() -> None:
+    """Imports, then forks a process for each request; each goes on to its end from here."""
+    del sys.path[0]  # this file's folder: no command has it
+    for module in PRELOADED:
+        importlib.import_module(module)
+    threads = os.listdir("/proc/self/task") if sys.platform == "linux" else [""]
+    assert len(threads) == 1, "a thread is lost in a fork"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: meant for pytest
+    gc.freeze()
+    request, output = _wait_for_request(socket.socket(fileno=int(sys.argv[1])))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (1, 2):
+        os.dup2(output, number)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    sys.path.insert(0, request["cwd"])  # as `python -m` does
+    module, *sys.argv[1:] = request["command"]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _wait_for_request(requests: socket.socket) -> tuple[dict[str, Any], int]:
+    """Returns in each fork: what it is to do, and where its outputs go."""
+    running: dict[int, socket.socket] = {}
+    while True:
+        if select.select([requests], [], [], 0.005 if running else None)[0]:
+            content, fds, _, _ = socket.recv_fds(requests, 1 << 20, 2)
+            if not content:
+                for pid in running:
+                    os.kill(pid, signal.SIGKILL)
+                sys.exit()
+            while not content.endswith(b"\n"):
+                content += requests.recv(1 << 20)
+            output, status = fds[0], socket.socket(fileno=fds[1])
+            if (pid := os.fork()) == 0:
+                for other in (requests, status, *running.values()):
+                    other.close()
+                return json.loads(content), output
+            running[pid] = status
+            _tell(status, pid)
+            os.close(output)
+        while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            with running.pop(ended[0]) as status:
+                _tell(status, os.waitstatus_to_exitcode(ended[1]))
+
+
+def _tell(status: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+        status.sendall(number.to_bytes(8, "little", signed=True))
+
+
+if __name__ == "__main__":
+    _main()
