@@ -87,11 +87,11 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of task, headline parts and all rows in their order."""
+        """SHA-256 (hex) of task, headline metric and parts, and all rows in their order."""
         task = self.task
         digest = hashlib.sha256()
         # One JSON value a line: JSON escapes line breaks, so two corpora never look the same.
-        for value in (task.name, task.n_labels, task.label_names, task.metrics):
+        for value in (task.name, task.n_labels, task.label_names, task.metrics[0]):
             digest.update(json.dumps(value).encode() + b"\n")
         digest.update(json.dumps(self.headline_parts).encode() + b"\n")
         for name, split in self.splits():

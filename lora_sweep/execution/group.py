@@ -22,6 +22,7 @@ from lora_sweep.execution.train import Shared, load_shared, train_together
 from lora_sweep.store.claims import Claim, Claims, unclaimed_first
 from lora_sweep.store.pack_list import PackList, Packs
 from lora_sweep.store.record import FailureRecord
+from lora_sweep.store.run_log import log_failure
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,8 @@ class Group:
             if isinstance(error, StorageError):
                 raise
             self.fail(waiting, error)
+            for name in waiting:
+                log_failure(self.jobs[name].folder.path, error)
             return {}
         _say_packs(packs, self._said)
         return packs

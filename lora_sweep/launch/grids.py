@@ -175,9 +175,10 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
         error = first._return_value
         # An error from elsewhere may say little, or nothing, without its kind.
         kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
+        others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
-            f"{len(failed)} of {len(results)} jobs failed, the others are trained; the same "
-            f"command tries them again\nfirst: {' '.join(first.overrides or [])}\n"
+            f"{len(failed)} of {len(results)} jobs failed{others}; the same command tries them "
+            f"again\nfirst: {' '.join(first.overrides or [])}\n"
             f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
         )
 

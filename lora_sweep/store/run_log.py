@@ -52,6 +52,12 @@ def lines_of(folder: Path) -> Iterator[None]:
         _SPEAKING.reset(token)
 
 
+def log_failure(folder: Path, error: Exception) -> None:
+    """Writes an error's traceback to the run's log file, and nowhere else."""
+    with suppress(type(error)), log_to(folder):
+        raise error
+
+
 class _RunLog(logging.FileHandler):
     """A log file whose failing writes end the training, like those of any other file."""
 

@@ -36,8 +36,11 @@ class SeededDropout(nn.Module):
         self.factors: tuple[Tensor, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns x (1, T, d) times the factors (T, d)."""
-        return x * self.factors[0] if self.factors else x
+        """Returns x (1, T, d') times the factors (T, d); embeddings may be narrower than d."""
+        if not self.factors:
+            return x
+        (drawn,), width = self.factors, x.shape[-1]
+        return x * (drawn if drawn.shape[-1] == width else drawn[:, :width])
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,14 @@ def test_fingerprint_changes_with_contents(changed: Corpus) -> None:
     assert changed.fingerprint != CORPUS.fingerprint
 
 
+def test_fingerprint_follows_the_headline_metric_alone() -> None:
+    def measured(*metrics: str) -> Corpus:
+        return replace(CORPUS, task=replace(CORPUS.task, metrics=metrics))
+
+    assert measured("f1", "accuracy").fingerprint == measured("f1").fingerprint
+    assert measured("f1").fingerprint != measured("accuracy").fingerprint
+
+
 def test_fingerprint_tells_where_texts_end() -> None:
     one = replace(CORPUS, train=LabelledTexts(('a", "b', "c"), None, (0, 1)))
     other = replace(CORPUS, train=LabelledTexts(("a", 'b", "c'), None, (0, 1)))

@@ -130,3 +130,18 @@ def test_wrong_input_is_not_tried_in_halves(
     jobs = _jobs(changed({}), tmp_path, 2)
     assert _train(training, jobs, 2, monkeypatch) == [error, error]
     assert training.tried == [[0, 1]]
+
+
+def test_what_breaks_before_a_pack_starts_is_in_every_log(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(jobs: Sequence[Job]) -> None:
+        raise RuntimeError("the base does not fit the batches")
+
+    monkeypatch.setattr(packs, "load_shared", broken)
+    jobs = _jobs(changed({}), tmp_path, 2)
+    for outcome in packs.train_jobs(jobs, packs.Options(pack_size=2)):
+        assert isinstance(outcome, RuntimeError)
+    for job in jobs:
+        log = (job.folder.path / "run.log").read_text()
+        assert "Traceback" in log and "the base does not fit the batches" in log

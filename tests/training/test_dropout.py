@@ -1,9 +1,9 @@
 import pytest
 import torch
 from torch import nn
-from toy import make_encoder, make_tokens
+from toy import RAGGED_FAMILIES, make_encoder, make_tokens
 
-from lora_sweep.training.dropout import factors, seed_dropout
+from lora_sweep.training.dropout import SeededDropout, factors, seed_dropout
 from lora_sweep.training.seeds import stream_generator
 
 
@@ -48,7 +48,7 @@ def test_dropping_everything_leaves_no_infinity() -> None:
     assert factors([3], (4,), _generators(0), p=1.0).tolist() == [[0.0] * 4] * 3
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", RAGGED_FAMILIES)
 def test_every_place_of_an_encoder_is_seeded(family: str) -> None:
     encoder = make_encoder(family, dropout=0.25)
     places = encoder.dropout
@@ -72,3 +72,10 @@ def test_rates_that_differ_are_refused() -> None:
     encoder = nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.2))
     with pytest.raises(ValueError, match=r"the same at all places of a kind, but got \[0.1, 0.2"):
         seed_dropout(encoder, "self.dropout")
+
+
+def test_narrower_embeddings_take_the_first_factors() -> None:
+    place = SeededDropout(p=0.5)
+    place.factors = (torch.arange(12.0).view(3, 4),)
+    dropped = place(torch.ones(1, 3, 2))
+    assert dropped.tolist() == [[[0.0, 1.0], [4.0, 5.0], [8.0, 9.0]]]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
-from toy import D, make_encoder, make_tokens
+from toy import RAGGED_FAMILIES, D, make_encoder, make_tokens
 from transformers import RobertaConfig
 from transformers.models.roberta.modeling_roberta import RobertaClassificationHead
 
@@ -25,7 +25,7 @@ def _features(family: str, ragged: bool, n_runs: int, pooling: str) -> tuple[Ten
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("n_runs", [1, 2])
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", RAGGED_FAMILIES)
 def test_ragged_batches_equal_padded_ones(family: str, n_runs: int, pooling: str) -> None:
     features, gradient = _features(family, True, n_runs, pooling)
     expected, expected_gradient = _features(family, False, n_runs, pooling)

@@ -16,6 +16,7 @@ from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.allocation.modes.soft_topk import SoftTopk
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.data.tokens import TokenisedTexts
+from lora_sweep.models.families import FAMILIES as ROWS
 from lora_sweep.models.families import family_of
 from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
@@ -28,6 +29,9 @@ from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
 D, STORED = 32, 8
+
+RAGGED_FAMILIES = [name for name, row in ROWS.items() if row.attention_dropout is not None]
+"""Families whose batches may be ragged: every row is tested for what that asks of it."""
 
 
 def make_encoder(
