@@ -1,18 +1,14 @@
 """What several files share: a tiny base and corpus, settings that train in a second, configs."""
 
-import copy
 import dataclasses
-import functools
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import composed_once
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hypothesis import settings as hypothesis_settings
 from omegaconf import DictConfig
 
@@ -156,33 +152,14 @@ def tiny_run(
 
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., RunConfig]:
-    """Command-line overrides -> the typed config.
+    """Command-line overrides -> the typed config."""
 
-    As Hydra does, options of groups are composed first, which takes a fifth of a second, and
-    single values set in what that comes to. The first part is done once for the same options.
-    """
+    def with_options(options: list[str]) -> DictConfig:
+        with initialize_config_dir(CONF):
+            return compose("config", overrides=options)
 
-    def typed(*overrides: str) -> RunConfig:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        options = tuple(str(one.input_line) for one in parsed if _is_composed(one))
-        config = copy.deepcopy(_with_options(options))
-        ConfigLoaderImpl._apply_overrides_to_config(
-            [one for one in parsed if not _is_composed(one)], config
-        )
-        return to_run_config(config)
-
-    return typed
-
-
-def _is_composed(override: Override) -> bool:
-    name = override.key_or_group
-    return name.startswith("hydra") or override.is_sweep_override() or Path(CONF, name).is_dir()
-
-
-@functools.cache
-def _with_options(options: tuple[str, ...]) -> DictConfig:
-    with initialize_config_dir(CONF):
-        return compose("config", overrides=list(options))
+    quickly = composed_once(with_options)
+    return lambda *overrides: to_run_config(quickly(overrides))
 
 
 @pytest.fixture(scope="session")

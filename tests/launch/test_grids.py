@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import QuickLoader
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext, RunMode
+from hydra.types import HydraContext
 
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
@@ -52,9 +53,9 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
         *given: str, failing: dict[str, Exception] | None = None, **sweeper_settings: Any
     ) -> FakeLauncher:
         arguments = [f"paths.outputs={tmp_path}", "paths.sweep=s", *given]
-        loader = GlobalHydra.instance().config_loader()
+        loader: Any = QuickLoader(GlobalHydra.instance().config_loader())
         plain = [argument for argument in arguments if "," not in argument]
-        master = loader.load_configuration("config", plain, RunMode.MULTIRUN)
+        master = loader.load_sweep(plain)
         sweeper = GridSweeper(**{"grids": master.hydra.sweeper.grids} | sweeper_settings)
         sweeper.master = master
         sweeper.context = HydraContext(config_loader=loader, callbacks=Callbacks())

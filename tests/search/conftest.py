@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import QuickLoader
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext, RunMode
+from hydra.types import HydraContext
 
 from lora_sweep.config.store import CONF
 from lora_sweep.execution import execute
@@ -107,12 +108,8 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
             own.append("hydra/sweeper/sampler=random")
         defaults = ["hydra.sweeper.sampler.seed=0", "hydra.sweeper.confirm.n_best=0"]
         plain = [a for a in arguments if "," not in a and "(" not in a]
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration(
-            "config",
-            ["hydra/sweeper=optuna_resumable", *defaults, *own, *plain],
-            RunMode.MULTIRUN,
-        )
+        loader: Any = QuickLoader(GlobalHydra.instance().config_loader())
+        master = loader.load_sweep(["hydra/sweeper=optuna_resumable", *defaults, *own, *plain])
         settings = {str(k): v for k, v in master.hydra.sweeper.items() if k != "_target_"}
         sweeper = OptunaResumable(**settings)
         _hide_passwords(master)
