@@ -38,7 +38,7 @@ def composed_once(compose: Callable[[list[str]], DictConfig]) -> Callable[..., D
 class QuickLoader:
     """Hydra's loader of configs, whose sweeps and their jobs are `composed_once`.
 
-    What is kept serves all sweeps with the same settings of Hydra's own.
+    What is kept serves all sweeps with the same options and settings of Hydra's own.
     """
 
     _kept: ClassVar[dict[tuple[str, ...], Callable[..., DictConfig]]] = {}
@@ -63,9 +63,9 @@ class QuickLoader:
         def compose(options: list[str]) -> DictConfig:
             return self._loader.load_sweep_config(master, options)
 
-        return self._kept.setdefault(tuple(master.hydra.overrides.hydra), composed_once(compose))(
-            overrides
-        )
+        hydra = master.hydra
+        key = (*hydra.overrides.hydra, *map(str, hydra.runtime.choices.items()))
+        return self._kept.setdefault(key, composed_once(compose))(overrides)
 
 
 def _is_composed(override: Override) -> bool:
