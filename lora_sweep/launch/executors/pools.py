@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
+from importlib import import_module
 from typing import Any
 
 from lora_sweep.errors import TrainingFailedError, WorkerDiedError
@@ -73,7 +74,7 @@ class _Worker:
 
         if self.pool is None:
             self.pool = ProcessPoolExecutor(
-                max_workers=1, env=self.environment, initializer=_heed_the_main_process
+                max_workers=1, env=self.environment, initializer=_ready
             )
         self.process = self.pool.submit(os.getpid)  # loky replaces a process that grew large
         self.future = self.pool.submit(task)
@@ -118,7 +119,13 @@ def _cause(error: Exception) -> str:
     return codes.group(1) if codes else str(error).partition("\n")[0]
 
 
-def _heed_the_main_process() -> None:
-    """Ctrl-C reaches a terminal's every process: workers leave it to the main one to tell them."""
+def _ready() -> None:
+    """Makes a new worker ready for its first pack.
+
+    Ctrl-C reaches a terminal's every process: workers leave it to the main one to tell them. What
+    trains is imported here, because loky takes a worker that grows by 300 MB after its first call
+    for one that leaks, and replaces it: base and tokens would be loaded anew.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     handle_termination()
+    import_module("lora_sweep.execution.execute")

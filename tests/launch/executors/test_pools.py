@@ -30,7 +30,7 @@ def _sleep() -> PackEnd:
     return PackEnd()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pools() -> Iterator[PoolExecutor]:
     executor = PoolExecutor([{"CUDA_VISIBLE_DEVICES": "7"}, {"CUDA_VISIBLE_DEVICES": ""}])
     yield executor
