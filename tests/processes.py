@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Fork:
         self.returncode: int | None = None
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - as long as the process
         self._status, theirs = socket.socketpair()
+        for own in (self._output, self._status):  # of one that nobody waits for
+            weakref.finalize(self, own.close)
         request = {"command": list(command), "cwd": str(cwd), "env": dict(env)}
         content = json.dumps(request).encode() + b"\n"
         with _LOCK:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sweeps import TORTURE, Command, Process, end, lines_with, wait_for
+from sweeps import TORTURE, Command, Process, end, lines_with, text_of, wait_for
 
 pytestmark = pytest.mark.slow
 AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=6")
@@ -59,7 +59,7 @@ def workers(command: Command, main: Process) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for claim in command.sweep_dir.glob(".packs/*.claim"):
-        lines = lines_with(claim.read_text(), "pid=") if claim.exists() else []
+        lines = lines_with(text_of(claim), "pid=")
         for line in lines:
             found[claim.stem] = int(line.removeprefix("pid="))
     return {pack: worker for pack, worker in found.items() if worker != main.pid}

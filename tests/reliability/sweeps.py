@@ -115,6 +115,14 @@ def wait_for(is_time: Callable[[], bool], seconds: float = SECONDS) -> None:
         time.sleep(0.005)
 
 
+def text_of(path: Path) -> str:
+    """What a file holds that its owner may remove at any time; nothing once it is gone."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
 def tree(folder: Path) -> dict[str, str]:
     """Every file's hash, by its path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sweeps import TORTURE, Command, end, lines_with, wait_for
+from sweeps import TORTURE, Command, end, lines_with, text_of, wait_for
 
 pytestmark = pytest.mark.slow
 N_KILLS = 50 if TORTURE else 4
@@ -131,7 +131,7 @@ def test_job_that_submitit_puts_back_in_the_queue_ends_undisturbed(disturbed: Di
         before = len(command.checkpoints())
         wait_for(lambda n=before: len(command.checkpoints()) > n)
         (claim,) = command.sweep_dir.glob(".packs/*.claim")
-        (line,) = lines_with(claim.read_text(), "pid=")
+        (line,) = lines_with(text_of(claim), "pid=")
         os.kill(int(line.removeprefix("pid=")), signal.SIGUSR2)
         wait_for(lambda owner=line: _owner(command) != owner)
     code, output = end(process)
@@ -144,7 +144,7 @@ def test_job_that_submitit_puts_back_in_the_queue_ends_undisturbed(disturbed: Di
 def _owner(command: Command) -> str:
     """The line of the claim that says which process trains; empty while nobody does."""
     for claim in command.sweep_dir.glob(".packs/*.claim"):
-        for line in lines_with(claim.read_text(), "pid="):
+        for line in lines_with(text_of(claim), "pid="):
             return line
     return ""
 
