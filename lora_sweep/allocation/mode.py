@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -174,7 +174,8 @@ def make_mode(name: str, settings: dict[str, Any]) -> Mode:
 
     Args:
         name: one of `allocation_modes`.
-        settings: of all modes, name -> value; None for those of other modes.
+        settings: name -> value; None for those of other modes. What is not there takes the
+            mode's default.
 
     Raises:
         ValueError: there is no such mode, or a setting is missing, another mode's, or breaks its
@@ -182,10 +183,12 @@ def make_mode(name: str, settings: dict[str, Any]) -> Mode:
     """
     known = allocation_modes()
     require(name in known, "mode", f"one of {', '.join(known)}", repr(name))
-    own = [TAU, *own_settings(known[name])]
+    own = {field.name: field.default for field in fields(known[name])}
     for setting, value in settings.items():
         rule = f"null with mode={name}, which has no such setting"
         require(value is None or setting in own, setting, rule, value)
-        rule = f"given with mode={name}"
-        require(value is not None or setting not in own, setting, rule, value)
-    return known[name](**{setting: settings[setting] for setting in own if setting in settings})
+    given = {setting: settings.get(setting, default) for setting, default in own.items()}
+    for setting, value in given.items():
+        is_given = value is not None and value is not MISSING
+        require(is_given, setting, f"given with mode={name}", settings.get(setting))
+    return known[name](**given)

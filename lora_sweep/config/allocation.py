@@ -1,15 +1,32 @@
 """The settings of a run -> the plan of its rank allocation, with the rules of both."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lora_sweep.allocation.mode import make_mode
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.config.schema import MODE_SETTINGS
+from lora_sweep.config.schema import (
+    MODE_SETTINGS,
+    AllocationConfig,
+    AlphaConfig,
+    BudgetConfig,
+    InitConfig,
+    RankConfig,
+    TrainingConfig,
+)
 from lora_sweep.errors import SettingError
 
-if TYPE_CHECKING:
-    from lora_sweep.config.run import RunConfig
+
+class Groups(Protocol):
+    """The groups of settings that a plan is made of; a `RunConfig` has them."""
+
+    init: InitConfig
+    rank: RankConfig
+    alpha: AlphaConfig
+    budget: BudgetConfig
+    allocation: AllocationConfig
+    training: TrainingConfig
+
 
 _SETTINGS = {
     "rank_min": "rank.min",
@@ -30,7 +47,7 @@ _SETTINGS = {
 
 
 def allocation_plan(
-    config: "RunConfig",
+    config: Groups,
     *,
     logits: tuple[float, ...] | None = None,
     frozen_ranks: tuple[int, ...] | None = None,
@@ -70,11 +87,13 @@ def allocation_plan(
 
 
 def _in_settings(message: str) -> str:
-    """The message of a broken rule, with the names of the settings for those of the plan."""
+    """The message of a broken rule, with the names of the settings for those of the plan.
+
+    They stand at its beginning, and as NAME=VALUE in the rule.
+    """
     names = "|".join(_SETTINGS)
-    said = re.sub(rf"\b({names})\b", lambda found: _SETTINGS[found[1]], message)
+    said = re.sub(rf"\b({names})(?==)", lambda found: _SETTINGS[found[1]], message)
     said = re.sub(r"\bmode=", "allocation=", said)
-    return re.sub(r"^(init|mode)\b(?!\.)", lambda m: _ROOTS[m[1]], said)
-
-
-_ROOTS = {"init": "init.name", "mode": "allocation.mode"}
+    subject, _, rule = said.partition(" ")
+    subjects = {**_SETTINGS, "init": "init.name", "mode": "allocation.mode"}
+    return f"{subjects.get(subject, subject)} {rule}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.data import DataConfig
@@ -43,7 +44,7 @@ _GROUPS = (
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
-# Younger than the first runs: no settings of theirs while they are null.
+# Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
     *("data.n_train", "model.adapter", "model.adapter_head"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
@@ -147,7 +148,7 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     }
     if settings["init"] == "values":
         settings["init.values"] = config.init.values
-    if settings["init"] in ("from_run", FROZEN):
+    if settings["init"] in (FROM_RUN, FROZEN):
         settings["init.run"] = config.init.run
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lora_sweep.allocation.mode import make_mode
+from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.rules import require
 from lora_sweep.training.plan import RunPlan
@@ -58,7 +58,7 @@ class AdapterPlan:
     budget_move_epochs: float = 0.0
     epochs_discrete: int = 1
     seed: int = 0
-    mode_settings: dict[str, Any] = field(default_factory=dict)
+    mode_settings: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "at least 0", self.seed)
@@ -72,14 +72,14 @@ class AdapterPlan:
     @cached_property
     def allocation(self) -> AllocationPlan:
         """The same as a sweep's run has it."""
-        mode = make_mode(self.mode, {"tau": self.tau, **self.mode_settings})
-        require(mode.has_logits, "mode", "one with logits", repr(self.mode))
+        has_logits = self.mode not in modes_without_logits()
+        require(has_logits, "mode", "one with logits", repr(self.mode))
         return AllocationPlan(
             rank_min=self.rank_min,
             rank_max=self.rank_max,
             rank_average=self.rank_average,
             init=self.init,
-            mode=mode,
+            mode=make_mode(self.mode, {"tau": self.tau, **self.mode_settings}),
             alpha_min=self.alpha_min,
             alpha_max=self.alpha_max,
             alpha_schedule=self.alpha_schedule,

@@ -119,7 +119,7 @@ def read_state(folder: Path, asked_for: Any = None) -> RunState | None:
 def _content(folder: Path, path: Path | None, asked_for: Any) -> dict[str, Any]:
     """State, settings, and what else the record says that counts, at `path`; None for none."""
     if path is None:
-        settings = _settings(folder) if asked_for is None else asked_for
+        settings = read_settings(folder) if asked_for is None else asked_for
         return {"state": State.OPEN, "settings": settings}
     if path.name == RESULT_FILE:
         record = read_result(path)
@@ -132,7 +132,12 @@ def _content(folder: Path, path: Path | None, asked_for: Any) -> dict[str, Any]:
     return {"state": state, "settings": failure.settings, "reason": failure.error}
 
 
-def _settings(folder: Path) -> Any:
+def read_settings(folder: Path) -> Any:
+    """Returns the settings that were written when a run started, whatever they are.
+
+    Raises:
+        RecordError: they can't be read.
+    """
     path = folder / SETTINGS_FILE
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -142,6 +147,6 @@ def _settings(folder: Path) -> Any:
 
 def _known_settings(folder: Path) -> Any:
     try:
-        return _settings(folder)
+        return read_settings(folder)
     except RecordError:
         return None

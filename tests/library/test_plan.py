@@ -20,6 +20,11 @@ from lora_sweep.library.plan import AdapterPlan, run_plan
         ({"budget_end": 25.1}, r"budget_end must be within .*, but got 25.1"),
         ({"init": "bell"}, r"init must be one of uniform, .*, fixed, but got 'bell'"),
         ({"mode": "hard"}, r"mode must be one of capped, .*, but got 'hard'"),
+        ({"mode": "importance"}, "mode must be one with logits, but got 'importance'"),
+        (
+            {"mode_settings": {"every": 3}},
+            "every must be null with mode=capped, which has no such setting, but got 3",
+        ),
         ({"alpha_schedule": "step"}, r"alpha_schedule must be one of .*, but got 'step'"),
         (
             {"init": "values"},
@@ -63,3 +68,7 @@ def test_budget_is_the_average_unless_said_otherwise() -> None:
 def test_nothing_is_learnt_without_logits_or_range(plan: AdapterPlan) -> None:
     assert plan.has_fixed_ranks
     assert not run_plan(plan).allocation.has_logits
+
+
+def test_equal_plans_are_one_key() -> None:
+    assert {AdapterPlan(): 1}[AdapterPlan()] == 1

@@ -22,7 +22,7 @@ import pandas as pd
 from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.report.table.tidy import COLUMNS, checked_row, checked_settings, to_table
 from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
-from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
+from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_settings, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
 from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
 
@@ -110,21 +110,21 @@ def _what_is(sweep_dir: Path) -> str:
 
 def _read_run(folder: Path, listed: object, on_record: OnRecord | None) -> dict[str, Any] | None:
     """Returns the row of one run, or None for a folder that is no run's."""
-    found = read_state(folder, listed)
-    if found is None:
-        _log.debug("%s is no run's folder", folder)
-        return None
     try:
+        found = read_state(folder, listed)
+        if found is None:
+            _log.debug("%s is no run's folder", folder)
+            return None
         if found.error is not None:
             raise found.error
         row = _row(found)
-    except RecordError as error:
+        if found.record is not None and on_record is not None:
+            on_record(folder, found.record)
+        return row
+    except (RecordError, OSError) as error:
         _log.warning("run %s can't be read and is left out: %s", folder.name, error)
-        known = _known_settings(found.settings if found.error is not None else listed)
+        known = _settings_beside(folder, listed)
         return {"folder": folder.name, "status": UNREADABLE, **known, "error": str(error)}
-    if found.record is not None and on_record is not None:
-        on_record(folder, found.record)
-    return row
 
 
 def _row(found: RunState) -> dict[str, Any]:
@@ -138,9 +138,9 @@ def _row(found: RunState) -> dict[str, Any]:
     return checked_row(row)
 
 
-def _known_settings(settings: object) -> Mapping[str, Any]:
-    """The settings of a run whose record can't be read; empty if they are none of a run."""
+def _settings_beside(folder: Path, listed: object) -> Mapping[str, Any]:
+    """The settings of a run whose record can't be read; empty if they can't be had either."""
     try:
-        return checked_settings(settings)
+        return checked_settings(read_settings(folder) if listed is None else listed)
     except RecordError:
         return {}

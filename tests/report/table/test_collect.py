@@ -182,3 +182,14 @@ def test_unreadable_list_of_runs_is_refused(sweep: Any, settings: Settings) -> N
     sweep.write("", "sweep.json", "{")
     with pytest.raises(RecordError, match=r"sweep\.json can't be read"):
         collect_runs(sweep.path)
+
+
+def test_unreadable_run_keeps_the_settings_that_lie_beside(
+    sweep: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep.finish("a", 0.6, settings())
+    sweep.finish("b", 0.7, settings(init=3, seed=1))
+    sweep.write("b", "settings.json", json.dumps(settings(seed=1)))
+    runs = collect_runs(sweep.path).set_index("folder")
+    assert (runs.loc["b", "status"], runs.loc["b", "seed"]) == ("unreadable", 1)
+    assert "run b can't be read" in caplog.text
