@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import require
 
 
@@ -32,24 +32,23 @@ class Cell:
     runs: dict[str, Settings]
 
 
-def compose_cell(context: HydraContext, master: DictConfig, overrides: Sequence[str]) -> Cell:
+def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
     """Returns the cell that overrides name.
 
     Args:
-        context: Hydra's.
-        master: config of the sweep.
+        composer: of the sweep.
         overrides: of one job.
 
     Raises:
         SettingError: its settings break a rule, or it would lie in another sweep's folder.
     """
-    composed = context.config_loader.load_sweep_config(master, list(overrides))
+    composed = composer.compose(overrides)
     with naming(overrides):
         config = to_run_config(task_config(composed))
         # The list of runs and the report lie in one folder, and the runs inside it.
         place, sweep_dir = (
             Path(config.paths.outputs, config.paths.sweep),
-            Path(str(master.hydra.sweep.dir)),
+            Path(str(composer.master.hydra.sweep.dir)),
         )
         rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
         require(place == sweep_dir, "paths.sweep", rule, place)

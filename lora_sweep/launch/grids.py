@@ -40,6 +40,7 @@ from lora_sweep.errors import (
 )
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, command_line, compose_cell
+from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import require
 from lora_sweep.store.sweep_list import add_to_sweep
 
@@ -137,8 +138,9 @@ class GridSweeper(Sweeper):
 
     def _distinct(self, runs: Sequence[list[str]]) -> list[Cell]:
         """Each different job's cell."""
+        composer = Composer(self.context, self.master)
         launcher, cells = CellLauncher(self.job_launcher), dict[str, Cell]()
-        for cell in [compose_cell(self.context, self.master, run) for run in runs]:
+        for cell in [compose_cell(composer, run) for run in runs]:
             key = " ".join(cell.runs)
             if key not in cells:
                 launcher.check(cell)

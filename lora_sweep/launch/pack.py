@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
+from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.rules import require
 
@@ -84,6 +85,7 @@ class PackLauncher(Launcher):
     ) -> None:
         """Keeps what Hydra gives; called by Hydra."""
         self.context, self.config = hydra_context, config
+        self._composer = Composer(hydra_context, config)
 
     def expect(
         self,
@@ -95,7 +97,7 @@ class PackLauncher(Launcher):
         """Takes what a sweeper of ours knows of the jobs that it launches next.
 
         Args:
-            composed: overrides -> config of jobs; to compose one takes a tenth of a second.
+            composed: overrides -> config of jobs, which are not composed again.
             together: so many runs, a cell's seeds, are kept in one pack where it can be.
             stop_policy: decides which runs end early; None for none.
         """
@@ -121,7 +123,7 @@ class PackLauncher(Launcher):
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         job = self._composed.pop(tuple(overrides), None)
         if job is None:
-            job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            job = self._composer.compose(overrides)
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(number), number
         return job

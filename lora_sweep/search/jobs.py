@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra.types import HydraContext
-from omegaconf import DictConfig
 
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, compose_cell
+from lora_sweep.launch.composing import Composer
 from lora_sweep.store.sweep_list import add_to_sweep
 
 
@@ -20,14 +19,13 @@ class Jobs:
     """How a search starts jobs.
 
     Attributes:
-        context, master: Hydra's, and the config of the sweep.
+        composer: of the sweep.
         launcher: that runs them.
         fixed: overrides of every job.
         command: that started the search, for the sweep's list.
     """
 
-    context: HydraContext
-    master: DictConfig
+    composer: Composer
     launcher: CellLauncher
     fixed: Sequence[str]
     command: str
@@ -35,7 +33,7 @@ class Jobs:
     @property
     def sweep_dir(self) -> Path:
         """Where the runs' folders lie."""
-        return Path(str(self.master.hydra.sweep.dir))
+        return Path(str(self.composer.master.hydra.sweep.dir))
 
     def cell(self, params: Mapping[str, Any], **more: int) -> Cell:
         """Returns the cell of proposed settings.
@@ -50,7 +48,7 @@ class Jobs:
         proposed = {**params, **more}
         own = [f"{name}={value}" for name, value in proposed.items()]
         fixed = [one for one in self.fixed if one.partition("=")[0] not in proposed]
-        return compose_cell(self.context, self.master, [*fixed, *own])
+        return compose_cell(self.composer, [*fixed, *own])
 
     def folders(self, cell: Cell) -> list[Path]:
         """Returns the folders of a cell's runs, in order of seeds."""

@@ -44,7 +44,7 @@ def open_search(
     """
     rule = "settings to search, with their ranges"
     require(bool(searched), "hydra.sweeper.params", rule, "none")
-    base = jobs.context.config_loader.load_sweep_config(jobs.master, list(jobs.fixed))
+    base = jobs.composer.compose(jobs.fixed)
     rule = "skip in a search: its study keeps what was found; choose another paths.sweep=NAME"
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
@@ -88,9 +88,9 @@ def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object
         return None
     function = instantiate(
         {"_target_": settings.custom_search_space, "_partial_": True},
-        _execution_whitelist_=jobs.context.execution_whitelist,
+        _execution_whitelist_=jobs.composer.context.execution_whitelist,
     )
-    return partial(function, jobs.master)
+    return partial(function, jobs.composer.master)
 
 
 def _lasting(base: DictConfig, searched: Mapping[str, Any]) -> dict[str, Any]:

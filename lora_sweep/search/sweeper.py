@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import command_line
+from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import require
 from lora_sweep.search.settings import SearchSettings
 
@@ -65,7 +66,7 @@ class OptunaResumable(Sweeper):
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         searched, fixed = split_overrides(parser, self.settings.params or {}, arguments)
         command = command_line(self.master, arguments)
-        jobs = Jobs(self.context, self.master, launcher, fixed, command)
+        jobs = Jobs(Composer(self.context, self.master), launcher, fixed, command)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             open_search(self.settings, jobs, searched).run()

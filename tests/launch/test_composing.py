@@ -1,0 +1,95 @@
+"""A sweep's jobs, composed quickly: the configs of Hydra's own loader."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lora_sweep.config.run import RunConfig
+from lora_sweep.config.store import CONF
+from lora_sweep.launch.composing import VALUES, Composer
+
+
+@pytest.fixture
+def composer() -> Iterator[Composer]:
+    """Of a sweep with one option of Hydra's own."""
+    with initialize_config_dir(CONF):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration(
+            "config", ["hydra/launcher=pack", "paths.sweep=s"], RunMode.MULTIRUN
+        )
+        yield Composer(HydraContext(loader, Callbacks()), master)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("lr=0.002", "seed=3", "paths.sweep=s"),
+        ("init=quadratic", "lr=0.002", "rank.max=7", "rank=fixed_20"),
+        ("data=files", "data.dev='a b.csv'", "data.metric=null"),
+        ("init=values", "init.values=[0.5,1,-2e-1]", "model.adapted=[query]"),
+        ("++data.n_train=8", "training.epochs=${training.batch_size}"),
+        ("hydra.job.name=other", "device=cpu"),
+    ],
+)
+def test_config_is_that_of_hydras_loader(composer: Composer, overrides: tuple[str, ...]) -> None:
+    for _ in range(2):  # the second time from what was kept
+        expected = composer.context.config_loader.load_sweep_config(
+            composer.master, list(overrides)
+        )
+        assert composer.compose(overrides) == expected
+
+
+def test_configs_are_their_owners_alone(composer: Composer) -> None:
+    first, second = composer.compose(("lr=0.1",)), composer.compose(("lr=0.2",))
+    first.rank.max = 3
+    assert (second.lr, second.rank.max) == (0.2, composer.compose(()).rank.max)
+
+
+@pytest.mark.parametrize(
+    "override", ["lr=many", "training.epoch=3", "rank.max.deep=1", "device=gpu"]
+)
+def test_error_is_that_of_hydras_loader(composer: Composer, override: str) -> None:
+    loader = composer.context.config_loader
+    errors = []
+    for compose in (
+        composer.compose,
+        lambda own: loader.load_sweep_config(composer.master, list(own)),
+    ):
+        with pytest.raises(HydraException) as caught:
+            compose((override,))
+        errors.append((str(caught.value), str(caught.value.__cause__)))
+    assert errors[0] == errors[1]
+
+
+def test_options_are_composed_once(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    loader = composer.context.config_loader
+    whole = loader.load_sweep_config
+
+    def counted(master: DictConfig, overrides: list[str]) -> DictConfig:
+        asked.append(overrides)
+        return whole(master, overrides)
+
+    monkeypatch.setattr(loader, "load_sweep_config", counted)
+    for init in ("uniform", "randn"):
+        for seed in range(3):
+            composer.compose((f"init={init}", f"seed={seed}"))
+    assert asked == [["init=uniform"], ["init=randn"]]
+
+
+def test_values_are_the_settings_without_a_group(composer: Composer) -> None:
+    config = composer.compose(())
+    plain = {
+        field.name
+        for field in dataclasses.fields(RunConfig)
+        if not OmegaConf.is_dict(config[field.name])
+    }
+    assert set(VALUES) == plain
