@@ -60,8 +60,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 SPREAD := -n auto --maxprocesses 8 --dist loadfile
 test: ## run all tests (those for a GPU skip where there is none)
 	$(INSTALL) dev
-	$(PYTEST) $(SPREAD) -m "not alone"
-	$(PYTEST) -m alone
+	$(PYTEST) $(SPREAD)
 
 test-fast: ## run the tests that take seconds
 	$(INSTALL) dev

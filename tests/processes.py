@@ -45,7 +45,7 @@ class Fork:
         """Starts it.
 
         Args:
-            command: the module and its arguments.
+            command: the module, or a script's path, and its arguments.
             cwd: folder that it runs in.
             env: its whole environment.
         """
@@ -138,9 +138,13 @@ def _main() -> None:
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    sys.path.insert(0, request["cwd"])  # as `python -m` does
-    module, *sys.argv[1:] = request["command"]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    what, *sys.argv[1:] = request["command"]
+    is_script = what.endswith(".py")
+    sys.path.insert(0, str(Path(what).parent) if is_script else request["cwd"])  # as python does
+    if is_script:
+        runpy.run_path(what, run_name="__main__")
+    else:
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
 
 
 def _wait_for_request(requests: socket.socket) -> tuple[dict[str, Any], int]:

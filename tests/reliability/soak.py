@@ -3,6 +3,7 @@
 Called with the number of runs, then the settings of a run.
 """
 
+import dataclasses
 import logging
 import sys
 import time
@@ -21,13 +22,10 @@ def main(n_runs: int, settings: list[str]) -> None:
     process = psutil.Process()
     register_plugins()
     with initialize_config_dir(CONF):
-        configs = [
-            to_run_config(compose("config", overrides=[*settings, f"seed={seed}"]))
-            for seed in range(n_runs)
-        ]
-    for config in configs:
+        config = to_run_config(compose("config", overrides=settings))
+    for seed in range(n_runs):
         started = time.perf_counter()
-        run_cell(config)
+        run_cell(dataclasses.replace(config, seed=seed))
         seconds = time.perf_counter() - started
         print(seconds, process.memory_info().rss, process.num_fds(), flush=True)
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from sweeps import TORTURE
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
-N_RUNS = 500 if TORTURE else 80
-EARLY = 50
+pytestmark = pytest.mark.slow
+N_RUNS, EARLY = (500, 50) if TORTURE else (60, 30)
 
 
 def test_memory_files_and_speed_stay(

@@ -142,10 +142,10 @@ def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own insides
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
 def test_compiled_encoder_gives_the_same() -> None:
-    encoder = make_encoder("roberta", dropout=0.2)
+    encoder = make_encoder("roberta", dropout=0.2, n_layers=1)
     encoder.encoder.compile(dynamic=True)
     compiled = train(RUN, FIXED, encoder=encoder, n_epochs=1)
-    plain = train(RUN, encoder=make_encoder("roberta", dropout=0.2), n_epochs=1)
+    plain = train(RUN, encoder=make_encoder("roberta", dropout=0.2, n_layers=1), n_epochs=1)
     _assert_same(compiled, 0, plain)
 
 

@@ -35,15 +35,15 @@ RAGGED_FAMILIES = [name for name, row in ROWS.items() if row.attention_dropout i
 
 
 def make_encoder(
-    family: str = "bert", *, ragged: bool = True, dropout: float = 0.0
+    family: str = "bert", *, ragged: bool = True, dropout: float = 0.0, n_layers: int = 2
 ) -> AdaptedEncoder:
-    """A random encoder of 2 layers, 8 adapted matrices; the same weights at every call."""
+    """A random encoder with 4 adapted matrices a layer; the same weights at every call."""
     register()
     torch.manual_seed(0)
     config = AutoConfig.for_model(
         family,
         hidden_size=D,
-        num_hidden_layers=2,
+        num_hidden_layers=n_layers,
         num_attention_heads=2,
         intermediate_size=48,
         vocab_size=60,
