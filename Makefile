@@ -57,7 +57,7 @@ docs: ## build guides and API reference into docs/_build; a warning is an error
 
 # A test process per core, each with one thread: tests of one file stay together and share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
-SPREAD := -n auto --maxprocesses 8 --dist loadfile
+SPREAD := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: ## run all tests (those for a GPU skip where there is none)
 	$(INSTALL) dev
 	$(PYTEST) $(SPREAD)

@@ -17,6 +17,12 @@ EXECUTORS = {
     "submitit": ["hydra/launcher=pack_submitit_local"],
     "ray": ["hydra.launcher.executor=ray", "+hydra.launcher.ray.init.num_cpus=2"],
 }
+ONE_WORKER = {  # each takes seconds to start
+    "local": [],  # two, that train at the same time
+    "joblib": ["hydra.launcher.joblib.n_jobs=1"],
+    "submitit": ["hydra.launcher.submitit.max_queued=1"],
+    "ray": [],
+}
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 EACH = [pytest.param(name, marks=[RAY] if name == "ray" else []) for name in EXECUTORS]
 STOPPED_OTHERWISE = (
@@ -72,7 +78,8 @@ def check_left(command: Command, code: int, output: str, one_process: Command) -
     assert "Traceback" not in output
     assert command.numbers() == one_process.numbers()
     for ours, expected in zip(command.runs, one_process.runs, strict=True):
-        assert {file.name for file in ours.iterdir()} == {f.name for f in expected.iterdir()}
+        left = {file.name for file in ours.iterdir()} - {"failure.json.retried"}  # of a stop
+        assert left == {file.name for file in expected.iterdir()}
 
 
 def check_said_of(pack: str, output: str) -> None:
@@ -119,14 +126,15 @@ def test_dead_worker_costs_its_pack_alone(
 def test_worker_dies_then_sweep_is_stopped_and_goes_on(
     executor: str, number: signal.Signals, one_process: Command, sweep: Sweep, arguments: list[str]
 ) -> None:
-    command = sweep(executor)
+    command = sweep(executor, *([] if TORTURE else ONE_WORKER[executor]))
     process = command.start()
-    wait_for(
-        lambda: len(set(workers(command, process).values())) == 2 and bool(command.checkpoints())
-    )
-    pack, killed = sorted(workers(command, process).items())[0]
+    n_workers = 2 if executor == "local" else 1
+    wait_for(lambda: len(set(workers(command, process).values())) >= n_workers)
+    wait_for(lambda: _is_in_epoch_3(command))  # all runs of the pack have saved one
+    before = workers(command, process)
+    pack, killed = sorted(before.items())[0]
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: workers(command, process).get(pack, killed) != killed)
+    wait_for(lambda: not set(before.values()).issuperset(workers(command, process).values()))
     process.send_signal(number)
     stopped, output = end(process)
     assert stopped == 128 + number, output
@@ -137,6 +145,10 @@ def test_worker_dies_then_sweep_is_stopped_and_goes_on(
     code, output = again.run()
     check_left(again, code, output, one_process)
     assert "go on after step" in "".join((run / "run.log").read_text() for run in again.runs)
+
+
+def _is_in_epoch_3(command: Command) -> bool:
+    return any(int(path.stem.split("-")[1]) >= 6 for path in command.checkpoints())
 
 
 def test_pack_that_kills_every_worker_fails(sweep: Sweep) -> None:
