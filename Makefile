@@ -68,7 +68,8 @@ test-fast: ## run the tests that take seconds
 
 torture: ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
 	$(INSTALL) dev
-	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability tests/launch/test_executors.py tests/search/test_processes.py
+	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability tests/launch tests/search/test_processes.py \
+		tests/training/test_snapshot.py
 
 lint: ## check style
 	$(INSTALL) dev

@@ -4,6 +4,7 @@ Random weights do: a step's time does not depend on their values.
 """
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,18 +20,21 @@ STUDY_RUNS, STUDY_EPOCHS = 110, 50
 N_STEPS = 10
 
 
-def roberta_large(texts: PackTexts, device: torch.device, **shape: int) -> list[dict[str, float]]:
+def roberta_large(
+    texts: PackTexts, device: torch.device, pack_sizes: Sequence[int] = SIZES, **shape: int
+) -> list[dict[str, float]]:
     """Returns a line a pack size.
 
     Args:
         texts: the corpus.
         device: where to measure.
+        pack_sizes: runs a pack.
         shape: n_layers, d, n_heads; RoBERTa-large's by default.
     """
     sizes = {"n_layers": 24, "d": 1024, "n_heads": 16} | shape
     encoder = random_encoder("roberta", **sizes, device=device, dtype=torch.bfloat16)
     config = cell("precision=bfloat16")
-    return [_line(Stepper(config, encoder, texts, n_runs, device=device)) for n_runs in SIZES]
+    return [_line(Stepper(config, encoder, texts, n_runs, device=device)) for n_runs in pack_sizes]
 
 
 def _line(stepper: Stepper) -> dict[str, float]:

@@ -14,9 +14,10 @@ from lora_sweep.config.run import RunConfig
 from lora_sweep.config.store import CONF
 
 GROUPS = sorted(folder.name for folder in Path(CONF).iterdir() if folder.is_dir())
-OPTIONS = sorted(
-    f"{group}={file.stem}" for group in GROUPS for file in Path(CONF, group).glob("*.yaml")
-)
+OPTIONS_OF_GROUP = {
+    group: sorted(f"{group}={file.stem}" for file in Path(CONF, group).glob("*.yaml"))
+    for group in GROUPS
+}
 NEEDED = {
     "data=files": ["data.train=a.tsv", "data.dev=b.tsv"],
     "init=values": ["init.values=[0,0.5]"],
@@ -72,9 +73,21 @@ def value_of(config: Any, name: str) -> Any:
     return functools.reduce(getattr, name.split("."), config)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_option_composes_and_is_valid(option: str, composed: Callable[..., RunConfig]) -> None:
-    assert isinstance(composed(option, *NEEDED.get(option, [])), RunConfig)
+PRESETS = [*OPTIONS_OF_GROUP["sweep"], *OPTIONS_OF_GROUP["search"]]
+OF_A_RUN = [own for group, own in OPTIONS_OF_GROUP.items() if group not in ("sweep", "search")]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_composes_and_is_valid(preset: str, composed: Callable[..., RunConfig]) -> None:
+    assert isinstance(composed(preset), RunConfig)
+
+
+@pytest.mark.parametrize("number", range(max(map(len, OF_A_RUN))))
+def test_option_composes_and_is_valid(number: int, composed: Callable[..., RunConfig]) -> None:
+    """The options of that number of all groups at once, which must fit together."""
+    options = [own[number] for own in OF_A_RUN if number < len(own)]
+    needed = [setting for option in options for setting in NEEDED.get(option, [])]
+    assert isinstance(composed(*options, *needed), RunConfig)
 
 
 def test_plain_field_shares_no_name_with_a_group() -> None:

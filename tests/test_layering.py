@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
     "export": {"adapters", "files", "models", "trained"},
     "launch": {"config", "execution", "interrupt", "report", "store"},
-    "search": {"config", "execution", "files", "launch", "store"},
+    "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {"evaluate", "execution", "export", "predict", "report", "status", "trained"},
     "plugins": {"config", "launch", "search"},
     "cli": {"config", "execution", "interrupt", "launch", "plugins"},

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from omegaconf import OmegaConf
 from optuna import Study
@@ -15,6 +15,9 @@ from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials
 from lora_sweep.search.pruning import PRUNED_EPOCH
 from lora_sweep.store.search_record import Confirmation, TrialRecord
 
+Importances: TypeAlias = tuple[dict[str, float] | None, str | None]
+"""Each setting's share in the metric's variance, or None and why there is none."""
+NOT_YET: Importances = None, "they are computed when the search ends or is stopped"
 RESULTS_FILE = "optimization_results.yaml"
 METRICS = "metrics"
 ERROR = "error"
@@ -50,7 +53,7 @@ def objective_names(study: Study) -> tuple[str, ...]:
     return (str(study.user_attrs.get(METRIC, METRIC)), "trained_params")[: len(study.directions)]
 
 
-def importances(study: Study) -> tuple[dict[str, float] | None, str | None]:
+def importances(study: Study) -> Importances:
     """Returns each setting's share in the metric's variance (fANOVA), or why there is none."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len({tuple(trial.params.values()) for trial in finished}) < 2:

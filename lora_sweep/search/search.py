@@ -11,6 +11,7 @@ from optuna.pruners import NopPruner
 from optuna.trial import Trial, TrialState
 
 from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.interrupt import StoppedError
 from lora_sweep.launch.cells import Cell
 from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
 from lora_sweep.search.jobs import Jobs
@@ -20,6 +21,8 @@ from lora_sweep.search.results import (
     ERROR,
     METRIC,
     METRICS,
+    NOT_YET,
+    Importances,
     best_so_far,
     importances,
     objective_names,
@@ -71,11 +74,15 @@ class Search:
             StorageError: something can't be written.
         """
         self._say_what_is_left()
-        while self._next_batch():
-            pass
-        self._check_some_finished()
-        self._confirm()
-        self._write()
+        try:
+            while self._next_batch():
+                pass
+            self._check_some_finished()
+            self._confirm()
+        except (StoppedError, SweepFailedError):
+            self._write(importances(self.study))
+            raise
+        self._write(importances(self.study))
         write_results(self.jobs.sweep_dir, self.study, self.confirmed)
 
     def _next_batch(self) -> bool:
@@ -181,9 +188,13 @@ class Search:
             for trial, cell in zip(trials, cells, strict=True)
         )
 
-    def _write(self) -> None:
-        """Writes the record of the search so far."""
-        shares, note = importances(self.study)
+    def _write(self, found: Importances = NOT_YET) -> None:
+        """Writes the record of the search so far.
+
+        Args:
+            found: importances and note; they take seconds in a long search, so only its end asks.
+        """
+        shares, note = found
         record = SearchRecord(
             study_name=self.study.study_name,
             storage=without_password(self.named.place),

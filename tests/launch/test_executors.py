@@ -29,6 +29,7 @@ STOPPED_OTHERWISE = (
     *(("local", signal.SIGTERM), ("joblib", signal.SIGINT), ("submitit", signal.SIGTERM)),
     pytest.param("ray", signal.SIGINT, marks=RAY),
 )
+LONG = "the long version: make torture"
 Sweep = Callable[..., Command]
 
 
@@ -88,7 +89,7 @@ def check_said_of(pack: str, output: str) -> None:
     assert f"while it trained {pack}: queued again, try 2 of 3" in said
 
 
-@pytest.mark.skipif(not TORTURE, reason="the long version: make torture")
+@pytest.mark.skipif(not TORTURE, reason=LONG)
 @pytest.mark.parametrize("executor", EACH)
 def test_workers_leave_what_one_process_leaves(
     executor: str, one_process: Command, sweep: Sweep
@@ -100,7 +101,8 @@ def test_workers_leave_what_one_process_leaves(
         assert log.count(": epoch 1:") == (expected / "run.log").read_text().count(": epoch 1:")
 
 
-@pytest.mark.parametrize("executor", EACH if TORTURE else ["local"])
+@pytest.mark.skipif(not TORTURE, reason=LONG)
+@pytest.mark.parametrize("executor", EACH)
 def test_dead_worker_costs_its_pack_alone(
     executor: str, one_process: Command, sweep: Sweep
 ) -> None:

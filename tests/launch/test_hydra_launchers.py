@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sweeps import Command
+from sweeps import TORTURE, Command
 
 pytestmark = pytest.mark.slow
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
@@ -14,6 +14,8 @@ LAUNCHERS = {
     "submitit_local": ["hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=2"],
     "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"],
 }
+
+EACH = ["joblib", "submitit_local", *([pytest.param("ray", marks=RAY)] if TORTURE else [])]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,7 @@ def basic(sweep: Callable[..., Command]) -> Command:
     return command
 
 
-@pytest.mark.parametrize(
-    "launcher", [pytest.param(name, marks=[RAY] if name == "ray" else []) for name in LAUNCHERS]
-)
+@pytest.mark.parametrize("launcher", EACH)
 def test_parallel_launcher_leaves_what_basic_leaves(
     launcher: str, basic: Command, sweep: Callable[..., Command]
 ) -> None:
