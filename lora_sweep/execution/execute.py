@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.execution.content import content_of
 from lora_sweep.execution.group import Options, train_jobs
 from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
@@ -108,11 +109,11 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
 def _jobs(config: RunConfig) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
-    sources = source_identities(config)
+    sources, content = source_identities(config), content_of(config)
     sweep_dir = Path(config.paths.outputs, config.paths.sweep)
     jobs = []
     for seed in range(config.seed, config.seed + config.n_seeds):
-        settings = run_settings(config, seed)
+        settings = run_settings(config, seed, content)
         jobs.append(
             Job(
                 config=config,

@@ -52,7 +52,12 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
         )
         rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
         require(place == sweep_dir, "paths.sweep", rule, place)
-    all_settings = [run_settings(config, config.seed + offset) for offset in range(config.n_seeds)]
+    from lora_sweep.execution.content import content_of  # it loads torch
+
+    with naming(overrides):
+        content = content_of(config)
+    seeds = range(config.seed, config.seed + config.n_seeds)
+    all_settings = [run_settings(config, seed, content) for seed in seeds]
     runs = {run_name(settings): settings for settings in all_settings}
     return Cell(tuple(overrides), composed, config, runs)
 

@@ -1,0 +1,55 @@
+"""What lies where a config's settings point: a digest of each, for a run is its content.
+
+A path may be written in many ways, and the same base or file may lie elsewhere tomorrow. Runs over
+the same content are the same run, whatever their settings call it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from lora_sweep.config.data import CONTENT
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import CorpusError
+from lora_sweep.execution.inputs import base_folder
+from lora_sweep.execution.starts import source_identities
+from lora_sweep.models.base import base_fingerprint
+
+_LENGTH = 16
+
+
+def content_of(config: RunConfig) -> dict[str, str]:
+    """Returns the settings that stand for a cell's base, files and runs to start from.
+
+    `model.content` always; `data.content` for a corpus in files; `model.adapter_content` and
+    `init.content` for runs that it starts from. Each is the start of a SHA-256 (hex).
+
+    Raises:
+        LoraSweepError: something is not there, or can't be read.
+    """
+    content = {"model.content": base_fingerprint(base_folder(config))}
+    if files := config.data.files():
+        content[CONTENT] = _digest_of(files)
+    for setting, found in source_identities(config).items():
+        name = {"model.adapter": "model.adapter_content", "init.run": "init.content"}[setting]
+        content[name] = found
+    return {name: digest[:_LENGTH] for name, digest in content.items()}
+
+
+def _digest_of(files: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in files.items():
+        try:
+            written_at = path.stat().st_mtime_ns
+            digest.update(f"{name} {_digest(path.resolve(), written_at)}\n".encode())
+        except OSError as error:
+            raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, written_at: int) -> str:
+    """Of a file, read again once it was written again."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
