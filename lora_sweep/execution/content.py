@@ -10,13 +10,25 @@ from functools import lru_cache
 from pathlib import Path
 
 from lora_sweep.config.data import CONTENT
-from lora_sweep.config.run import RunConfig
+from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings
 from lora_sweep.errors import CorpusError
 from lora_sweep.execution.inputs import base_folder
 from lora_sweep.execution.starts import source_identities
 from lora_sweep.models.base import base_fingerprint
 
 _LENGTH = 16
+
+
+def runs_of(config: RunConfig) -> dict[str, Settings]:
+    """Returns name of the folder -> settings of a cell's runs, in order of seeds.
+
+    Raises:
+        LoraSweepError: as in `content_of`.
+    """
+    content = content_of(config)
+    seeds = range(config.seed, config.seed + config.n_seeds)
+    all_settings = [run_settings(config, seed, content) for seed in seeds]
+    return {run_name(settings): settings for settings in all_settings}
 
 
 def content_of(config: RunConfig) -> dict[str, str]:

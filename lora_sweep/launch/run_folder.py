@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.config.run import run_name, run_settings, to_run_config
+from lora_sweep.config.run import to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import SettingError
 
@@ -25,10 +25,9 @@ def _run_folder(*, _root_: DictConfig) -> str:
             )
     run_config = to_run_config(task_config(_root_))
     _check_pruner(run_config.pruner.name, hydra)
-    from lora_sweep.execution.content import content_of
+    from lora_sweep.execution.content import runs_of  # it loads torch
 
-    content = content_of(run_config)
-    return run_name(run_settings(run_config, run_config.seed, content))
+    return next(iter(runs_of(run_config)))
 
 
 def _check_pruner(name: str, hydra: DictConfig) -> None:
