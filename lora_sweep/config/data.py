@@ -158,9 +158,8 @@ class FilesConfig(DataConfig):
         return {"train": folder / self.train, "dev": folder / self.dev}
 
     def places(self) -> Mapping[str, str | None]:
-        """Returns both files with their whole paths."""
-        named = {f"data.{name}": absolute(path) for name, path in self.files().items()}
-        return {"data.path": None, **named}
+        """Returns the folder of the files."""
+        return {"data.path": absolute(self.path or ".")}
 
     @property
     def columns(self) -> tuple[str, str | None, str]:

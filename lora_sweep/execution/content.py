@@ -11,8 +11,7 @@ from pathlib import Path
 
 from lora_sweep.config.data import CONTENT
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings
-from lora_sweep.errors import CorpusError
-from lora_sweep.execution.inputs import base_folder
+from lora_sweep.execution.inputs import base_folder, load_corpus
 from lora_sweep.execution.starts import source_identities
 from lora_sweep.models.base import base_fingerprint
 
@@ -42,7 +41,11 @@ def content_of(config: RunConfig) -> dict[str, str]:
     """
     content = {"model.content": base_fingerprint(base_folder(config))}
     if files := config.data.files():
-        content[CONTENT] = _digest_of(files)
+        try:
+            content[CONTENT] = _digest_of(files)
+        except OSError:
+            load_corpus(config.data)  # it says in its own words what is missing
+            raise
     for setting, found in source_identities(config).items():
         name = {"model.adapter": "model.adapter_content", "init.run": "init.content"}[setting]
         content[name] = found
@@ -52,11 +55,8 @@ def content_of(config: RunConfig) -> dict[str, str]:
 def _digest_of(files: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
     for name, path in files.items():
-        try:
-            written_at = path.stat().st_mtime_ns
-            digest.update(f"{name} {_digest(path.resolve(), written_at)}\n".encode())
-        except OSError as error:
-            raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
+        own = _digest(path.resolve(), path.stat().st_mtime_ns)
+        digest.update(f"{name} {own}\n".encode())
     return digest.hexdigest()
 
 
