@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors import Factoriser
 from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_cores
 from lora_sweep.padding import Padding
 
@@ -12,8 +12,7 @@ D_OUT, D_IN, STORED = 5, 4, 3
 def _layer() -> LoRAXSLinear:
     torch.manual_seed(0)
     linear = nn.Linear(D_IN, D_OUT).double()
-    A, B = svd_factors(linear.weight.detach(), STORED)
-    return LoRAXSLinear(linear, A.double(), B.double())
+    return LoRAXSLinear(linear, Factoriser(STORED, None))
 
 
 def _expected(layer: LoRAXSLinear, x: Tensor, core: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ def test_gradients_are_the_numerical_ones(runs: Padding | None) -> None:
 
 def test_factors_of_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"A and B must be \(r, 4\) and \(5, r\), but got"):
-        LoRAXSLinear(nn.Linear(D_IN, D_OUT), torch.zeros(3, D_OUT), torch.zeros(D_OUT, 3))
+        LoRAXSLinear(nn.Linear(D_IN, D_OUT), lambda _: (torch.zeros(3, 5), torch.zeros(5, 3)))
 
 
 def test_number_of_cores_must_match() -> None:
