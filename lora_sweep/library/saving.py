@@ -87,10 +87,11 @@ class _SavePretrained:
         if is_written and adapters_of(self.model):
             save_adapter(self.model, save_directory)
             log.warning(
-                "%s has the model without its adapter, which from_pretrained can't build: load "
-                "it with from_pretrained(FOLDER), then lora_sweep.load_adapter(model, FOLDER); "
-                "or write a plain model: lora_sweep.merge(model), then save_pretrained",
+                "%s: from_pretrained builds the model without its adapter, whatever it says of "
+                "lora_xs; then call lora_sweep.load_adapter(model, %r). Or save a plain model: "
+                "lora_sweep.merge(model) first",
                 save_directory,
+                str(save_directory),
             )
         return own
 
