@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, leading_singular_values
 from lora_sweep.library.call import check_call
 from lora_sweep.library.noise import StepNoise
+from lora_sweep.library.place import Place
 from lora_sweep.library.plan import AdapterPlan, run_plan
 from lora_sweep.library.shares import CoreShares
 from lora_sweep.library.watch import TrainingWatch
@@ -37,16 +38,13 @@ class LoRAXSAdapter(nn.Module):
         R: latent matrices (N, rank_max, rank_max), start N(0, 1e-5^2). Like the logits it is
             float32, and stays so when the model is cast: its steps are too small for 16 bits.
         logits: allocation logits (N,); not trained where ranks are fixed.
-        place: steps taken, steps an epoch, epochs (3,); the last two are 0 without a schedule. A
-            buffer, so that copies of the model which follow its buffers follow the schedule.
+        place: steps taken and length of the schedule.
     """
 
-    place: Tensor
     _shares: CoreShares
     _watch: TrainingWatch
     _noise: StepNoise
     _kept_allocator: tuple[tuple[int, int, torch.device], PackAllocator] | None
-    _read_place: tuple[tuple[int, int], list[int]] | None
 
     def __init__(self, layers: dict[str, LoRAXSLinear], plan: AdapterPlan) -> None:
         """Starts at step 0, without a schedule.
@@ -70,7 +68,7 @@ class LoRAXSAdapter(nn.Module):
         self.R = nn.Parameter(start[LATENT][0].float())
         is_learnt = not plan.has_fixed_ranks
         self.logits = nn.Parameter(start[LOGITS][0].float(), requires_grad=is_learnt)
-        self.register_buffer("place", torch.zeros(3, dtype=torch.long, device=device))
+        self.place = Place(device)
         self.__dict__.update(self._working_state())
         for layer in self.layers:
             layer.source = self.core_of
@@ -92,7 +90,7 @@ class LoRAXSAdapter(nn.Module):
         is_learnt = self.plan.has_fixed_ranks or n_epochs > n_discrete
         rule = f"above epochs_discrete={n_discrete}, or no rank is learnt"
         require(is_learnt, "n_epochs", rule, n_epochs)
-        self._go_to(0, steps_per_epoch, n_epochs)
+        self.place.write(0, steps_per_epoch, n_epochs)
 
     def advance(self) -> None:
         """Counts one optimiser step: call it after every one.
@@ -105,17 +103,17 @@ class LoRAXSAdapter(nn.Module):
     @property
     def step(self) -> int:
         """Optimiser steps taken."""
-        return self._known_place()[0]
+        return self.place.read()[0]
 
     @step.setter
     def step(self, step: int) -> None:
-        _, *length = self._known_place()
-        self._go_to(step, *length)
+        _, steps_per_epoch, n_epochs = self.place.read()
+        self.place.write(step, steps_per_epoch, n_epochs)
 
     @property
     def length(self) -> tuple[int, int] | None:
         """Steps an epoch and epochs of the schedule; None before `schedule`."""
-        _, steps_per_epoch, n_epochs = self._known_place()
+        _, steps_per_epoch, n_epochs = self.place.read()
         return (steps_per_epoch, n_epochs) if n_epochs else None
 
     @property
@@ -182,8 +180,8 @@ class LoRAXSAdapter(nn.Module):
         if self.training:
             name = self.names[self.layers.index(layer)]
             self._watch.saw_layer(name, has_gradient=has_gradient)
-        sources = ((id(part), part._version) for part in (self.R, self.logits, self.place))
-        origin = (*sources, self.training, has_gradient)
+        versions = [(id(part), part._version) for part in (self.R, self.logits)]
+        origin = (*versions, self.place.version, self.training, has_gradient)
         return self._shares.take(layer, self.layers, origin, self._cores)
 
     @torch.no_grad()
@@ -229,21 +227,7 @@ class LoRAXSAdapter(nn.Module):
             "_watch": TrainingWatch(),
             "_noise": StepNoise(self.plan.seed, len(self.names), self.plan.rank_max),
             "_kept_allocator": None,
-            "_read_place": None,
         }
-
-    def _known_place(self) -> list[int]:
-        """The place as numbers, read from the device only where others have written it."""
-        version = id(self.place), self.place._version
-        if self._read_place is None or self._read_place[0] != version:
-            self._read_place = version, self.place.tolist()
-        return self._read_place[1]
-
-    @torch.no_grad()
-    def _go_to(self, *place: int) -> None:
-        for i, number in enumerate(place):
-            self.place[i] = number
-        self._read_place = (id(self.place), self.place._version), list(place)
 
     def _ranks(self) -> Tensor:
         return self._allocator().ranks(self.logits.detach()[None], self._place())

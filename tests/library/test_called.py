@@ -1,6 +1,7 @@
 """However the adapted layers come to be called, they are adapted."""
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -101,6 +102,29 @@ def test_pass_that_was_cut_short_leaves_nothing_behind() -> None:
         adapter.R.data.normal_()  # which no version counter sees
         first, second = (model(**batch).logits for _ in range(2))
     assert torch.equal(first, second)
+
+
+CHANGES: dict[str, Callable[[LoRAXSAdapter], object]] = {
+    "R": lambda adapter: nn.init.normal_(adapter.R),
+    "logits": lambda adapter: nn.init.normal_(adapter.logits, std=3.0),
+    "step": lambda adapter: setattr(adapter, "step", 3),
+    "mode": lambda adapter: adapter.eval(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_layer_called_later_has_the_core_of_now(
+    change: Callable[[LoRAXSAdapter], object],
+) -> None:
+    model, x = nn.Sequential(*_parts()), torch.randn(5, 8)
+    adapter = adapt(model, PLAN, adapted=("0", "2"))
+    adapter.schedule(steps_per_epoch=2, n_epochs=4)
+    nn.init.normal_(adapter.R)
+    model[0](x)  # the second layer's core waits
+    change(adapter)
+    layer, core = adapter.layers[1], (16 / 6 * adapter.masks() * adapter.R)[1]
+    expected = nn.functional.linear(x, layer.weight + layer.B @ core @ layer.A, layer.bias)
+    torch.testing.assert_close(model[2](x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_one_end_may_be_a_string() -> None:

@@ -48,7 +48,7 @@ def test_adapter_goes_where_the_model_goes() -> None:
     model = make_model()
     adapter = adapt(model, PLAN)
     model.to("meta", torch.bfloat16)
-    assert adapter.R.is_meta and adapter.logits.is_meta and adapter.place.is_meta
+    assert adapter.R.is_meta and adapter.logits.is_meta and adapter.place.numbers.is_meta
     assert adapter.R.dtype == torch.float32
 
 
