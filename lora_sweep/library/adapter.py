@@ -216,6 +216,12 @@ class LoRAXSAdapter(nn.Module):
         super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
         return self
 
+    def _load_from_state_dict(self, *about: Any) -> None:
+        """Takes R, logits and place; a state dict of another type is cast, also if assigned."""
+        super()._load_from_state_dict(*about)
+        for numbers in (self.R, self.logits):
+            numbers.data = numbers.data.float()
+
     def __getstate__(self) -> dict[str, Any]:
         """Returns what a copy or a pickled model has: no graph of a forward pass."""
         return {**self.__dict__, **self._working_state()}

@@ -12,6 +12,7 @@ builds a plain model, and knows nothing of R.
 import json
 import logging
 from dataclasses import asdict
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -81,17 +82,19 @@ class _SavePretrained:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def __call__(self, save_directory: str | PathLike[str], *args: Any, **kwargs: Any) -> Any:
-        own = type(self.model).save_pretrained(self.model, save_directory, *args, **kwargs)
-        is_written = kwargs.get("is_main_process", args[0] if args else True)
-        if is_written and adapters_of(self.model):
-            save_adapter(self.model, save_directory)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        method = type(self.model).save_pretrained
+        given = signature(method).bind(self.model, *args, **kwargs).arguments
+        own = method(self.model, *args, **kwargs)
+        _, folder, *_ = given.values()
+        if given.get("is_main_process", True) and adapters_of(self.model):
+            save_adapter(self.model, folder)
             log.warning(
                 "%s: from_pretrained builds the model without its adapter, whatever it says of "
                 "lora_xs; then call lora_sweep.load_adapter(model, %r). Or save a plain model: "
                 "lora_sweep.merge(model) first",
-                save_directory,
-                str(save_directory),
+                folder,
+                str(folder),
             )
         return own
 

@@ -59,3 +59,13 @@ def test_start_is_float32_whatever_torch_makes_by_default() -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert adapter.R.dtype == adapter.logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_state_dict_in_16_bits_is_taken_as_float32(assign: bool) -> None:
+    adapter, other = (adapt(make_model(), PLAN) for _ in range(2))
+    nn.init.normal_(adapter.R)
+    numbers = {"R": adapter.R.detach().half(), "logits": adapter.logits.detach().half()}
+    other.load_state_dict({**adapter.state_dict(), **numbers}, assign=assign)
+    assert torch.equal(other.R, numbers["R"].float()) and other.R.requires_grad
+    assert other.R.dtype == other.logits.dtype == torch.float32

@@ -70,6 +70,24 @@ def test_process_that_does_not_write_writes_no_adapter(tmp_path: Path) -> None:
     assert not (tmp_path / FILE).exists()
 
 
+class _Embedder(nn.Sequential):
+    """As sentence_transformers has it: other names, and other arguments after the first."""
+
+    def save_pretrained(self, path: str, model_name: str | None = None) -> None:
+        torch.save(self.state_dict(), Path(path) / "model.pt")
+
+
+@pytest.mark.parametrize("call", ["by place", "by name"])
+def test_other_save_pretrained_writes_the_adapter_too(call: str, tmp_path: Path) -> None:
+    model = _Embedder(nn.Linear(8, 8))
+    adapt(model, PLAN, adapted="0")
+    if call == "by place":
+        model.save_pretrained(str(tmp_path), None)
+    else:
+        model.save_pretrained(model_name="mine", path=str(tmp_path))
+    assert {file.name for file in tmp_path.iterdir()} == {FILE, "model.pt"}
+
+
 def test_trainer_saves_a_model_that_comes_back(tmp_path: Path) -> None:
     pytest.importorskip("accelerate", reason="transformers' Trainer needs accelerate")
     model = _trained()
