@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lora_sweep.library.adapter import LoRAXSAdapter
     from lora_sweep.library.callback import AllocationCallback
-    from lora_sweep.library.model import adapt, find_adapter, head_parameters, parameter_groups
+    from lora_sweep.library.loading import load_adapter
+    from lora_sweep.library.merging import merge
+    from lora_sweep.library.model import adapt
+    from lora_sweep.library.parts import find_adapter, head_parameters, parameter_groups
     from lora_sweep.library.plan import AdapterPlan
-    from lora_sweep.library.saving import load_adapter, save_adapter
+    from lora_sweep.library.saving import save_adapter
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "find_adapter",
     "head_parameters",
     "load_adapter",
+    "merge",
     "parameter_groups",
     "save_adapter",
 ]
@@ -32,10 +36,11 @@ _HOMES = {
     "AllocationCallback": "callback",
     "LoRAXSAdapter": "adapter",
     "adapt": "model",
-    "find_adapter": "model",
-    "head_parameters": "model",
-    "load_adapter": "saving",
-    "parameter_groups": "model",
+    "find_adapter": "parts",
+    "head_parameters": "parts",
+    "load_adapter": "loading",
+    "merge": "merging",
+    "parameter_groups": "parts",
     "save_adapter": "saving",
 }
 

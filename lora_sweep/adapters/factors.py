@@ -9,6 +9,7 @@ factorisation, kept on disk under the weight's own content, serves every run and
 """
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,6 +23,29 @@ from lora_sweep.tensor_files import read_tensors, write_tensors
 FORMAT_VERSION = 2
 STORED_RANK = 128
 """Ranks that a cached factorisation holds at least (as far as the matrix has them)."""
+
+
+@dataclass(frozen=True)
+class Factoriser:
+    """Weight -> factors of a rank at least; unlike a function of one's own it can be pickled.
+
+    Attributes:
+        rank: least rank wanted.
+        cache_dir: folder that keeps factors; None for none.
+    """
+
+    rank: int
+    cache_dir: Path | None
+
+    def __call__(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns A (r, d_in) and B (d_out, r), r >= rank, float32.
+
+        Raises:
+            ValueError: as in `svd_factors`.
+        """
+        if self.cache_dir is None:
+            return svd_factors(weight, self.rank)
+        return cached_factors(weight, self.rank, self.cache_dir)
 
 
 def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:

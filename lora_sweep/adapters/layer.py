@@ -7,11 +7,13 @@ all runs. What differs between runs is the core s (M o R) (r, r) alone: scale ti
 latent matrix. A pack of K runs gives a layer the cores (K, r, r), r <= r_stored; the layer uses
 the leading r rows of A and columns of B, which are the factors of rank r.
 
+A and B are made of W, so they follow it: weights that a state dict brings are factorised anew.
+
 The tokens of the input belong to the runs, run after run: in equal shares, x (K n, ..., d_in), or
 in shares of their own, x (1, T, d_in), with a padding that gives each run a row of T_max places.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -21,6 +23,9 @@ from torch.nn import functional
 
 from lora_sweep.padding import Padding, pad, unpad, zero_padded
 
+Factorise = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Weight (d_out, d_in) -> A (r_stored, d_in), B (d_out, r_stored)."""
+
 
 class LoRAXSLinear(nn.Module):
     """A linear layer with frozen weight, frozen factors and a core for each run.
@@ -29,6 +34,7 @@ class LoRAXSLinear(nn.Module):
         cores: s (M o R) of every run (K, r, r), set before a forward pass; None leaves the
             frozen layer as it is.
         runs: tokens (T) <-> a row a run (K T_max); None for equal shares.
+        source: asked for the cores at every forward pass, in place of `cores`; None for none.
     """
 
     weight: Tensor
@@ -36,42 +42,64 @@ class LoRAXSLinear(nn.Module):
     A: Tensor
     B: Tensor
 
-    def __init__(self, linear: nn.Linear, A: Tensor, B: Tensor) -> None:
-        """Takes over a linear layer's weight and bias and freezes them.
+    def __init__(self, linear: nn.Linear, factorise: Factorise) -> None:
+        """Takes over a linear layer's weight and bias, freezes and factorises them.
 
         Args:
             linear: the layer to adapt, W (d_out, d_in).
-            A: input factor (r_stored, d_in).
-            B: output factor (d_out, r_stored).
+            factorise: W -> A (r_stored, d_in), B (d_out, r_stored).
 
         Raises:
-            ValueError: the factors' shapes don't fit the weight's.
+            ValueError: the weight can't be factorised, or the factors' shapes don't fit it.
         """
         super().__init__()
-        d_out, d_in = linear.weight.shape
+        bias = linear.bias
+        self.register_buffer("weight", linear.weight.detach())
+        self.register_buffer("bias", None if bias is None else bias.detach())
+        self.register_buffer("A", None, persistent=False)
+        self.register_buffer("B", None, persistent=False)
+        self.factorise = factorise
+        self.cores: Tensor | None = None
+        self.runs: Padding | None = None
+        self.source: Callable[[LoRAXSLinear], Tensor] | None = None
+        self._derive_factors()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns y (..., d_out) for x (..., d_in)."""
+        cores = self.cores if self.source is None else self.source(self)
+        if cores is None:
+            return functional.linear(x, self.weight, self.bias)
+        r = cores.shape[-1]
+        frozen = (self.weight, self.bias, self.A[:r], self.B[:, :r])
+        y: Tensor = _AdaptedLinear.apply(  # type: ignore[no-untyped-call]
+            x.reshape(-1, x.shape[-1]), cores, frozen, self.runs
+        )
+        return y.view(*x.shape[:-1], -1)
+
+    def _derive_factors(self) -> None:
+        """Makes A and B of the weight as it is now, in its type."""
+        A, B = self.factorise(self.weight)
+        d_out, d_in = self.weight.shape
         if A.shape != (B.shape[1], d_in) or B.shape[0] != d_out:
             raise ValueError(
                 f"A and B must be (r, {d_in}) and ({d_out}, r), "
                 f"but got {tuple(A.shape)} and {tuple(B.shape)}"
             )
-        bias = linear.bias
-        self.register_buffer("weight", linear.weight.detach())
-        self.register_buffer("bias", None if bias is None else bias.detach())
-        self.register_buffer("A", A, persistent=False)
-        self.register_buffer("B", B, persistent=False)
-        self.cores: Tensor | None = None
-        self.runs: Padding | None = None
+        self.A, self.B = A.to(self.weight.dtype), B.to(self.weight.dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns y (..., d_out) for x (..., d_in)."""
-        if self.cores is None:
-            return functional.linear(x, self.weight, self.bias)
-        r = self.cores.shape[-1]
-        frozen = (self.weight, self.bias, self.A[:r], self.B[:, :r])
-        y: Tensor = _AdaptedLinear.apply(  # type: ignore[no-untyped-call]
-            x.reshape(-1, x.shape[-1]), self.cores, frozen, self.runs
-        )
-        return y.view(*x.shape[:-1], -1)
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, *problems: list[str]
+    ) -> None:
+        """Takes a state dict's weight and bias; of another weight the factors are made anew."""
+        before = self.weight.clone()  # loading writes into the weight
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *problems)
+        is_alike = (self.weight.dtype, self.weight.device) == (before.dtype, before.device)
+        if is_alike and torch.equal(self.weight, before):
+            return
+        try:
+            self._derive_factors()
+        except ValueError as error:
+            problems[-1].append(f"{prefix}weight: {error}")  # torch raises with all of them
 
 
 class _AdaptedLinear(torch.autograd.Function):

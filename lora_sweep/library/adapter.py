@@ -1,7 +1,7 @@
 """The trained part of an adapted model: latent matrices R, allocation logits, and their masks.
 
-It is a submodule of the encoder, so it moves, trains, evaluates and is saved with it. Before each
-forward pass of the encoder it gives every adapted layer its core s (M o R):
+It is a part of the model, so it moves, trains, evaluates and is saved with it. In each forward
+pass every adapted layer asks it for its core s (M o R), whoever calls the layer:
 
     while training      soft masks; discrete ones in the last epochs_discrete epochs
     in evaluation       discrete masks
@@ -9,18 +9,19 @@ forward pass of the encoder it gives every adapted layer its core s (M o R):
 Masks, schedules and starting values are those of a sweep's run with the same numbers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.layer import (
-    LoRAXSLinear,
-    cores_by_matrix,
-    leading_singular_values,
-    set_cores,
-)
+from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, leading_singular_values
+from lora_sweep.library.call import check_call
+from lora_sweep.library.noise import StepNoise
+from lora_sweep.library.place import Place
 from lora_sweep.library.plan import AdapterPlan, run_plan
+from lora_sweep.library.shares import CoreShares
+from lora_sweep.library.watch import TrainingWatch
 from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
@@ -33,10 +34,17 @@ class LoRAXSAdapter(nn.Module):
     Attributes:
         plan: how ranks are learnt.
         names: of the adapted matrices in the encoder, in module order (N).
-        R: latent matrices (N, rank_max, rank_max), float32, start N(0, 1e-5^2).
-        logits: allocation logits (N,), float32; not trained where ranks are fixed.
-        step: optimiser steps taken.
+        layers: the adapted layers, in module order (N).
+        R: latent matrices (N, rank_max, rank_max), start N(0, 1e-5^2). Like the logits it is
+            float32, and stays so when the model is cast: its steps are too small for 16 bits.
+        logits: allocation logits (N,); not trained where ranks are fixed.
+        place: steps taken and length of the schedule.
     """
+
+    _shares: CoreShares
+    _watch: TrainingWatch
+    _noise: StepNoise
+    _kept_allocator: tuple[tuple[int, int, torch.device], PackAllocator] | None
 
     def __init__(self, layers: dict[str, LoRAXSLinear], plan: AdapterPlan) -> None:
         """Starts at step 0, without a schedule.
@@ -47,20 +55,23 @@ class LoRAXSAdapter(nn.Module):
         """
         super().__init__()
         self.plan, self.names = plan, tuple(layers)
-        self._layers = tuple(layers.values())  # a tuple: they are the encoder's submodules
+        self.layers = tuple(layers.values())  # a tuple: they are the encoder's submodules
+        device = self.layers[0].weight.device
         start = start_parameters(
             [run_plan(plan)],
             spectra=self.spectra(),
             r=plan.rank_max,
             d=1,  # the head that comes with it is not used
             n_labels=1,
-            device=self._layers[0].weight.device,
+            device=device,
         )
-        self.R = nn.Parameter(start[LATENT][0])
-        self.logits = nn.Parameter(start[LOGITS][0], requires_grad=not plan.has_fixed_ranks)
-        self.step = 0
-        self._length: tuple[int, int] | None = None
-        self._kept_allocator: PackAllocator | None = None
+        self.R = nn.Parameter(start[LATENT][0].float())
+        is_learnt = not plan.has_fixed_ranks
+        self.logits = nn.Parameter(start[LOGITS][0].float(), requires_grad=is_learnt)
+        self.place = Place(device)
+        self.__dict__.update(self._working_state())
+        for layer in self.layers:
+            layer.source = self.core_of
 
     def schedule(self, *, steps_per_epoch: int, n_epochs: int) -> None:
         """Lays alpha, budget and discretisation out over a training, and goes to step 0.
@@ -79,16 +90,31 @@ class LoRAXSAdapter(nn.Module):
         is_learnt = self.plan.has_fixed_ranks or n_epochs > n_discrete
         rule = f"above epochs_discrete={n_discrete}, or no rank is learnt"
         require(is_learnt, "n_epochs", rule, n_epochs)
-        self._length, self._kept_allocator, self.step = (steps_per_epoch, n_epochs), None, 0
+        self.place.write(0, steps_per_epoch, n_epochs)
 
     def advance(self) -> None:
-        """Counts one optimiser step: call it after every one."""
+        """Counts one optimiser step: call it after every one.
+
+        Warns after the first step if an adapted matrix got no gradient in it.
+        """
         self.step += 1
+        self._watch.saw_step(self.names)
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps taken."""
+        return self.place.read()[0]
+
+    @step.setter
+    def step(self, step: int) -> None:
+        _, steps_per_epoch, n_epochs = self.place.read()
+        self.place.write(step, steps_per_epoch, n_epochs)
 
     @property
     def length(self) -> tuple[int, int] | None:
         """Steps an epoch and epochs of the schedule; None before `schedule`."""
-        return self._length
+        _, steps_per_epoch, n_epochs = self.place.read()
+        return (steps_per_epoch, n_epochs) if n_epochs else None
 
     @property
     def alpha(self) -> float | None:
@@ -121,54 +147,93 @@ class LoRAXSAdapter(nn.Module):
     def masks(self) -> Tensor:
         """Returns the masks (N, rank_max, rank_max) of this step, float32.
 
+        They are the same however often a step asks for them, with Gumbel noise too.
+
         Raises:
             RuntimeError: ranks are learnt in training without a schedule.
         """
         if not self.training or self.is_discrete:
-            with torch.no_grad():
-                return self._allocator().discrete_masks(self._ranks(), self._place())[0]
-        if self._length is None:
+            return self._discrete_masks()
+        if self.length is None:
             raise RuntimeError(
                 "schedule(steps_per_epoch=..., n_epochs=...) must be called before a training "
                 "step, but got none: alpha and the budget move along it"
             )
-        return self._allocator().masks(self.logits[None], self._place(), [False])[0]
+        allocator, step = self._allocator(), self._place()
+        if self.plan.allocation.mode.tau > 0:
+            allocator.set_noise_states([self._noise.state(step)])
+        return allocator.masks(self.logits[None], step, [False])[0]
 
     def spectra(self) -> Tensor:
         """Returns the leading singular values of every adapted matrix (N, rank_max)."""
-        return leading_singular_values(self._layers, self.plan.rank_max)
+        return leading_singular_values(self.layers, self.plan.rank_max)
 
-    def before_forward(self, encoder: nn.Module, inputs: Any) -> None:
-        """Gives the layers their cores; the encoder calls it before every forward pass.
+    def core_of(self, layer: LoRAXSLinear) -> Tensor:
+        """Returns the core (1, rank_max, rank_max) of a layer that is called now.
 
         Raises:
-            RuntimeError: the encoder is a replica of `nn.DataParallel`, or autocast is on.
+            RuntimeError: the layer is a replica of `nn.DataParallel`, autocast is on, or ranks
+                are learnt in training without a schedule.
         """
-        device = self.R.device
-        if getattr(encoder, "_is_replica", False):
-            raise RuntimeError(
-                "an adapted model must run on one device a process, but got nn.DataParallel: "
-                "use DistributedDataParallel, or make one device visible"
-            )
-        if torch.is_autocast_enabled(device.type):
-            raise RuntimeError(
-                "an adapted model must run without autocast, but got it: load the base with "
-                "dtype=torch.bfloat16 instead (R stays float32)"
-            )
-        if self.training and self.is_discrete:
-            self.logits.grad = None  # resting logits: no optimiser's momentum moves them on
-        scale = torch.tensor([LORA_ALPHA / self.plan.rank_max], device=device)
-        dtype = self._layers[0].weight.dtype
-        cores = cores_by_matrix(self.R[None], self.masks()[None], scale, dtype=dtype)
-        set_cores(self._layers, cores)
+        check_call(layer)
+        has_gradient = torch.is_grad_enabled()
+        if self.training:
+            name = self.names[self.layers.index(layer)]
+            self._watch.saw_layer(name, has_gradient=has_gradient)
+        versions = [(id(part), part._version) for part in (self.R, self.logits)]
+        origin = (*versions, self.place.version, self.training, has_gradient)
+        return self._shares.take(layer, self.layers, origin, self._cores)
 
-    def get_extra_state(self) -> Tensor:
-        """Returns the step, which a state dict keeps beside R and logits."""
-        return torch.tensor(self.step)
+    @torch.no_grad()
+    def discrete_cores(self) -> Tensor:
+        """Returns the cores s (M o R) of evaluation (N, rank_max, rank_max)."""
+        return self._scale() * self._discrete_masks() * self.R
 
-    def set_extra_state(self, state: Tensor) -> None:
-        """Takes the step of a state dict."""
-        self.step = int(state)
+    def _cores(self) -> tuple[Tensor, ...]:
+        """The cores of all layers now, N tensors (1, rank_max, rank_max)."""
+        if self.training:
+            if not self.plan.has_fixed_ranks:
+                self._watch.saw_masks(self.step, self.R._version)
+            if self.is_discrete:
+                self.logits.grad = None  # resting logits: no optimiser's momentum moves them on
+        scale = torch.tensor([self._scale()], device=self.R.device)
+        return cores_by_matrix(self.R[None], self.masks()[None], scale)
+
+    def _scale(self) -> float:
+        return LORA_ALPHA / self.plan.rank_max
+
+    @torch.no_grad()
+    def _discrete_masks(self) -> Tensor:
+        return self._allocator().discrete_masks(self._ranks(), self._place())[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Moves with the model (`model.to`, `half`, `cuda`); its numbers keep their type."""
+
+        def moved(values: Tensor) -> Tensor:
+            new = fn(values)
+            return new if new.dtype == values.dtype else values.to(new.device)
+
+        super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def _load_from_state_dict(self, *about: Any) -> None:
+        """Takes R, logits and place; a state dict of another type is cast, also if assigned."""
+        super()._load_from_state_dict(*about)
+        for numbers in (self.R, self.logits):
+            numbers.data = numbers.data.float()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what a copy or a pickled model has: no graph of a forward pass."""
+        return {**self.__dict__, **self._working_state()}
+
+    def _working_state(self) -> dict[str, Any]:
+        """What is made as it is needed, empty."""
+        return {
+            "_shares": CoreShares(),
+            "_watch": TrainingWatch(),
+            "_noise": StepNoise(self.plan.seed, len(self.names), self.plan.rank_max),
+            "_kept_allocator": None,
+        }
 
     def _ranks(self) -> Tensor:
         return self._allocator().ranks(self.logits.detach()[None], self._place())
@@ -178,11 +243,11 @@ class LoRAXSAdapter(nn.Module):
         return min(self.step, self._allocator().schedules.n_steps)
 
     def _allocator(self) -> PackAllocator:
-        """The allocator on the device where the parameters are now."""
-        kept = self._kept_allocator
-        if kept is None or kept.device != self.logits.device:
-            steps_per_epoch, n_epochs = self._length or (1, self.plan.epochs_discrete + 1)
-            made = PackAllocator(
+        """The allocator of this schedule, on the device where the parameters are now."""
+        steps_per_epoch, n_epochs = self.length or (1, self.plan.epochs_discrete + 1)
+        key = (steps_per_epoch, n_epochs, self.logits.device)
+        if self._kept_allocator is None or self._kept_allocator[0] != key:
+            allocator = PackAllocator(
                 [run_plan(self.plan)],
                 len(self.names),
                 r=self.plan.rank_max,
@@ -190,7 +255,5 @@ class LoRAXSAdapter(nn.Module):
                 n_epochs=n_epochs,
                 device=self.logits.device,
             )
-            if kept is not None:
-                made.set_noise_states(kept.noise_states())
-            self._kept_allocator = kept = made
-        return kept
+            self._kept_allocator = key, allocator
+        return self._kept_allocator[1]

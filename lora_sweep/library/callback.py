@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lora_sweep.library.model import find_adapter
+from lora_sweep.library.parts import find_adapter
 
 
 class AllocationCallback(TrainerCallback):
@@ -46,7 +46,9 @@ class AllocationCallback(TrainerCallback):
     ) -> None:
         """Goes to the Trainer's step."""
         assert model is not None, "the Trainer gives its callbacks the model"
-        find_adapter(model).step = state.global_step
+        adapter = find_adapter(model)
+        adapter.step = state.global_step - 1
+        adapter.advance()
 
 
 def _steps_per_epoch(state: TrainerState) -> int:

@@ -4,34 +4,39 @@ R                   (N, r, r)
 logits              (N,)
 spectra             (N, r)      leading singular values: those of the base it was trained on
 head/NAME                       what else the model trains
+
+A model's own `save_pretrained` writes the file too, beside the model's weights: `from_pretrained`
+builds a plain model, and knows nothing of R.
 """
 
 import json
+import logging
 from dataclasses import asdict
+from inspect import signature
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from lora_sweep.errors import SettingError
-from lora_sweep.library.adapter import LoRAXSAdapter
-from lora_sweep.library.model import adapt, find_adapter, head_parameters
-from lora_sweep.library.plan import AdapterPlan
-from lora_sweep.rules import require
-from lora_sweep.tensor_files import read_tensors, write_tensors
+from lora_sweep.library.parts import adapters_of, find_adapter, head_parameters
+from lora_sweep.tensor_files import write_tensors
 
 FORMAT_VERSION = "lora_xs_adapter 1"
-_HEAD = "head/"
-_SPECTRUM_TOLERANCE = 1e-2
-"""Relative: far above what another precision or machine changes, far below another base."""
+FILE_NAME = "lora_xs_adapter.safetensors"
+"""Of the file in a folder."""
+HEAD = "head/"
+
+log = logging.getLogger(__name__)
 
 
-def save_adapter(model: nn.Module, path: Path) -> None:
+def save_adapter(model: nn.Module, path: str | PathLike[str]) -> None:
     """Writes what an adapted model has trained into one safetensors file, without its base.
 
     Args:
         model: adapted.
-        path: of the file; its folder exists.
+        path: of the file, whose folder exists; or a folder, for `lora_xs_adapter.safetensors` in
+            it.
 
     Raises:
         ValueError: the model has no adapter.
@@ -42,7 +47,7 @@ def save_adapter(model: nn.Module, path: Path) -> None:
         "R": adapter.R,
         "logits": adapter.logits,
         "spectra": adapter.spectra(),
-        **{_HEAD + name: values for name, values in head_parameters(model).items()},
+        **{HEAD + name: values for name, values in head_parameters(model).items()},
     }
     about = {
         "format": FORMAT_VERSION,
@@ -50,72 +55,51 @@ def save_adapter(model: nn.Module, path: Path) -> None:
         "names": json.dumps(adapter.names),
         "place": json.dumps([adapter.step, adapter.length]),
     }
-    write_tensors(path, tensors, about)
+    write_tensors(file_at(path), tensors, about)
 
 
-def load_adapter(model: nn.Module, path: Path, *, cache_dir: Path | None = None) -> LoRAXSAdapter:
-    """Adapts a fresh model as a saved one was, and gives it what that one had trained.
-
-    Args:
-        model: not adapted, over the same base weights and with the same head; changed in place.
-        path: what `save_adapter` wrote.
-        cache_dir: as for `adapt`.
-
-    Returns:
-        The adapter, at the step and in the schedule that it was saved in.
-
-    Raises:
-        ValueError: the file is no adapter of this version, or model, base or head are not those
-            it was saved with. The model may then be adapted already: take a fresh one.
-        DamagedFileError: the file can't be read, or is not what was written.
-    """
-    tensors, about = read_tensors(path)
-    kind = about.get("format")
-    require(kind == FORMAT_VERSION, str(path), f"a file of {FORMAT_VERSION}", kind)
-    plan, names = _plan(about["plan"]), json.loads(about["names"])
-    head = {
-        name.removeprefix(_HEAD): values
-        for name, values in tensors.items()
-        if name.startswith(_HEAD)
-    }
-    _check_shapes(model, head)
-    adapter = adapt(model, plan, adapted=names, cache_dir=cache_dir)
-    require(list(adapter.names) == names, "model", f"with the matrices {names}", adapter.names)
-    _check_base(adapter, tensors["spectra"])
-    step, length = json.loads(about["place"])
-    if length is not None:
-        adapter.schedule(steps_per_epoch=length[0], n_epochs=length[1])
-    adapter.step = step
-    with torch.no_grad():
-        adapter.R.copy_(tensors["R"])
-        adapter.logits.copy_(tensors["logits"])
-        for name, values in head.items():
-            model.get_parameter(name).copy_(values).requires_grad_()
-    return adapter
+def file_at(path: str | PathLike[str]) -> Path:
+    """Returns the adapter's file at a path: the path itself, or its place in a folder."""
+    return Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
 
 
-def _plan(text: str) -> AdapterPlan:
-    settings = json.loads(text)
-    values = settings["init_values"]
-    return AdapterPlan(**{**settings, "init_values": values and tuple(values)})
+def save_with_adapter(model: nn.Module) -> None:
+    """Lets `save_pretrained`, of a model and of its parts, write the adapter too."""
+    for part in _savable(model):
+        part.save_pretrained = _SavePretrained(part)
 
 
-def _check_shapes(model: nn.Module, head: dict[str, Tensor]) -> None:
-    own = {name: tuple(values.shape) for name, values in model.named_parameters()}
-    for name, values in head.items():
-        shape = tuple(values.shape)
-        require(own.get(name) == shape, f"model's {name}", f"of the shape {shape}", own.get(name))
+def save_without_adapter(model: nn.Module) -> None:
+    """Gives a model and its parts their own `save_pretrained` back."""
+    for part in model.modules():
+        if isinstance(vars(part).get("save_pretrained"), _SavePretrained):
+            del part.save_pretrained
 
 
-def _check_base(adapter: LoRAXSAdapter, spectra: Tensor) -> None:
-    """R means something only in the singular vectors of the weights that it was trained on."""
-    own = adapter.spectra().cpu()
-    near = ((own - spectra).abs() <= _SPECTRUM_TOLERANCE * spectra[:, :1]).all(dim=1)  # (N,)
-    if not near.all():
-        other = [
-            name for name, is_near in zip(adapter.names, near.tolist(), strict=True) if not is_near
-        ]
-        raise SettingError(
-            "model must have the base weights that the adapter was trained on, but got others "
-            f"in {len(other)} of {len(own)} matrices, the first being {other[0]}"
-        )
+class _SavePretrained:
+    """A model's `save_pretrained`, and the adapter's file; a class, so that it can be pickled."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        method = type(self.model).save_pretrained
+        given = signature(method).bind(self.model, *args, **kwargs).arguments
+        own = method(self.model, *args, **kwargs)
+        _, folder, *_ = given.values()
+        if given.get("is_main_process", True) and adapters_of(self.model):
+            save_adapter(self.model, folder)
+            log.warning(
+                "%s: from_pretrained builds the model without its adapter, whatever it says of "
+                "lora_xs; then call lora_sweep.load_adapter(model, %r). Or save a plain model: "
+                "lora_sweep.merge(model) first",
+                folder,
+                str(folder),
+            )
+        return own
+
+
+def _savable(model: nn.Module) -> list[Any]:
+    """The model and those of its parts that hold the adapter and can be saved by themselves."""
+    parts = [part for part in model.modules() if hasattr(type(part), "save_pretrained")]
+    return [part for part in parts if adapters_of(part)]

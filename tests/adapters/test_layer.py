@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors import Factoriser, svd_factors
 from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_cores
 from lora_sweep.padding import Padding
 
@@ -12,8 +12,7 @@ D_OUT, D_IN, STORED = 5, 4, 3
 def _layer() -> LoRAXSLinear:
     torch.manual_seed(0)
     linear = nn.Linear(D_IN, D_OUT).double()
-    A, B = svd_factors(linear.weight.detach(), STORED)
-    return LoRAXSLinear(linear, A.double(), B.double())
+    return LoRAXSLinear(linear, Factoriser(STORED, None))
 
 
 def _expected(layer: LoRAXSLinear, x: Tensor, core: Tensor) -> Tensor:
@@ -92,9 +91,55 @@ def test_gradients_are_the_numerical_ones(runs: Padding | None) -> None:
 
 def test_factors_of_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"A and B must be \(r, 4\) and \(5, r\), but got"):
-        LoRAXSLinear(nn.Linear(D_IN, D_OUT), torch.zeros(3, D_OUT), torch.zeros(D_OUT, 3))
+        LoRAXSLinear(nn.Linear(D_IN, D_OUT), lambda _: (torch.zeros(3, 5), torch.zeros(5, 3)))
 
 
 def test_number_of_cores_must_match() -> None:
     with pytest.raises(ValueError, match="zip"):
         set_cores([_layer()], [])
+
+
+class _Counting:
+    """Factorises and counts."""
+
+    n_calls = 0
+
+    def __call__(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        self.n_calls += 1
+        return svd_factors(weight, STORED)
+
+
+def _assert_factors_of(layer: LoRAXSLinear, weight: Tensor) -> None:
+    A, B = svd_factors(weight, STORED)
+    torch.testing.assert_close(layer.A, A.to(weight.dtype), rtol=0, atol=0)
+    torch.testing.assert_close(layer.B, B.to(weight.dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_loaded_weight_is_factorised_anew(assign: bool, dtype: torch.dtype) -> None:
+    layer = LoRAXSLinear(nn.Linear(D_IN, D_OUT), _Counting())
+    other = {"weight": _random(D_OUT, D_IN).to(dtype), "bias": _random(D_OUT).to(dtype)}
+    layer.load_state_dict(other, assign=assign)
+    _assert_factors_of(layer, other["weight"] if assign else other["weight"].float())
+
+
+def test_own_weight_is_not_factorised_again() -> None:
+    factorise = _Counting()
+    layer = LoRAXSLinear(nn.Linear(D_IN, D_OUT), factorise)
+    layer.load_state_dict({name: values.clone() for name, values in layer.state_dict().items()})
+    layer.load_state_dict({"bias": torch.ones(D_OUT)}, strict=False)
+    assert factorise.n_calls == 1
+
+
+def test_loaded_weight_that_is_not_finite_is_refused() -> None:
+    layer = LoRAXSLinear(nn.Linear(D_IN, D_OUT), _Counting())
+    broken = {name: values * torch.nan for name, values in layer.state_dict().items()}
+    with pytest.raises(RuntimeError, match="weight: weight must be finite, but got NaN"):
+        layer.load_state_dict(broken)
+
+
+def test_loaded_weight_of_another_shape_is_refused() -> None:
+    layer = _layer()
+    with pytest.raises(RuntimeError, match="size mismatch for weight"):
+        layer.load_state_dict({"weight": _random(2, 2), "bias": _random(D_OUT)})

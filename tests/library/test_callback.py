@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import torch
 from classifiers import PLAN, make_batch, make_model
 from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
-from lora_sweep import AllocationCallback, adapt, find_adapter, parameter_groups
+from lora_sweep import AdapterPlan, AllocationCallback, adapt, find_adapter, parameter_groups
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,10 @@ def _rows(n: int) -> list[dict[str, torch.Tensor]]:
     return [{name: values[i] for name, values in batch.items()} for i in range(n)]
 
 
-def _trainer(folder: Path, n_epochs: int, **settings: Any) -> Trainer:
+def _trainer(folder: Path, n_epochs: int, plan: AdapterPlan = PLAN, **settings: Any) -> Trainer:
     """A Trainer over an adapted model, 3 steps of 2 x 2 texts an epoch."""
     model = make_model()
-    adapt(model, PLAN)
+    adapt(model, plan)
     groups = parameter_groups(model, lr=0.05, lr_logits=0.1, lr_head=0.05)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -89,10 +90,12 @@ def test_trainer_learns_ranks_within_the_budget(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("trainer_works")
-def test_resumed_trainer_ends_where_the_other_did(tmp_path: Path) -> None:
-    straight, resumed = _trainer(tmp_path / "a", 3), _trainer(tmp_path / "b", 3)
+@pytest.mark.parametrize("tau", [0.0, 0.5], ids=["without noise", "noise"])
+def test_resumed_trainer_ends_where_the_other_did(tau: float, tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, tau=tau)
+    straight, resumed = (_trainer(tmp_path / name, 3, plan) for name in ("a", "b"))
     straight.train()
-    checkpoint = tmp_path / "a" / "checkpoint-6"
+    checkpoint = tmp_path / "a" / "checkpoint-3"
     resumed.train(resume_from_checkpoint=str(checkpoint))
     assert straight.model is not None and resumed.model is not None
     ours, theirs = (find_adapter(trainer.model) for trainer in (resumed, straight))

@@ -49,7 +49,8 @@ def test_only_adapter_and_head_get_gradients(family: str) -> None:
     nn.init.normal_(adapter.R, std=0.1)
     model(**make_batch()).loss.backward()
     trained = {name for name, p in model.named_parameters() if p.grad is not None}
-    own = {f"{model.base_model_prefix}.lora_xs.{name}" for name in ("R", "logits")}
+    first = f"{model.base_model_prefix}.{adapter.names[0]}"
+    own = {f"{first}.lora_xs.{name}" for name in ("R", "logits")}
     assert trained == own | set(head_parameters(model))
     assert all(not name.startswith(model.base_model_prefix) for name in head_parameters(model))
     assert adapter.R.grad is not None and adapter.R.grad.abs().sum() > 0
@@ -272,7 +273,8 @@ def test_autocast_is_refused() -> None:
 def test_replica_of_data_parallel_is_refused() -> None:
     model: Any = make_model().eval()
     adapt(model, PLAN)
-    model.base_model._is_replica = True  # as torch marks one
+    for part in model.modules():
+        part._is_replica = True  # as torch marks one
     with pytest.raises(RuntimeError, match=r"one device a process, but got nn\.DataParallel"):
         model(**make_batch())
 

@@ -94,3 +94,16 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DamagedFileError, match="can't be read"):
         load_adapter(make_model(), path)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_paths_may_be_strings_and_folders(kind: type[str] | type[Path], tmp_path: Path) -> None:
+    model, cache = make_model(), tmp_path / "cache"
+    adapter = adapt(model, PLAN, cache_dir=kind(cache))
+    save_adapter(model, kind(tmp_path / "a.safetensors"))
+    save_adapter(model, kind(tmp_path))
+    assert (tmp_path / "lora_xs_adapter.safetensors").is_file()
+    for path in (tmp_path / "a.safetensors", tmp_path):
+        loaded = load_adapter(make_model(), kind(path), cache_dir=kind(cache))
+        assert torch.equal(loaded.R, adapter.R)
+    assert len(list((cache / "factors").glob("*.safetensors"))) == 8
