@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.trackers.cell import cell_name
 from lora_sweep.vocabulary import FAILED
 
 
@@ -18,7 +19,8 @@ class WandbTracker:
         """Writes nothing yet.
 
         Args:
-            folder: of the run; its name is the run's, and the sweep's the project's.
+            folder: of the run; its name is the run's, and the sweep's the project's. The runs of a
+                cell are a group.
             settings: of the run.
         """
         self._folder, self._settings = folder, dict(settings)
@@ -36,6 +38,7 @@ class WandbTracker:
         run = wandb.init(
             project=sweep.name,
             name=self._folder.name,
+            group=cell_name(self._folder.name, self._settings),
             dir=sweep,
             config=self._settings,
             reinit="create_new",  # whatever else of this process is tracked stays as it is

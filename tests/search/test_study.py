@@ -17,6 +17,7 @@ from lora_sweep.store.search_record import SearchRecord, read_search
 from .conftest import SPACE, FakeLauncher
 
 Searching = Callable[..., FakeLauncher]
+JOURNAL = "hydra.sweeper.storage=journal"
 ONE, TWO, THREE = (f"hydra.sweeper.n_trials={n}" for n in (1, 2, 3))
 
 
@@ -40,7 +41,7 @@ def storage_of(what: str, tmp_path: Path) -> list[str]:
     return [f"hydra.sweeper.storage={places[what]}"] if what in places else []
 
 
-@pytest.mark.parametrize("what", ["default", "journal", "file", "sqlite"])
+@pytest.mark.parametrize("what", ["default", "journal", "file"])
 def test_search_goes_on_in_a_renamed_folder(
     what: str, search: Searching, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -73,12 +74,9 @@ def test_copy_with_its_storage_goes_on_by_itself(
     assert [record.study_name for record in both] == ["s", "s"]
 
 
-@pytest.mark.parametrize("what", ["file", "sqlite"])
-def test_copy_without_a_storage_of_its_own_is_refused(
-    what: str, search: Searching, tmp_path: Path
-) -> None:
+def test_copy_without_a_storage_of_its_own_is_refused(search: Searching, tmp_path: Path) -> None:
     """Two folders would search in one study, and hold claims of their own on its trials."""
-    storage = storage_of(what, tmp_path)
+    storage = storage_of("file", tmp_path)
     search(TWO, *storage)
     shutil.copytree(tmp_path / "s", tmp_path / "copy")
     match = rf"storage must be another for the copy .* study s is of {tmp_path / 's'}: go on there"
@@ -89,7 +87,7 @@ def test_copy_without_a_storage_of_its_own_is_refused(
 
 
 def test_folder_under_two_paths_is_no_copy(search: Searching, tmp_path: Path) -> None:
-    storage = storage_of("sqlite", tmp_path)
+    storage = storage_of("file", tmp_path)
     search(TWO, *storage)
     (tmp_path / "link").symlink_to(tmp_path / "s")
     assert numbers(search(THREE, *storage, sweep="link")) == [2]
@@ -105,16 +103,16 @@ def test_study_of_another_sweep_is_refused(search: Searching, tmp_path: Path) ->
 
 
 def test_name_that_was_given_once_is_kept(search: Searching, tmp_path: Path) -> None:
-    search(TWO, "hydra.sweeper.study_name=mine")
-    assert numbers(search(THREE)) == [2]
+    search(TWO, JOURNAL, "hydra.sweeper.study_name=mine")
+    assert numbers(search(THREE, JOURNAL)) == [2]
     assert record_of(tmp_path / "s").study_name == "mine"
 
 
 def test_another_name_is_refused(search: Searching, tmp_path: Path) -> None:
     """A second study's record would replace the first one's."""
-    search(TWO)
+    search(TWO, JOURNAL)
     with pytest.raises(SettingError, match=r"study_name must be s, as .*search.json .* got mine"):
-        search(THREE, "hydra.sweeper.study_name=mine")
+        search(THREE, JOURNAL, "hydra.sweeper.study_name=mine")
     assert len(record_of(tmp_path / "s").trials) == 2
 
 
@@ -175,30 +173,30 @@ LOG_LR = "lr=tag(log,interval(0.001,0.1))"
 def test_another_search_in_the_same_study_is_refused(
     first: Sequence[str], then: Sequence[str], match: str, search: Searching, tmp_path: Path
 ) -> None:
-    search(ONE, *first)
+    search(ONE, JOURNAL, *first)
     with pytest.raises(SettingError, match=match):
-        search(TWO, *then)
+        search(TWO, JOURNAL, *then)
     assert len(record_of(tmp_path / "s").trials) == 1
 
 
 def test_what_changes_no_trial_may_change(search: Searching) -> None:
-    search(ONE)
-    changes = ("tracker=tensorboard", "device=cpu", "hydra/sweeper/sampler=tpe")
+    search(ONE, JOURNAL)
+    changes = (JOURNAL, "tracker=tensorboard", "device=cpu", "hydra/sweeper/sampler=tpe")
     assert numbers(search(TWO, *changes, "hydra.sweeper.n_jobs=1")) == [1]
 
 
 def test_same_ranges_in_other_words_are_the_same(search: Searching) -> None:
     """Integers between 1 and 15: `interval` has its upper end, `range` has not."""
-    search(ONE)
+    search(ONE, JOURNAL)
     other = [one.replace("rank.min=interval(1,15)", "rank.min=range(1,16)") for one in SPACE]
-    assert numbers(search(TWO, space=other[::-1])) == [1]
+    assert numbers(search(TWO, JOURNAL, space=other[::-1])) == [1]
 
 
 def test_command_that_was_refused_binds_nobody(search: Searching) -> None:
     grid = "hydra/sweeper/sampler=grid"
     with pytest.raises(SettingError, match=r"lr must be a list of values in a grid"):
-        search(TWO, grid, space=("lr=interval(0.01,0.02)",))
-    assert numbers(search(TWO, grid, space=("lr=0.01,0.02",))) == [0, 1]
+        search(TWO, JOURNAL, grid, space=("lr=interval(0.01,0.02)",))
+    assert numbers(search(TWO, JOURNAL, grid, space=("lr=0.01,0.02",))) == [0, 1]
 
 
 def test_differences_are_named_with_both_values() -> None:
