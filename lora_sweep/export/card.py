@@ -73,7 +73,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         use=_use(about, place),
         language="sh" if about.kind == "loraxs" else "python",
         spread=_spread(about),
-        limits=_limits(about),
+        limits=_limits(about, place),
     )
 
 
@@ -138,7 +138,7 @@ def _spread(about: About) -> str:
     )
 
 
-def _limits(about: About) -> list[str]:
+def _limits(about: About, place: StockHead | None) -> list[str]:
     settings = about.settings
     if about.kind == RANK_PATTERN:
         return [
@@ -152,6 +152,9 @@ def _limits(about: About) -> list[str]:
         )
     if settings["precision"] == "bfloat16" and about.kind != "loraxs":
         limits.append("The run's own numbers are of bfloat16 products; here they are float32.")
+    if about.kind == "peft" and place is not None and place.config:
+        needed = ", ".join(f'{name}="{value}"' for name, value in place.config.items())
+        limits.append(f"Loaded without `{needed}`, the base computes another head: see «Use».")
     if about.kind == "loraxs":
         limits.append("It works with the base of this fingerprint only, and with lora_sweep.")
     limits.append("Licence and biases are those of the base and the corpus; see theirs.")
@@ -168,7 +171,7 @@ def _use(about: About, place: StockHead | None) -> str:
     if about.kind == "merged":
         model = 'model = AutoModelForSequenceClassification.from_pretrained("DIR")'
         return "\n".join([load, "", model, tokenizer])
-    options = [f"num_labels={about.n_labels}"]
+    options = [_label_option(about)]
     options += [f'{name}="{value}"' for name, value in (place.config if place else {}).items()]
     return "\n".join(
         [
@@ -181,6 +184,14 @@ def _use(about: About, place: StockHead | None) -> str:
             tokenizer,
         ]
     )
+
+
+def _label_option(about: About) -> str:
+    """The labels as transformers takes them, which then names them in its answers."""
+    if about.is_regression:
+        return "num_labels=1"
+    names = repr(dict(enumerate(about.label_names)))
+    return f"id2label={names}".replace("`", "\\x60")  # no name may end the block of code
 
 
 def _plain(text: object) -> str:

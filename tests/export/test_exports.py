@@ -346,11 +346,33 @@ def test_code_of_the_card_works(
         pytest.importorskip("peft")
     adapter = with_large_parts(open_adapter(trained_runs[what]))
     folder = exported(adapter, kind, tmp_path)
-    code = (folder / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    card = (folder / "README.md").read_text()
+    code = card.partition("```python\n")[2].partition("```")[0]
     code = code.replace("DIR", str(folder)).replace("BASE", adapter.about.settings["model.path"])
     names: dict[str, Any] = {}
     exec(code, names)
     found = stock_logits(names["model"], names["tokenizer"])
+    torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
+    assert list(names["model"].config.id2label.values()) == adapter.about.label_names
+    needs_more = kind == "peft" and what == "deberta"
+    assert ('Loaded without `pooler_hidden_act="tanh"`' in card) == needs_more
+
+
+@pytest.mark.parametrize("loader", ["AutoModelForSequenceClassification", "AutoPeft"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+def test_peft_adapter_loads_from_its_folder_alone(
+    what: str, loader: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """The base is found by its path, and the head lies in the adapter."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    stock = AutoModelForSequenceClassification
+    chosen = peft.AutoPeftModelForSequenceClassification if loader == "AutoPeft" else stock
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, "peft", tmp_path)
+    model = chosen.from_pretrained(str(folder), num_labels=adapter.about.n_labels)
+    found = stock_logits(model, AutoTokenizer.from_pretrained(folder))
     torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
 
 

@@ -112,6 +112,20 @@ def test_runs_of_a_pack_are_told_apart_and_grouped_by_cell(tmp_path: Path) -> No
     assert (first["exit_code"], second["exit_code"]) == (0, 1)
 
 
+@pytest.mark.slow
+def test_run_that_is_trained_again_is_one_run(tmp_path: Path) -> None:
+    """A cell's mean over its seeds would else count the failed training too."""
+    folder = tmp_path / "demo" / "randn-r8-lr0.1-seed0-h"
+    folder.mkdir(parents=True)
+    for outcome in ("failed", "finished"):
+        tracker = WandbTracker(folder, {"seed": 0})
+        tracker.log(1, {"loss/train": 1.0})
+        tracker.finish(outcome, {})
+        assert read_back(tmp_path / "demo", folder.name)["exit_code"] == int(outcome == "failed")
+        (left,) = (tmp_path / "demo").glob("wandb/offline-run-*")
+        assert left.name.endswith(f"-{(folder / 'wandb_id').read_text()}")
+
+
 def test_run_that_is_stopped_writes_nothing(tmp_path: Path) -> None:
     """It goes on later, and is told whole then."""
     tracker = WandbTracker(tmp_path / "a", {})
