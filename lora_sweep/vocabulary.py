@@ -1,6 +1,10 @@
 """Names that several parts of the package need, and nothing else: no torch, no logic."""
 
-EXPORT_KINDS = ("peft", "merged", "loraxs")
+CLASSIFIER_KINDS = ("peft", "merged", "loraxs")
+"""Exports that hold what a run trained, so that they predict as it does."""
+RANK_PATTERN = "rank_pattern"
+"""The export of a run's learnt ranks alone."""
+EXPORT_KINDS = (*CLASSIFIER_KINDS, RANK_PATTERN)
 """Formats that `python -m lora_sweep.export` writes."""
 
 FIXED, FROZEN = "fixed", "from_run-frozen"

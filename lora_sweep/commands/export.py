@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.export RUN --to peft|merged|loraxs --out DIR`: takes a run away."""
+"""`python -m lora_sweep.export RUN --to FORMAT --out DIR`: takes a run away."""
 
 import argparse
 from collections.abc import Sequence
@@ -26,7 +26,14 @@ def _export(given: argparse.Namespace) -> None:
     check_out(given.out)
     adapter = open_adapter(given.run)
     base = base_of(adapter.about, given.base)
-    files = write_export(adapter, given.to, given.out, base=base, cache_dir=default_cache())
+    files = write_export(
+        adapter,
+        given.to,
+        given.out,
+        base=base,
+        cache_dir=default_cache(),
+        uniform_rank=given.uniform_rank,
+    )
     for file in files:
         print(f"{file}  {file.stat().st_size / 1000:,.1f} kB")
 
@@ -34,12 +41,17 @@ def _export(given: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lora_sweep.export",
-        description="Write a finished run as a PEFT adapter, as a merged transformers model, or "
-        "as its few trained matrices alone; each with a model card.",
+        description="Write a finished run as a PEFT adapter, as a merged transformers model, as "
+        "its few trained matrices alone, or as its learnt ranks; each with a model card.",
     )
     add_run(parser, "folder of a finished run, or of a loraxs export")
     parser.add_argument("--to", required=True, choices=EXPORT_KINDS, help="format of the export")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="new or empty folder"
+    )
+    parser.add_argument(
+        "--uniform-rank",
+        action="store_true",
+        help="pad a peft export with zeros to one rank, for readers without rank_pattern",
     )
     return parser

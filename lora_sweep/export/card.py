@@ -6,16 +6,33 @@ from typing import Any
 from lora_sweep.models.base import EMBEDDED
 from lora_sweep.models.families import StockHead
 from lora_sweep.trained.about import About
-from lora_sweep.vocabulary import FIXED
+from lora_sweep.vocabulary import FIXED, RANK_PATTERN
 
 _WHAT = {
     "peft": "A LoRA adapter with a classification head, which stock PEFT loads.",
     "merged": "A plain transformers classifier, with the adapter's updates in its weights.",
     "loraxs": "The trained R's and the head of a LoRA-XS adapter; A and B are made anew from the "
     "base, which is needed besides.",
+    RANK_PATTERN: "The ranks that a LoRA-XS run has learnt, for a LoRA that is trained by PEFT.",
 }
-_LIBRARIES = {"peft": "peft", "merged": "transformers", "loraxs": "lora_sweep"}
+_LIBRARIES = {
+    "peft": "peft",
+    "merged": "transformers",
+    "loraxs": "lora_sweep",
+    RANK_PATTERN: "peft",
+}
 _EMBEDDED_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_USE_RANKS = """\
+import json
+from pathlib import Path
+
+from peft import LoraConfig
+
+ranks = json.loads(Path("DIR/rank_pattern.json").read_text())
+# alpha_pattern: PEFT's factor alpha / rank is 1 for every matrix.
+config = LoraConfig(
+    task_type="SEQ_CLS", target_modules=list(ranks), rank_pattern=ranks, alpha_pattern=ranks
+)"""
 
 
 def model_card(about: About, place: StockHead | None) -> str:
@@ -23,7 +40,7 @@ def model_card(about: About, place: StockHead | None) -> str:
 
     Args:
         about: of the export.
-        place: where a stock classifier of the family keeps its head; None for `loraxs`.
+        place: where a stock classifier of the family keeps its head; None for other kinds.
     """
     from huggingface_hub import ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -41,7 +58,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         "tags": ["lora_sweep", "lora-xs", about.settings["data.task"]],
         "base_model": _base_id(about),
         "model_name": about.run,
-        "eval_results": _results(about),
+        "eval_results": [] if about.kind == RANK_PATTERN else _results(about),
     }
     header = ModelCardData(**{name: value for name, value in data.items() if value})
     return environment.get_template("card.md.j2").render(
@@ -56,7 +73,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         use=_use(about, place),
         language="sh" if about.kind == "loraxs" else "python",
         spread=_spread(about),
-        limits=_limits(about),
+        limits=_limits(about, place),
     )
 
 
@@ -121,8 +138,13 @@ def _spread(about: About) -> str:
     )
 
 
-def _limits(about: About) -> list[str]:
+def _limits(about: About, place: StockHead | None) -> list[str]:
     settings = about.settings
+    if about.kind == RANK_PATTERN:
+        return [
+            "The ranks were learnt by LoRA-XS for one task, on one corpus: what a LoRA with them "
+            "reaches was not measured, and the metrics above are not its."
+        ]
     limits = ["It was trained for one task, on one corpus; on other texts it was not measured."]
     if not settings["data.selection_fraction"]:
         limits.append(
@@ -130,6 +152,9 @@ def _limits(about: About) -> list[str]:
         )
     if settings["precision"] == "bfloat16" and about.kind != "loraxs":
         limits.append("The run's own numbers are of bfloat16 products; here they are float32.")
+    if about.kind == "peft" and place is not None and place.config:
+        needed = ", ".join(f'{name}="{value}"' for name, value in place.config.items())
+        limits.append(f"Loaded without `{needed}`, the base computes another head: see «Use».")
     if about.kind == "loraxs":
         limits.append("It works with the base of this fingerprint only, and with lora_sweep.")
     limits.append("Licence and biases are those of the base and the corpus; see theirs.")
@@ -139,12 +164,14 @@ def _limits(about: About) -> list[str]:
 def _use(about: About, place: StockHead | None) -> str:
     if about.kind == "loraxs":
         return "python -m lora_sweep.predict DIR --input FILE --output FILE"
+    if about.kind == RANK_PATTERN:
+        return _USE_RANKS
     load = "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
     tokenizer = 'tokenizer = AutoTokenizer.from_pretrained("DIR")'
     if about.kind == "merged":
         model = 'model = AutoModelForSequenceClassification.from_pretrained("DIR")'
         return "\n".join([load, "", model, tokenizer])
-    options = [f"num_labels={about.n_labels}"]
+    options = [_label_option(about)]
     options += [f'{name}="{value}"' for name, value in (place.config if place else {}).items()]
     return "\n".join(
         [
@@ -157,6 +184,14 @@ def _use(about: About, place: StockHead | None) -> str:
             tokenizer,
         ]
     )
+
+
+def _label_option(about: About) -> str:
+    """The labels as transformers takes them, which then names them in its answers."""
+    if about.is_regression:
+        return "num_labels=1"
+    names = repr(dict(enumerate(about.label_names)))
+    return f"id2label={names}".replace("`", "\\x60")  # no name may end the block of code
 
 
 def _plain(text: object) -> str:

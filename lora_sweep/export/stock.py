@@ -2,10 +2,10 @@
 
 A discrete mask keeps the leading square R_k (k, k) of R, so the update of a matrix is
 
-    s B (M o R) A = s (B_k R_k) A_k        B_k (d_out, k), A_k (k, d_in): leading columns and rows
+    s B (M o R) A = (s B_k R_k) A_k        B_k (d_out, k), A_k (k, d_in): leading columns and rows
 
-which is LoRA's s B' A' of rank k, with B' = B_k R_k and A' = A_k. LoRA's scale is alpha / rank, so
-alpha = s k.
+which is LoRA's B' A' of rank k, with B' = s B_k R_k and A' = A_k. LoRA multiplies it by
+alpha / rank, so alpha is the rank. With s in B', no reader can take another scale for it.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.files import write_text
@@ -28,23 +29,28 @@ from lora_sweep.trained.stock import PEFT_WEIGHTS
 from lora_sweep.vocabulary import LORA_ALPHA
 
 PEFT_CONFIG = "adapter_config.json"
+RANK_PATTERN_FILE = "rank_pattern.json"
 _PEFT_PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True)
 class LowRankUpdate:
-    """The update scale B A of one matrix.
+    """The update B A of one matrix.
 
     Attributes:
         name: of the matrix in the stock classifier.
         A, B: (k, d_in) and (d_out, k), float32, with k the matrix's rank.
-        scale: s.
     """
 
     name: str
     A: Tensor
     B: Tensor
-    scale: float
+
+    def padded(self, rank: int) -> "LowRankUpdate":
+        """Returns the same update with zeros up to a rank of at least k."""
+        more = rank - len(self.A)
+        A, B = pad(self.A, (0, 0, 0, more)), pad(self.B, (0, more))
+        return LowRankUpdate(self.name, A, B)
 
 
 def stock_classifier(adapter: TrainedAdapter, base: Path) -> tuple[Any, StockHead]:
@@ -79,8 +85,8 @@ def low_rank_updates(
         name, k = f"{place.encoder}.{matrix}", len(square)
         weight = model.get_submodule(name).weight.detach()
         A, B = cached_factors(weight, adapter.rank_max, cache_dir)
-        product = (B[:, :k].double() @ square.double()).float()  # (d_out, k)
-        yield LowRankUpdate(name, A[:k].contiguous(), product, scale)
+        product = scale * (B[:, :k].double() @ square.double())  # (d_out, k)
+        yield LowRankUpdate(name, A[:k].contiguous(), product.float())
 
 
 @torch.no_grad()
@@ -96,12 +102,14 @@ def write_merged(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: P
     model, place = stock_classifier(adapter, base)
     for update in low_rank_updates(adapter, model, place, cache_dir):
         weight = model.get_submodule(update.name).weight
-        change = update.scale * (update.B.double() @ update.A.double())  # (d_out, d_in)
+        change = update.B.double() @ update.A.double()  # (d_out, d_in)
         weight.copy_((weight.double() + change).float())
     model.save_pretrained(folder)
 
 
-def write_peft(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Path) -> None:
+def write_peft(
+    folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Path, *, uniform_rank: bool
+) -> None:
     """Writes a LoRA adapter that PEFT loads, with the head as modules that are saved whole.
 
     Args:
@@ -109,9 +117,13 @@ def write_peft(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Pat
         adapter: of a run.
         base: its base.
         cache_dir: where factors are kept.
+        uniform_rank: whether all matrices get the largest one's rank, by zeros.
     """
     model, place = stock_classifier(adapter, base)
     updates = list(low_rank_updates(adapter, model, place, cache_dir))
+    if uniform_rank:
+        largest = max(adapter.about.integer_ranks)
+        updates = [update.padded(largest) for update in updates]
     tensors = {}
     for update in updates:
         tensors[f"{_PEFT_PREFIX}{update.name}.lora_A.weight"] = update.A
@@ -124,26 +136,43 @@ def write_peft(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Pat
     write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1))
 
 
+def write_rank_pattern(folder: Path, adapter: TrainedAdapter) -> None:
+    """Writes the learnt ranks as PEFT's `LoraConfig(rank_pattern=...)` takes them.
+
+    PEFT compares the ends of module names, so the names within the encoder fit every model that
+    holds it.
+
+    Args:
+        folder: where to.
+        adapter: of a run.
+    """
+    about = adapter.about
+    ranks = dict(zip(about.matrices, about.integer_ranks, strict=True))
+    write_text(folder / RANK_PATTERN_FILE, json.dumps(ranks, indent=1))
+
+
 def _peft_config(
     adapter: TrainedAdapter, updates: list[LowRankUpdate], place: StockHead, base: Path
 ) -> dict[str, Any]:
     settings = adapter.about.settings
     ranks = {update.name: len(update.A) for update in updates}
+    largest = max(ranks.values())
+    smaller = {name: rank for name, rank in ranks.items() if rank != largest}
     is_local = settings["model.path"] is not None or settings["model.name"] == EMBEDDED
     return {
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
         "base_model_name_or_path": str(base) if is_local else settings["model.name"],
         "inference_mode": True,
-        "r": max(ranks.values()),
-        "lora_alpha": LORA_ALPHA,
+        "r": largest,
+        "lora_alpha": largest,
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": False,
         "use_rslora": False,
         "init_lora_weights": True,
         "target_modules": list(ranks),
-        "rank_pattern": ranks,
-        "alpha_pattern": {update.name: update.scale * len(update.A) for update in updates},
+        "rank_pattern": smaller,
+        "alpha_pattern": smaller,
         "modules_to_save": list(place.trained),
     }

@@ -126,6 +126,17 @@ class Space:
         return not decided or _is_possible(self.ranks | decided)
 
 
+def in_words(distribution: BaseDistribution) -> str:
+    """Returns the values of a distribution as text; two have the same only if they are equal."""
+    if isinstance(distribution, CategoricalDistribution):
+        return ", ".join(map(repr, distribution.choices))
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    no_step = 1 if isinstance(distribution, IntDistribution) else None
+    step = "" if distribution.step == no_step else f", in steps of {distribution.step}"
+    log = ", logarithmic" if distribution.log else ""
+    return f"{distribution.low} ... {distribution.high}{step}{log}"
+
+
 def _rounded(value: Any, distribution: BaseDistribution) -> Any:
     if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
         return value

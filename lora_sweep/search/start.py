@@ -5,12 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import optuna
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
 from optuna.trial import Trial
 
 from lora_sweep.config.schema import PrunerConfig
@@ -22,11 +19,13 @@ from lora_sweep.search.pruning import make_pruner
 from lora_sweep.search.samplers import GridSampler, make_sampler, sampler_name
 from lora_sweep.search.search import Named, Search, log
 from lora_sweep.search.settings import SearchSettings
-from lora_sweep.search.storage import open_storage, storage_place
-from lora_sweep.search.trials import TrialQueue, one_at_a_time
+from lora_sweep.search.space import Space, in_words
+from lora_sweep.search.storage import storage_place
+from lora_sweep.search.study import Common, check_common, open_study
+from lora_sweep.search.trials import TrialQueue
 
-MAY_CHANGE = ("paths.", "pruner.", "device", "compile", "finished", "training.log_every")
-"""Settings that another command of the same search may state otherwise."""
+MAY_CHANGE = ("paths", "pruner", "tracker", "device", "compile", "finished", "training.log_every")
+"""Settings, or groups, that another command of the same search may state otherwise."""
 
 
 def open_search(
@@ -52,10 +51,9 @@ def open_search(
     jobs.launcher.check(low)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
-    study, storage = _open_study(settings, jobs, place)
+    study, storage = open_study(settings, jobs.sweep_dir, place)
     study.pruner = make_pruner(pruner, n_epochs=base.training.epochs)
     queue = TrialQueue(study, storage, jobs.sweep_dir, space, _extension(settings, jobs))
-    queue.check({**_lasting(base, searched), "hydra.sweeper.direction": [*settings.directions]})
     seed = settings.sampler.get("seed")
     study.sampler = sampler = make_sampler(
         settings.sampler,
@@ -63,23 +61,12 @@ def open_search(
         seed=queue.seed() if seed is None else seed,
         n_jobs=settings.n_jobs,
     )
+    # Last, so that nothing is noted of a command that is refused.
+    check_common(study, jobs.sweep_dir, _common(settings, base, space))
     if isinstance(sampler, GridSampler):
         settings = _within_grid(settings, len(sampler.combinations))
     named = Named(place, sampler_name(settings.sampler), pruner.name)
     return Search(settings, queue, jobs, named)
-
-
-def _open_study(settings: SearchSettings, jobs: Jobs, place: str) -> tuple[Study, BaseStorage]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # what happens is said in our own log
-    with one_at_a_time(jobs.sweep_dir):
-        storage = open_storage(place)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=settings.study_name or jobs.sweep_dir.name,
-            directions=settings.directions,
-            load_if_exists=True,
-        )
-    return study, storage
 
 
 def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object] | None:
@@ -93,11 +80,25 @@ def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object
     return partial(function, jobs.composer.master)
 
 
-def _lasting(base: DictConfig, searched: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted name -> value of what must stay the same for trials to be comparable."""
+def _common(settings: SearchSettings, base: DictConfig, space: Space) -> Common:
+    """What must stay the same for trials to be comparable, and of one space."""
+    searched = {
+        name: f"searched in {in_words(each)}" for name, each in space.distributions.items()
+    }
     flat = _flat(OmegaConf.to_container(task_config(base), resolve=True), "")
-    not_fixed = (*MAY_CHANGE, *searched, *[f"{name}." for name in searched])
-    return {name: value for name, value in flat.items() if not name.startswith(not_fixed)}
+    fixed = {
+        name: value
+        for name, value in flat.items()
+        if not any(_is_of(name, other) for other in (*MAY_CHANGE, *searched))
+    }
+    fixed["hydra.sweeper.direction"] = settings.directions
+    fixed["hydra.sweeper.custom_search_space"] = settings.custom_search_space
+    return Common(searched, fixed)
+
+
+def _is_of(name: str, other: str) -> bool:
+    """Whether a setting is the other one, or of that group."""
+    return name == other or name.startswith(f"{other}.")
 
 
 def _flat(fields: Any, prefix: str) -> dict[str, Any]:

@@ -42,6 +42,12 @@ def storage_place(setting: str | None, sweep_dir: Path) -> str:
     )
 
 
+def lies_in(place: str, folder: Path) -> bool:
+    """Returns whether a storage is a file in a folder, which goes where the folder goes."""
+    path = place.removeprefix("sqlite:///")
+    return "://" not in path and Path(path).resolve().is_relative_to(folder.resolve())
+
+
 def open_storage(place: str) -> BaseStorage:
     """Opens the storage, and makes it if it is not there.
 

@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from optuna import Study
-from optuna.distributions import check_distribution_compatibility
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lora_sweep.errors import SettingError
-from lora_sweep.files import write_text, writing
+from lora_sweep.files import writing
 from lora_sweep.search.space import Space
 from lora_sweep.store.claims import Claims
 
@@ -99,26 +96,6 @@ class TrialQueue:
                     trials.append(self._new(held))
             yield Batch(trials, len(running) - len(taken))
 
-    def check(self, settings: dict[str, Any]) -> None:
-        """Checks that the study is this sweep's, and of the same settings, and notes them.
-
-        Args:
-            settings: setting -> value of what is not searched.
-
-        Raises:
-            SettingError: it is another's, or other settings' or choices'.
-        """
-        with one_at_a_time(self.sweep_dir):
-            known = self.study.user_attrs
-            self._check_same("sweep", known.get("sweep"), self._identity())
-            for name, value in settings.items():
-                self._check_same(name, known.get("settings", settings).get(name, value), value)
-            for trial in self.study.get_trials(deepcopy=False):
-                self._check_choices(trial)
-            if "settings" not in known:
-                self.study.set_user_attr("settings", settings)
-                self.study.set_user_attr("sweep", self._identity())
-
     def seed(self) -> int:
         """Returns the seed of a search that was given none: drawn once, kept in the study."""
         with one_at_a_time(self.sweep_dir):
@@ -157,27 +134,3 @@ class TrialQueue:
     def _id(self, number: int) -> int:
         study_id = self.storage.get_study_id_from_name(self.study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
-
-    def _identity(self) -> str:
-        """What tells this sweep's folder from all others."""
-        path = self.sweep_dir / TRIALS / "identity"
-        if not path.exists():
-            write_text(path, secrets.token_hex(8))
-        return path.read_text(encoding="utf-8")
-
-    def _check_same(self, name: str, known: Any, value: Any) -> None:
-        if known is not None and known != value:
-            raise SettingError(
-                f"{name} must be the same in all trials of the study {self.study.study_name} "
-                f"({known}), but got {value}: choose another paths.sweep=NAME or "
-                "hydra.sweeper.study_name=NAME"
-            )
-
-    def _check_choices(self, trial: FrozenTrial) -> None:
-        for name, distribution in self.space.distributions.items():
-            if name in trial.distributions:
-                try:
-                    check_distribution_compatibility(trial.distributions[name], distribution)
-                except ValueError as error:
-                    self._check_same(name, str(trial.distributions[name]), distribution)
-                    raise SettingError(str(error)) from error

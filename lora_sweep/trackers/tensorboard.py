@@ -1,11 +1,23 @@
-"""TensorBoard: an event file in the run's folder, so `tensorboard --logdir outputs/SWEEP`."""
+"""TensorBoard: event files in the run's folder, so `tensorboard --logdir outputs/SWEEP`.
 
+Its page HPARAMS has a row a run. The settings and last numbers lie in a folder of their own, for
+TensorBoard makes a column of every scalar that lies with a run's settings. Which settings there
+are, and which differ, it finds out from all runs; PyTorch's `add_hparams` would write a list of
+them with each run, and TensorBoard would take one run's list for all.
+"""
+
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.trackers.cell import cell_name
+from lora_sweep.vocabulary import FAILED
+
 FLUSH_SECONDS = 10
 EVENTS = "events.out.tfevents.*"
+HPARAMS = "hparams"
+"""The folder of settings and last numbers within the run's."""
 
 
 class TensorBoardTracker:
@@ -20,9 +32,10 @@ class TensorBoardTracker:
         """
         from torch.utils.tensorboard import SummaryWriter
 
-        for path in folder.glob(EVENTS):
+        for path in (*folder.glob(EVENTS), *folder.glob(f"{HPARAMS}/{EVENTS}")):
             path.unlink()
-        self._settings = settings
+        self._folder, self._settings = folder, settings
+        self._started = time.time()
         self._writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -32,16 +45,43 @@ class TensorBoardTracker:
 
     def finish(self, outcome: str, summary: Mapping[str, float]) -> None:
         """See `Tracker`; the page HPARAMS compares runs by their settings."""
-        from torch.utils.tensorboard.summary import hparams
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+        from torch.utils.tensorboard import SummaryWriter
 
+        told = {
+            "cell": cell_name(self._folder.name, self._settings),
+            **self._settings,
+            "outcome": outcome,
+        }
         plain = {
             name: value if isinstance(value, bool | int | float) else str(value)
-            for name, value in {**self._settings, "outcome": outcome}.items()
+            for name, value in told.items()
         }
-        for part in hparams(plain, dict(summary)):  # type: ignore[no-untyped-call]
-            self._writer.file_writer.add_summary(part)  # type: ignore[attr-defined]
-        self.log(0, summary)
+        with SummaryWriter(str(self._folder / HPARAMS)) as writer:
+            for part in (
+                hparams_pb(plain, trial_id=self._folder.name, start_time_secs=self._started),
+                _session_end(outcome),
+            ):
+                writer.file_writer.add_summary(part)
+            for name, value in summary.items():
+                writer.add_scalar(name, value, 0)
 
     def close(self) -> None:
         """See `Tracker`."""
         self._writer.close()
+
+
+def _session_end(outcome: str) -> Any:
+    """How TensorBoard is told that a run has ended."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    status = api_pb2.STATUS_FAILURE if outcome == FAILED else api_pb2.STATUS_SUCCESS
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    content = plugin_data_pb2.HParamsPluginData(session_end_info=end)
+    value = Summary.Value(
+        tag=metadata.SESSION_END_INFO_TAG,
+        metadata=metadata.create_summary_metadata(content),
+        tensor=metadata.NULL_TENSOR,
+    )
+    return Summary(value=[value])

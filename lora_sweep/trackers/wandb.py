@@ -1,14 +1,21 @@
 """Weights & Biases, offline: a folder a run in the sweep's `wandb/`, for `wandb sync` later.
 
 An offline run has no page before it is synced, and its steps can't be taken back when a run goes
-on from a checkpoint. So the points are kept, and written when the run has ended.
+on from a checkpoint. So the points are kept, and written when the run has ended. A run that is
+trained again has the same id, so it is one run of W&B: the later training replaces the earlier.
 """
 
+import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.trackers.cell import cell_name
 from lora_sweep.vocabulary import FAILED
+
+ID_FILE = "wandb_id"
+"""In the run's folder: what W&B knows the run by."""
 
 
 class WandbTracker:
@@ -18,7 +25,8 @@ class WandbTracker:
         """Writes nothing yet.
 
         Args:
-            folder: of the run; its name is the run's, and the sweep's the project's.
+            folder: of the run; its name is the run's, and the sweep's the project's. The runs of a
+                cell are a group.
             settings: of the run.
         """
         self._folder, self._settings = folder, dict(settings)
@@ -32,10 +40,14 @@ class WandbTracker:
         """See `Tracker`."""
         import wandb
 
-        sweep = self._folder.resolve().parent
+        sweep, own_id = self._folder.resolve().parent, _own_id(self._folder)
+        for earlier in sweep.glob(f"wandb/offline-run-*-{own_id}"):
+            shutil.rmtree(earlier)
         run = wandb.init(
+            id=own_id,
             project=sweep.name,
             name=self._folder.name,
+            group=cell_name(self._folder.name, self._settings),
             dir=sweep,
             config=self._settings,
             reinit="create_new",  # whatever else of this process is tracked stays as it is
@@ -58,3 +70,11 @@ class WandbTracker:
 
     def close(self) -> None:
         """See `Tracker`."""
+
+
+def _own_id(folder: Path) -> str:
+    """The id of the folder's run, drawn at its first training."""
+    path = folder / ID_FILE
+    if not path.exists():
+        path.write_text(secrets.token_hex(8), encoding="utf-8")
+    return path.read_text(encoding="utf-8")

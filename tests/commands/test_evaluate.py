@@ -21,7 +21,7 @@ from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.store.finished import read_finished
 from lora_sweep.trained.adapted import base_of
 from lora_sweep.trained.open import open_adapter
-from lora_sweep.vocabulary import EXPORT_KINDS
+from lora_sweep.vocabulary import CLASSIFIER_KINDS
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
@@ -40,7 +40,7 @@ def test_own_data_gives_the_recorded_metrics(
     assert scores(capsys, trained_runs[what]) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", EXPORT_KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIER_KINDS)
 def test_export_has_the_runs_metrics(
     kind: str,
     trained_runs: dict[str, Path],

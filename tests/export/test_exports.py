@@ -11,12 +11,18 @@ import torch
 from torch import Tensor
 
 from lora_sweep.commands.export import main
-from lora_sweep.errors import BaseModelError, LoraSweepError, RecordError, StorageError
+from lora_sweep.errors import (
+    BaseModelError,
+    LoraSweepError,
+    RecordError,
+    SettingError,
+    StorageError,
+)
 from lora_sweep.export.write import write_export
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
 from lora_sweep.trained.open import open_adapter, open_classifier
-from lora_sweep.vocabulary import EXPORT_KINDS
+from lora_sweep.vocabulary import CLASSIFIER_KINDS, EXPORT_KINDS, RANK_PATTERN
 
 CPU = torch.device("cpu")
 TEXTS = ["cat sees a dog", "the old bird likes not a red cow", "dog"]
@@ -38,9 +44,12 @@ def with_large_parts(adapter: TrainedAdapter) -> TrainedAdapter:
     return dataclasses.replace(adapter, about=about, squares=squares, head=head)
 
 
-def exported(adapter: TrainedAdapter, kind: str, tmp_path: Path) -> Path:
+def exported(
+    adapter: TrainedAdapter, kind: str, tmp_path: Path, *, uniform_rank: bool = False
+) -> Path:
     folder, base = tmp_path / kind, base_of(adapter.about, None)
-    write_export(adapter, kind, folder, base=base, cache_dir=tmp_path / "cache")
+    cache = tmp_path / "cache"
+    write_export(adapter, kind, folder, base=base, cache_dir=cache, uniform_rank=uniform_rank)
     return folder
 
 
@@ -102,6 +111,151 @@ def test_peft_adapter_has_our_logits(
     torch.testing.assert_close(stock_logits(merged, tokenizer), expected, atol=1e-5, rtol=0)
 
 
+def read_without_patterns(folder: Path) -> tuple[Any, Any]:
+    """Model and tokeniser as a server reads them that knows no patterns: W + alpha/r B A."""
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    config = json.loads((folder / "adapter_config.json").read_text())
+    scale = config["lora_alpha"] / config["r"]
+    model = AutoModelForSequenceClassification.from_pretrained(config["base_model_name_or_path"])
+    parts = {
+        name.removeprefix("base_model.model."): part
+        for name, part in load_file(folder / "adapter_model.safetensors").items()
+    }
+    state = model.state_dict()
+    for name, part in parts.items():
+        if name.endswith(".lora_A.weight"):
+            matrix = name.removesuffix(".lora_A.weight")
+            state[f"{matrix}.weight"] += scale * (parts[f"{matrix}.lora_B.weight"] @ part)
+        elif not name.endswith(".lora_B.weight"):
+            state[name].copy_(part)
+    model.load_state_dict(state)
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("uniform_rank", [False, True])
+def test_reader_without_patterns_has_our_logits(
+    uniform_rank: bool, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = with_large_parts(open_adapter(trained_runs["bert"]))
+    folder = exported(adapter, "peft", tmp_path, uniform_rank=uniform_rank)
+    found = stock_logits(*read_without_patterns(folder))
+    torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
+
+
+def test_uniform_rank_leaves_nothing_to_patterns(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Neither to readers that allot all pairs from `r`, nor to PEFT."""
+    peft = pytest.importorskip("peft")
+    from safetensors.torch import load_file
+
+    adapter = with_large_parts(open_adapter(trained_runs["bert"]))
+    folder = exported(adapter, "peft", tmp_path, uniform_rank=True)
+    config = peft.LoraConfig.from_pretrained(str(folder))
+    assert (config.r, config.lora_alpha) == (4, 4)  # of the ranks 1, 2, 3, 4
+    assert config.rank_pattern == config.alpha_pattern == {}
+    tensors = load_file(folder / "adapter_model.safetensors")
+    of_pairs = [name for name in tensors if ".lora_" in name]
+    assert len(of_pairs) == 2 * 8
+    for name in of_pairs:
+        assert tensors[name].shape["lora_B" in name] == 4
+    own = open_classifier(folder, base=None, cache_dir=tmp_path / "cache", device=CPU)
+    found = stock_logits(own.model, own.tokenizer)  # type: ignore[attr-defined]
+    torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["merged", "loraxs", RANK_PATTERN])
+def test_uniform_rank_is_refused_elsewhere(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = open_adapter(trained_runs["bert"])
+    with pytest.raises(SettingError, match=f"--to must be peft with --uniform-rank.* got {kind}"):
+        exported(adapter, kind, tmp_path, uniform_rank=True)
+    assert not (tmp_path / kind).exists()
+
+
+def test_peft_scales_every_pair_by_one(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification
+
+    adapter = with_large_parts(open_adapter(trained_runs["bert"]))
+    folder = exported(adapter, "peft", tmp_path)
+    base = AutoModelForSequenceClassification.from_pretrained(base_of(adapter.about, None))
+    model = peft.PeftModel.from_pretrained(base, str(folder))
+    scales = [one.scaling["default"] for one in model.modules() if hasattr(one, "lora_A")]
+    assert scales == [1.0] * 8
+
+
+@pytest.mark.parametrize("what", ["bert", "mean"])
+def test_rank_pattern_makes_a_lora_of_the_learnt_ranks(
+    what: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """As the card says; also for a run whose head no stock classifier has."""
+    peft = pytest.importorskip("peft")
+    from huggingface_hub import ModelCard
+    from transformers import AutoModelForSequenceClassification
+
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, RANK_PATTERN, tmp_path)
+    ranks = json.loads((folder / "rank_pattern.json").read_text())
+    assert list(ranks.values()) == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert ModelCard.load(folder / "README.md").data.eval_results is None  # ranks have none
+    code = (folder / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code.replace("DIR", str(folder)), names)
+    base = AutoModelForSequenceClassification.from_pretrained(base_of(adapter.about, None))
+    layers = {
+        name.removeprefix("base_model.model.bert."): one
+        for name, one in peft.get_peft_model(base, names["config"]).named_modules()
+        if hasattr(one, "lora_A")
+    }
+    assert {name: one.r["default"] for name, one in layers.items()} == ranks
+    assert {one.scaling["default"] for one in layers.values()} == {1.0}
+
+
+def test_rank_pattern_predicts_nothing(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = exported(open_adapter(trained_runs["bert"]), RANK_PATTERN, tmp_path)
+    with pytest.raises(RecordError, match=r"run's folder or a loraxs export, but got .*rank_patt"):
+        open_classifier(folder, base=None, cache_dir=tmp_path / "cache", device=CPU)
+
+
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
+def test_base_is_named_by_its_whole_path(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tiny` would be another folder for a reader elsewhere, or a model of the hub."""
+    adapter = open_adapter(trained_runs["bert"])
+    base = base_of(adapter.about, None)
+    monkeypatch.chdir(base.parent)
+    settings = adapter.about.settings | {"model.path": base.name}
+    about = dataclasses.replace(adapter.about, settings=settings)
+    folder = exported(dataclasses.replace(adapter, about=about), kind, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = json.loads((folder / "lora_sweep.json").read_text())["settings"]["model.path"]
+    assert Path(found) == base.resolve()
+    assert f"- **Base:** `{base.resolve()}`" in (folder / "README.md").read_text()
+    if kind == "peft":
+        config = json.loads((folder / "adapter_config.json").read_text())
+        assert Path(config["base_model_name_or_path"]) == base.resolve()
+    if kind == "merged":
+        assert "_name_or_path" not in json.loads((folder / "config.json").read_text())
+
+
+def test_base_of_the_hub_keeps_its_name_wherever_it_lies(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = open_adapter(trained_runs["bert"])
+    base = base_of(adapter.about, None)
+    settings = adapter.about.settings | {"model.path": None, "model.name": "someone/tiny"}
+    about = dataclasses.replace(adapter.about, settings=settings)
+    hub = dataclasses.replace(adapter, about=about)
+    write_export(hub, "peft", tmp_path / "out", base=base, cache_dir=tmp_path / "cache")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "someone/tiny"
+
+
 def test_every_matrix_shows_in_the_logits(trained_runs: dict[str, Path], tmp_path: Path) -> None:
     """Else the tests above would not see one that is left out."""
     adapter = with_large_parts(open_adapter(trained_runs["bert"]))
@@ -140,7 +294,7 @@ def test_loraxs_export_loads_back_to_the_bit(
     assert torch.equal(our_logits(back, tmp_path), our_logits(adapter, tmp_path))
 
 
-@pytest.mark.parametrize("kind", EXPORT_KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIER_KINDS)
 def test_export_opens_as_a_classifier(
     kind: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -168,7 +322,7 @@ def test_mean_pooling_is_refused_for_stock_formats(
     assert not (tmp_path / kind).exists()
 
 
-@pytest.mark.parametrize("kind", EXPORT_KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIER_KINDS)
 def test_export_has_a_model_card(kind: str, trained_runs: dict[str, Path], tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 
@@ -192,11 +346,33 @@ def test_code_of_the_card_works(
         pytest.importorskip("peft")
     adapter = with_large_parts(open_adapter(trained_runs[what]))
     folder = exported(adapter, kind, tmp_path)
-    code = (folder / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    card = (folder / "README.md").read_text()
+    code = card.partition("```python\n")[2].partition("```")[0]
     code = code.replace("DIR", str(folder)).replace("BASE", adapter.about.settings["model.path"])
     names: dict[str, Any] = {}
     exec(code, names)
     found = stock_logits(names["model"], names["tokenizer"])
+    torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
+    assert list(names["model"].config.id2label.values()) == adapter.about.label_names
+    needs_more = kind == "peft" and what == "deberta"
+    assert ('Loaded without `pooler_hidden_act="tanh"`' in card) == needs_more
+
+
+@pytest.mark.parametrize("loader", ["AutoModelForSequenceClassification", "AutoPeft"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "regression"])
+def test_peft_adapter_loads_from_its_folder_alone(
+    what: str, loader: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """The base is found by its path, and the head lies in the adapter."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    stock = AutoModelForSequenceClassification
+    chosen = peft.AutoPeftModelForSequenceClassification if loader == "AutoPeft" else stock
+    adapter = with_large_parts(open_adapter(trained_runs[what]))
+    folder = exported(adapter, "peft", tmp_path)
+    model = chosen.from_pretrained(str(folder), num_labels=adapter.about.n_labels)
+    found = stock_logits(model, AutoTokenizer.from_pretrained(folder))
     torch.testing.assert_close(found, our_logits(adapter, tmp_path), atol=1e-5, rtol=0)
 
 

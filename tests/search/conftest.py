@@ -91,7 +91,7 @@ class FakeLauncher:
 
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """A search's command line -> its launcher, at its end; its folder is `tmp_path/s`."""
+    """A search's command line -> its launcher, at its end; its folder is `tmp_path/SWEEP`."""
     monkeypatch.setattr(execute, "check_inputs", lambda config, trains_here: None)
 
     def run(
@@ -100,9 +100,10 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         ends: dict[int, BaseException] | None = None,
         launchers: list[FakeLauncher] | None = None,
         space: Sequence[str] = SPACE,
+        sweep: str = "s",
     ) -> FakeLauncher:
         own = [override for override in given if override.startswith(("hydra", "pruner"))]
-        arguments = [f"paths.outputs={tmp_path}", "paths.sweep=s", *space]
+        arguments = [f"paths.outputs={tmp_path}", f"paths.sweep={sweep}", *space]
         arguments += [override for override in given if override not in own]
         if not any("sampler=" in override for override in own):
             own.append("hydra/sweeper/sampler=random")
@@ -115,7 +116,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         _hide_passwords(master)
         sweeper.master = master
         sweeper.context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        launcher = FakeLauncher(tmp_path / "s", metric, ends or {})
+        launcher = FakeLauncher(tmp_path / sweep, metric, ends or {})
         if launchers is not None:
             launchers.append(launcher)
         sweeper.job_launcher = launcher  # type: ignore[assignment]

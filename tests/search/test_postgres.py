@@ -82,6 +82,20 @@ def test_search_in_two_commands_goes_on(server: str, search: Any, tmp_path: Path
     assert [trial.params for trial in stored.trials] == [trial.params for trial in record.trials]
 
 
+def test_search_goes_on_in_a_renamed_folder_and_not_in_a_copy(
+    server: str, search: Any, tmp_path: Path
+) -> None:
+    own = (f"hydra.sweeper.storage={server}", "hydra.sweeper.study_name=moving")
+    search(*own, "hydra.sweeper.n_trials=1")
+    (tmp_path / "s").rename(tmp_path / "renamed")
+    second = search(own[0], "hydra.sweeper.n_trials=2", sweep="renamed")
+    assert [number for number, _ in second.launched] == [1]
+    shutil.copytree(tmp_path / "renamed", tmp_path / "copy")
+    with pytest.raises(SettingError, match=r"study moving is of .*renamed: go on there") as said:
+        search(own[0], "hydra.sweeper.n_trials=3", sweep="copy")
+    assert PASSWORD not in str(said.value)
+
+
 def test_unreachable_server_is_named_without_its_password(search: Any, server: str) -> None:
     wrong = server.replace("/postgres", "/absent")
     with pytest.raises(SettingError, match=r"storage must be reachable.*\*\*\*@.*absent") as said:

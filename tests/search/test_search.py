@@ -266,30 +266,6 @@ def test_nothing_to_search_is_refused(search: Searching) -> None:
         search(space=())
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ("training.epochs=7", r"training.epochs must be the same .* \(3\), but got 7"),
-        ("n_seeds=2", r"n_seeds must be the same in all trials of the study s \(1\), but got 2"),
-        ("init=uniform,randn", r"init must be the same"),
-        ("hydra.sweeper.direction=minimize", r"direction must be the same"),
-    ],
-)
-def test_study_of_other_settings_is_refused(change: str, match: str, search: Searching) -> None:
-    first = ("init=quadratic,fixed",) if "," in change else ()
-    search("hydra.sweeper.n_trials=1", *first)
-    with pytest.raises(SettingError, match=match):
-        search("hydra.sweeper.n_trials=2", change)
-
-
-def test_study_of_another_sweep_is_refused(search: Searching, tmp_path: Path) -> None:
-    storage = f"hydra.sweeper.storage=sqlite:///{tmp_path / 'shared.db'}"
-    search("hydra.sweeper.n_trials=1", storage)
-    (tmp_path / "s").rename(tmp_path / "other")
-    with pytest.raises(SettingError, match=r"sweep must be the same in all trials of the study s"):
-        search("hydra.sweeper.n_trials=1", storage)
-
-
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
     search(FOUR)
     assert (tmp_path / "s" / "study.db").exists()

@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 
 from lora_sweep.errors import SettingError
-from lora_sweep.search.space import RANKS, Space
+from lora_sweep.search.space import RANKS, Space, in_words
 
 FIXED = {"rank.min": 2, "rank.average": 5, "rank.max": 9}
 bounds = st.tuples(st.integers(1, 8), st.integers(1, 8)).map(lambda pair: (min(pair), max(pair)))
@@ -104,3 +104,19 @@ def test_rank_that_is_no_integer_is_refused(choices: tuple[Any, ...]) -> None:
 def test_real_numbers_have_four_digits_within_bounds(value: float, rounded: float) -> None:
     space = Space.of({"lr": FloatDistribution(0.0123, 0.5)}, FIXED)
     assert space.nearest("lr", value, {}) == rounded
+
+
+@pytest.mark.parametrize(
+    ("distribution", "words"),
+    [
+        (IntDistribution(1, 15), "1 ... 15"),
+        (IntDistribution(1, 15, step=2), "1 ... 15, in steps of 2"),
+        (FloatDistribution(1, 15), "1.0 ... 15.0"),
+        (FloatDistribution(1, 15, step=1), "1.0 ... 15.0, in steps of 1.0"),
+        (FloatDistribution(0.001, 0.1, log=True), "0.001 ... 0.1, logarithmic"),
+        (CategoricalDistribution([1, 2]), "1, 2"),
+        (CategoricalDistribution(["1", "2"]), "'1', '2'"),
+    ],
+)
+def test_different_values_have_different_words(distribution: BaseDistribution, words: str) -> None:
+    assert in_words(distribution) == words

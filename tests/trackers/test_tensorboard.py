@@ -43,8 +43,8 @@ def test_end_holds_the_settings_and_the_summary(tmp_path: Path) -> None:
     tracker = TensorBoardTracker(tmp_path, settings)
     tracker.finish("finished", {"summary/best_metric": 0.75})
     tracker.close()
-    assert points(tmp_path, "summary/best_metric") == [(0, 0.75)]
-    content = read_back(tmp_path).summary_metadata[metadata.SESSION_START_INFO_TAG]
+    assert points(tmp_path / "hparams", "summary/best_metric") == [(0, 0.75)]
+    content = read_back(tmp_path / "hparams").summary_metadata[metadata.SESSION_START_INFO_TAG]
     told = plugin_data_pb2.HParamsPluginData.FromString(content.plugin_data.content)
     values = told.session_start_info.hparams
     assert (values["lr"].number_value, values["seed"].number_value) == (pytest.approx(0.1), 3)
@@ -53,3 +53,70 @@ def test_end_holds_the_settings_and_the_summary(tmp_path: Path) -> None:
         "['query']",
         "finished",
     ]
+
+
+def hparams_page(sweep: Path) -> tuple[Any, list[Any]]:
+    """What the page HPARAMS shows of a sweep: its columns and its rows, by TensorBoard itself."""
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
+    from tensorboard.plugins.hparams.list_session_groups import Handler
+
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(sweep))
+    multiplexer.Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(sweep))
+    context = backend_context.Context(TBContext(data_provider=provider, multiplexer=multiplexer))
+    every = (
+        *(api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE),
+        api_pb2.STATUS_RUNNING,
+    )
+    wanted = api_pb2.ListSessionGroupsRequest(
+        start_index=0, slice_size=100, allowed_statuses=every, include_metrics=True
+    )
+    asked = api_pb2.GetExperimentRequest(include_metrics=True)
+    experiment = get_experiment.Handler(RequestContext(), context, "", asked).run()
+    return experiment, list(Handler(RequestContext(), context, "", wanted).run().session_groups)
+
+
+def test_page_hparams_has_a_row_a_run_with_the_settings_of_its_cell(tmp_path: Path) -> None:
+    """The first run has failed, and has no lr: nothing of the others may be hidden by that."""
+    runs: list[tuple[str, dict[str, Any], str, dict[str, float]]] = [
+        ("fixed-r8-seed0-aa", {"init": "fixed", "seed": 0}, "failed", {}),
+        ("randn-r8-lr0.1-seed0-bb", {"init": "randn", "lr": 0.1, "seed": 0}, "finished", {"m": 1}),
+        ("randn-r8-lr0.1-seed1-cc", {"init": "randn", "lr": 0.1, "seed": 1}, "finished", {"m": 2}),
+    ]
+    for name, settings, outcome, summary in runs:
+        tracker = TensorBoardTracker(tmp_path / name, settings)
+        tracker.log(4, {"ranks/layer.0.query": 1.0})
+        tracker.finish(outcome, {f"summary/{key}": value for key, value in summary.items()})
+        tracker.close()
+    experiment, rows = hparams_page(tmp_path)
+    columns = {info.name: info.differs for info in experiment.hparam_infos}
+    assert columns.keys() == {"cell", "init", "lr", "seed", "outcome"}
+    assert columns["init"] and columns["seed"] and not columns["lr"]
+    assert [info.name.tag for info in experiment.metric_infos] == ["summary/m"]
+    by_name = {row.name: row for row in rows}
+    assert by_name.keys() == {name for name, *_ in runs}
+    cells = {}
+    for name, settings, outcome, summary in runs:
+        row = by_name[name]
+        told = {
+            key: value.number_value or value.string_value for key, value in row.hparams.items()
+        }
+        cells[name] = told.pop("cell")
+        assert told == {key: value or "" for key, value in settings.items()} | {"outcome": outcome}
+        assert [metric.value for metric in row.metric_values] == list(summary.values())
+        assert row.sessions[0].status == (2 if outcome == "failed" else 1)  # FAILURE, SUCCESS
+    first, second, third = cells.values()
+    assert first != second == third
+
+
+def test_starting_again_leaves_no_second_row(tmp_path: Path) -> None:
+    for outcome in ("failed", "finished"):
+        tracker = TensorBoardTracker(tmp_path / "a-seed0-h", {"seed": 0})
+        tracker.finish(outcome, {})
+        tracker.close()
+    (row,) = hparams_page(tmp_path)[1]
+    assert row.hparams["outcome"].string_value == "finished"

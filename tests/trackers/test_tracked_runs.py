@@ -52,7 +52,8 @@ def check_told(folder: Path) -> None:
         steps = {line["step"]: line["ranks"][number] for line in lines}
         points = [(step, pytest.approx(rank)) for step, rank in sorted(steps.items())]
         assert told[f"ranks/{matrix}"] == points
-    assert told["summary/best_metric"] == [(0, pytest.approx(record["best_metric"]))]
+    summary = scalars(folder / "hparams")
+    assert summary["summary/best_metric"] == [(0, pytest.approx(record["best_metric"]))]
 
 
 def test_tensorboard_shows_the_runs_of_a_pack(

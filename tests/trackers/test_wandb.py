@@ -66,6 +66,7 @@ def _written(sweep: Path, name: str) -> dict[str, Any]:
             match record.WhichOneof("record_type"):
                 case "run" if record.run.display_name:
                     found |= {"name": record.run.display_name, "project": record.run.project}
+                    found["group"] = record.run.run_group
                     found["config"] = as_dict(record.run.config.update)
                 case "history":
                     values = as_dict(record.history.item)
@@ -82,12 +83,14 @@ def _written(sweep: Path, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_runs_of_a_pack_are_told_apart(tmp_path: Path) -> None:
+def test_runs_of_a_pack_are_told_apart_and_grouped_by_cell(tmp_path: Path) -> None:
     sweep = tmp_path / "demo"
     trackers = []
-    for name, loss in (("a", 1.0), ("b", 2.0)):
+    names = ("randn-r8-lr0.1-seed0-h", "randn-r8-lr0.1-seed1-i")
+    for seed, (name, loss) in enumerate(zip(names, (1.0, 2.0), strict=True)):
         (sweep / name).mkdir(parents=True)
-        trackers.append((WandbTracker(sweep / name, {"lr": 0.1, "init": "randn"}), loss))
+        settings = {"lr": 0.1, "init": "randn", "seed": seed}
+        trackers.append((WandbTracker(sweep / name, settings), loss))
     for step in (1, 5):
         for tracker, loss in trackers:
             tracker.log(step, {"loss/train": loss / step})
@@ -95,7 +98,9 @@ def test_runs_of_a_pack_are_told_apart(tmp_path: Path) -> None:
     for (tracker, _), outcome in zip(trackers, ("finished", "failed"), strict=True):
         tracker.finish(outcome, {"summary/best_metric": 0.75})
         tracker.close()
-    first, second = read_back(sweep, "a"), read_back(sweep, "b")
+    first, second = (read_back(sweep, name) for name in names)
+    assert first["group"] == second["group"]
+    assert first["group"].startswith("randn-r8-lr0.1-")
     assert first["points"] == [(1, {"loss/train": 1.0}), (5, {"loss/train": 0.2})]
     assert second["points"] == [(1, {"loss/train": 2.0}), (5, {"loss/train": 0.4})]
     assert (first["project"], first["config"]["lr"], first["config"]["init"]) == (
@@ -105,6 +110,20 @@ def test_runs_of_a_pack_are_told_apart(tmp_path: Path) -> None:
         *("finished", 0.75),
     )
     assert (first["exit_code"], second["exit_code"]) == (0, 1)
+
+
+@pytest.mark.slow
+def test_run_that_is_trained_again_is_one_run(tmp_path: Path) -> None:
+    """A cell's mean over its seeds would else count the failed training too."""
+    folder = tmp_path / "demo" / "randn-r8-lr0.1-seed0-h"
+    folder.mkdir(parents=True)
+    for outcome in ("failed", "finished"):
+        tracker = WandbTracker(folder, {"seed": 0})
+        tracker.log(1, {"loss/train": 1.0})
+        tracker.finish(outcome, {})
+        assert read_back(tmp_path / "demo", folder.name)["exit_code"] == int(outcome == "failed")
+        (left,) = (tmp_path / "demo").glob("wandb/offline-run-*")
+        assert left.name.endswith(f"-{(folder / 'wandb_id').read_text()}")
 
 
 def test_run_that_is_stopped_writes_nothing(tmp_path: Path) -> None:
