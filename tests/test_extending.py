@@ -110,7 +110,7 @@ def test_model_family_costs_a_row(
 ) -> None:
     base = make_base(tmp_path / "base", "data2vec-text")
     config = composed(*tiny_run, f"model.path={base}", "model.pooling=cls", "init=fixed")
-    with pytest.raises(BaseModelError, match="must be one of bert, .* but got data2vec-text"):
+    with pytest.raises(BaseModelError, match=r"must be one of bert, .* but got data2vec-text"):
         can_pack(config)
     head = StockHead("data2vec_text", "classifier.dense", "classifier.out_proj", ("classifier",))
     row = Family(starts_behind_padding=True, attention_dropout="self.dropout", head=head)
