@@ -148,7 +148,7 @@ def bare_encoder(folder: Path) -> nn.Module:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with torch.device("meta"):
             encoder: nn.Module = build(config, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # as in load_encoder
         raise BaseModelError(f"the model in {folder} can't be built: {error}") from error
     return encoder
 
@@ -188,7 +188,7 @@ def base_shape(folder: Path) -> BaseShape:
     family = family_of(config["model_type"])
     named = config.get("pad_token_id")
     pad_id = family.pad_id if named is None else int(named)
-    n_positions = int(config.get("max_position_embeddings", sys.maxsize))
+    n_positions = int(config.get("max_position_embeddings") or sys.maxsize)
     return BaseShape(
         model_type=config["model_type"],
         d=int(config[family.hidden_size]),

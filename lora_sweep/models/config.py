@@ -22,10 +22,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         family = family_of(str(config["model_type"]))
         for name in (family.hidden_size, family.n_heads, "vocab_size"):
             int(config[name])
+        for name in ("max_position_embeddings", "pad_token_id"):
+            int(config.get(name) or 0)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BaseModelError(
-            f"{path} must have model_type, and its family's hidden_size, num_attention_heads and "
-            f"vocab_size as numbers, but got {error!r}"
+            f"{path} must have model_type, its family's hidden_size and num_attention_heads, and "
+            f"vocab_size, all sizes and ids as integers, but got {error!r}"
         ) from error
     fault = (
         _quantised(config)

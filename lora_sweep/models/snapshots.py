@@ -113,9 +113,21 @@ def _unreachable(name: str, error: Exception) -> str:
         f"model.name={name} {cached} {joint} reachable ({type(error).__name__}): download it "
         f"once where there is a network (`hf download {name}`), or give its folder with "
         f"model.path=DIR, or use the embedded model with model=minilm{_or_folder(name)}"
+        f"{_or_namesake(name)}"
     )
 
 
 def _or_folder(name: str) -> str:
     is_folder = Path(name).expanduser().is_dir()
     return f". A folder of that name is here: model.path={name}" if is_folder else ""
+
+
+def _or_namesake(name: str) -> str:
+    """The model under its other name: many had none of an owner before."""
+    from huggingface_hub import constants
+
+    folders = Path(constants.HF_HUB_CACHE).glob("models--*")
+    cached = {"/".join(folder.name.split("--")[1:]) for folder in folders}
+    own = name.rpartition("/")[2]
+    others = sorted(other for other in cached - {name} if other.rpartition("/")[2] == own)
+    return f". The cache has model.name={' and '.join(others)}" if others else ""

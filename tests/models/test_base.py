@@ -13,6 +13,7 @@ from lora_sweep.errors import BaseModelError
 from lora_sweep.models import base
 from lora_sweep.models.base import (
     BaseShape,
+    bare_encoder,
     base_fingerprint,
     base_shape,
     find_base,
@@ -111,6 +112,20 @@ def test_folder_that_lacks_a_file_is_refused(missing: str, message: str, copy: P
 def test_broken_base_is_refused(file: str, content: str, message: str, copy: Path) -> None:
     (copy / file).write_text(content)
     with pytest.raises(BaseModelError, match=rf"the model in .*copy {message}"):
+        load_encoder(copy, dropout=None, attention=None, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"num_hidden_layers": "two"}, {"pad_token_id": 99}, {"hidden_act": "of_tomorrow"}],
+    ids=["type", "padding", "activation"],
+)
+def test_config_that_can_not_be_built_is_refused(field: dict[str, object], copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | field))
+    with pytest.raises(BaseModelError, match=r"the model in .*copy can't be built"):
+        bare_encoder(copy)
+    with pytest.raises(BaseModelError, match=r"the model in .*copy can't be loaded"):
         load_encoder(copy, dropout=None, attention=None, device=CPU)
 
 

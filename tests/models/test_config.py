@@ -26,13 +26,15 @@ def test_config_is_what_the_file_says(tmp_path: Path) -> None:
         *(None, "{", "{}", "[]", '{"model_type": "bert"}'),
         json.dumps(CONFIG | {"hidden_size": None}),
         json.dumps(CONFIG | {"vocab_size": "many"}),
+        json.dumps(CONFIG | {"max_position_embeddings": [512]}),
+        json.dumps(CONFIG | {"pad_token_id": "none"}),
         json.dumps(CONFIG | {"model_type": "distilbert"}),  # its size is called dim
     ],
 )
 def test_unreadable_config_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(BaseModelError, match=r"config\.json must have model_type, and its family"):
+    with pytest.raises(BaseModelError, match=r"config\.json must have model_type, its family"):
         read_config(tmp_path)
 
 

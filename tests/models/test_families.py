@@ -1,6 +1,7 @@
 """The table of families: what its rows say, and that transformers agrees."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from lora_sweep.config.run import RunConfig
+from lora_sweep.data.batches import padded_batch
+from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, SettingError
 from lora_sweep.execution.execute import check_inputs, run_cell
 from lora_sweep.models.base import base_shape, load_encoder
@@ -107,6 +110,38 @@ def test_family_trains_with_the_matrices_of_its_row(
     run_cell(config)
     record = read_finished(next(Path(config.paths.outputs, "tiny").glob("*/result.json")).parent)
     assert len(record.record.matrices) == LAYERS * len(matrices)
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_padding_changes_nothing(model_type: str, tmp_path: Path) -> None:
+    """What a batch's texts get is what each gets alone; the batch is as runs make it."""
+    base = make_base(tmp_path, model_type)
+    encoder = load_encoder(base, dropout=0.0, attention=None, device=torch.device("cpu"))
+    ids = torch.tensor([2, 4, 5, 3, 2, 6, 7, 8, 9, 10, 3], dtype=torch.int32)
+    texts = TokenisedTexts(ids, None, torch.tensor([0, 4, 11]), torch.tensor([0, 1]))
+    batch = padded_batch(texts, torch.tensor([[0, 1]]), pad_id=base_shape(base).pad_id)
+    mask = batch.is_real.long()
+    together = encoder(input_ids=batch.input_ids, attention_mask=mask).last_hidden_state
+    for row, length in ((0, 4), (1, 7)):
+        own = batch.input_ids[row : row + 1, :length]
+        alone = encoder(input_ids=own).last_hidden_state
+        torch.testing.assert_close(together[row, :length], alone[0], rtol=0, atol=1e-5)
+    assert batch.input_ids.shape[1] > 4  # the first text is padded
+
+
+def test_guide_has_the_table() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    lines = guide.partition("### Other bases")[2].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "ed | " in line]
+    told = {name: row[1:] for row in rows for name in re.findall("`(.*?)`", row[0])}
+    assert told == {
+        name: [
+            " ".join(f"`{end}`" for end in family.adapted),
+            "padded" if family.attention_dropout is None else "ragged",
+            "no" if family.head is None else "yes",
+        ]
+        for name, family in FAMILIES.items()
+    }
 
 
 @pytest.mark.parametrize("model_type", ["deberta-v2", "distilbert", "mpnet", "modernbert"])

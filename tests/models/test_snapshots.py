@@ -171,3 +171,11 @@ def test_folder_given_as_a_name_is_told(
         BaseModelError, match=rf"A folder of that name is here: model\.path={name}"
     ):
         find_base(name, None)
+
+
+@pytest.mark.parametrize("other", ["tiny", "another/tiny"])
+def test_namesake_in_the_cache_is_told(other: str, hub: Hub) -> None:
+    for cached in (other, "owner/tiny-2", "owner/not-tiny"):
+        (hub.cache.parent / f"models--{cached.replace('/', '--')}").mkdir()
+    with pytest.raises(BaseModelError, match=rf"\. The cache has model\.name={other}$"):
+        find_base(NAME, None)
