@@ -22,7 +22,7 @@ def folder_fault(folder: Path) -> str | None:
     names = {path.name for path in folder.glob("*") if path.is_file()}
     if CONFIG not in names and _ADAPTER not in names:
         return _no_config(folder)
-    return names_fault(names, str(folder)) or _missing_shards(folder) or _pointer(folder)
+    return names_fault(names, str(folder)) or _missing_shards(folder) or _unreadable(folder)
 
 
 def names_fault(names: Collection[str], where: str) -> str | None:
@@ -89,13 +89,17 @@ def _missing_shards(folder: Path) -> str | None:
     )
 
 
-def _pointer(folder: Path) -> str | None:
+def _unreadable(folder: Path) -> str | None:
     files = [*folder.glob("*.safetensors"), *(folder / name for (name, *_) in _TOKENISERS)]
     for file in filter(Path.is_file, sorted(files)):
-        with file.open("rb") as stream:
-            if stream.read(len(_POINTER)) == _POINTER:
-                return (
-                    f"must have whole files, but {file.name} in {folder} is a pointer of Git LFS: "
-                    "run `git lfs pull` there"
-                )
+        try:
+            with file.open("rb") as stream:
+                start = stream.read(len(_POINTER))
+        except OSError as error:
+            return f"must have files that can be read, but got {error}"
+        if start == _POINTER:
+            return (
+                f"must have whole files, but {file.name} in {folder} is a pointer of Git LFS: "
+                "run `git lfs pull` there"
+            )
     return None

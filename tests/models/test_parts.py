@@ -129,6 +129,16 @@ def test_pointer_of_git_lfs_is_told(file: str, copy: Path) -> None:
     assert "git lfs pull" in fault
 
 
+def test_file_of_somebody_else_is_told(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(file: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "open", closed)
+    told = r"files that can be read, but got .*Permission denied.*model\.safetensors"
+    with pytest.raises(BaseModelError, match=told):
+        find_base("any", str(copy))
+
+
 def test_link_to_a_file_that_is_gone_is_none(copy: Path) -> None:
     (copy / "model.safetensors").rename(copy.parent / "blob")
     (copy / "model.safetensors").symlink_to(copy.parent / "blob")
