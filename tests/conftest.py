@@ -60,7 +60,7 @@ def make_base(folder: Path, family: str) -> Path:
     from tokenizers.processors import TemplateProcessing
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-    is_roberta = family == "roberta"
+    is_roberta = family in {"roberta", "mpnet"}
     if is_roberta:
         special = first, pad, last, unknown = ("<s>", "<pad>", "</s>", "<unk>")
     else:
@@ -89,6 +89,7 @@ def make_base(folder: Path, family: str) -> Path:
         intermediate_size=24,
         max_position_embeddings=162 if is_roberta else 160,
         pad_token_id=vocabulary[pad],
+        **({"embedding_size": HIDDEN // 2} if family == "electra" else {}),
     )
     with torch.random.fork_rng([]):
         torch.manual_seed(0)

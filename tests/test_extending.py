@@ -19,6 +19,7 @@ from lora_sweep.config.data import DATA_SOURCES, DataConfig, data_source, record
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.data.corpus import Corpus, LabelledTexts
 from lora_sweep.data.tasks import Task
+from lora_sweep.errors import BaseModelError
 from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
 from lora_sweep.execution.inputs import can_pack
@@ -110,11 +111,12 @@ def test_model_family_costs_a_row(
 ) -> None:
     base = make_base(tmp_path / "base", "data2vec-text")
     config = composed(*tiny_run, f"model.path={base}", "model.pooling=cls", "init=fixed")
-    assert not can_pack(config)
+    with pytest.raises(BaseModelError, match=r"must be one of bert, .* but got data2vec-text"):
+        can_pack(config)
     head = StockHead("data2vec_text", "classifier.dense", "classifier.out_proj", ("classifier",))
     row = Family(starts_behind_padding=True, attention_dropout="self.dropout", head=head)
     monkeypatch.setitem(FAMILIES, "data2vec-text", row)
-    assert can_pack(config)  # its batches are ragged now
+    assert can_pack(config)  # its batches are ragged
     run, out = trained(config), tmp_path / "merged"
     write_export(open_adapter(run.folder), "merged", out, base=base, cache_dir=tmp_path)
     expected = run.record.reported_evaluation.metrics

@@ -47,9 +47,9 @@ def check_fit(config: RunConfig, folder: Path) -> None:
     """Checks the settings that the base's config bounds.
 
     Raises:
-        SettingError: rank.max or data.max_length is too large for the base, or init.values are
-            not one a matrix.
-        BaseModelError: the config can't be read.
+        SettingError: rank.max or data.max_length is too large for the base, model.adapted names
+            none of its matrices, or init.values are not one a matrix.
+        BaseModelError: the config can't be read, or is of a model that does not train here.
     """
     shape = base_shape(folder)
     rank_max, max_length = config.rank.max, config.data.max_length
@@ -62,8 +62,30 @@ def check_fit(config: RunConfig, folder: Path) -> None:
             f"data.max_length must be at most the base's {shape.n_positions} positions, "
             f"but got {max_length}"
         )
+    names = matrix_names(folder, tuple(config.model.adapted))
     if config.init.values is not None:
-        _check_values(config, folder, config.init.values)
+        _check_values(config, len(names), config.init.values)
+
+
+@lru_cache(maxsize=8)
+def matrix_names(folder: Path, adapted: tuple[str, ...]) -> list[str]:
+    """Returns the names of a base's adapted matrices, in module order, without its weights.
+
+    Args:
+        folder: of the base.
+        adapted: ends of their names.
+
+    Raises:
+        SettingError: one of them ends no name.
+        BaseModelError: the base can't be built.
+    """
+    try:
+        return adapted_names(bare_encoder(folder), adapted)
+    except ValueError as error:
+        shape = base_shape(folder)
+        raise SettingError(
+            f"{error}: {shape.model_type} wants model.adapted=[{','.join(shape.family.adapted)}]"
+        ) from error
 
 
 def can_pack(config: RunConfig) -> bool:
@@ -111,11 +133,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
     return _kept_encoder(key, config.rank.max)
 
 
-def _check_values(config: RunConfig, folder: Path, values: list[float]) -> None:
-    try:
-        n_matrices = len(adapted_names(bare_encoder(folder), config.model.adapted))
-    except ValueError as error:
-        raise SettingError(str(error)) from error
+def _check_values(config: RunConfig, n_matrices: int, values: list[float]) -> None:
     if len(values) != n_matrices:
         raise SettingError(
             f"init.values must have one logit for each of the {n_matrices} adapted matrices of "
@@ -204,9 +222,7 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         raise SettingError(str(error)) from error
     if key.compiled:
         encoder.compile(dynamic=True)  # one graph for all lengths and numbers of runs
-    settings = encoder.config
-    own = getattr(settings, "classifier_dropout", None)
-    of_head = settings.hidden_dropout_prob if key.dropout is not None or own is None else own
+    of_head = shape.family.dropout_of_head(encoder.config) if key.dropout is None else key.dropout
     return AdaptedEncoder(
         # The frozen weights are cast here, once, so no step casts them again.
         encoder=encoder.to(key.dtype),

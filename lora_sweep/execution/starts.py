@@ -5,15 +5,13 @@ init=from_run init.run=RUN            the logits start as RUN trained them
 init=from_run ... init.freeze=true    the integer ranks are RUN's, and stay so
 """
 
-from functools import lru_cache
 from pathlib import Path
 
-from lora_sweep.adapters.inject import adapted_names
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import RecordError, SettingError
-from lora_sweep.execution.inputs import load_corpus
+from lora_sweep.execution.inputs import load_corpus, matrix_names
 from lora_sweep.execution.plans import Sources
-from lora_sweep.models.base import bare_encoder, base_fingerprint
+from lora_sweep.models.base import base_fingerprint
 from lora_sweep.store.finished import FinishedRun, read_source
 from lora_sweep.training.parameters import LATENT, LOGITS, head_part
 from lora_sweep.training.plan import Start
@@ -117,7 +115,7 @@ def _folder(path: str) -> Path:
 
 
 def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Path) -> None:
-    own = _matrices(base, tuple(config.model.adapted))
+    own = matrix_names(base, tuple(config.model.adapted))
     theirs = run.record.matrices
     if theirs != own:
         different = sorted(set(theirs) ^ set(own))
@@ -126,14 +124,6 @@ def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Pat
             f"{len(theirs)}: {', '.join(different[:2])}{' ...' if len(different) > 2 else ''} "
             "are of one alone"
         )
-
-
-@lru_cache(maxsize=8)
-def _matrices(base: Path, adapted: tuple[str, ...]) -> list[str]:
-    try:
-        return adapted_names(bare_encoder(base), adapted)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
 
 
 def _check_init(run: FinishedRun, config: RunConfig) -> None:

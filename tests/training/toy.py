@@ -51,6 +51,7 @@ def make_encoder(
         type_vocab_size=2,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
+        **({"embedding_size": D // 2} if family == "electra" else {}),
     )
     encoder: Any = AutoModel.from_config(
         config, **({"attn_implementation": RAGGED} if ragged else {})
