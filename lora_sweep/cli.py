@@ -1,5 +1,6 @@
 """The Hydra entry point: compose, check, run, return the objective; and errors in few lines."""
 
+import contextlib
 import math
 import os
 import sys
@@ -14,6 +15,7 @@ from lora_sweep.error_lines import EXPECTED, error_lines
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import command_errors, grids
+from lora_sweep.launch.places import quote_homes
 from lora_sweep.plugins import register
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
@@ -34,7 +36,9 @@ def run(config: DictConfig) -> float:
     try:
         # A sweep of grids does not wait for a run that another process trains: it comes back.
         waits = is_single or job.runtime.choices["hydra/sweeper"] != grids.NAME
-        return run_cell(to_run_config(config), waits=waits)
+        # With hydra.job.chdir too, a relative path is from where the command was started.
+        with contextlib.chdir(job.runtime.cwd):
+            return run_cell(to_run_config(config), waits=waits)
     except LoraSweepError as error:
         if not is_single or _is_debugging():
             raise
@@ -53,6 +57,7 @@ def main() -> None:
         os.environ["HYDRA_FULL_ERROR"] = os.environ[_DEBUG] = "1"
     elif os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[_DEBUG] = "1"
+    sys.argv[1:] = [quote_homes(argument) for argument in sys.argv[1:]]
     # Hydra then raises what it would print with a traceback, and the message is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     handle_termination()

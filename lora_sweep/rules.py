@@ -1,6 +1,7 @@
 """How a setting's rule is stated: the setting, the rule, and the value that broke it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import SettingError
@@ -20,6 +21,23 @@ def require(holds: bool, name: str, rule: str, value: Any) -> None:
     """
     if not holds:
         raise SettingError(f"{name} must be {rule}, but got {value}")
+
+
+def expand_home(name: str, path: str | Path) -> Path:
+    """Returns a path with the user's home for a `~` at its start.
+
+    Args:
+        name: the setting that says the path.
+        path: as given.
+
+    Raises:
+        SettingError: it starts with `~`, and that home is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        rule = "a path without ~ where the user has no home folder"
+        raise SettingError(f"{name} must be {rule}, but got {path}") from error
 
 
 def is_positive(value: float) -> bool:

@@ -7,7 +7,6 @@ a name; that name makes Hydra's schema `schema_NAME`, which an option in `conf/d
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import MISSING
@@ -15,7 +14,7 @@ from omegaconf import MISSING
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import require
+from lora_sweep.rules import expand_home, require
 
 # What reads data and computes is imported where it is used, so that `--help` is instant.
 
@@ -132,10 +131,10 @@ class FilesConfig(DataConfig):
         """Returns the corpus in the files."""
         from lora_sweep.data.sources import load_files
 
-        folder = Path(self.path or ".").expanduser()
+        folder = expand_home("data.path", self.path or ".")
         return load_files(
-            train=folder / self.train,
-            dev=folder / self.dev,
+            train=folder / expand_home("data.train", self.train),
+            dev=folder / expand_home("data.dev", self.dev),
             text=self.text,
             text_pair=self.text_pair,
             label=self.label,
@@ -185,7 +184,9 @@ class ColaConfig(GlueConfig):
         from lora_sweep.data.subsets import SUBSET_SEED, take_train
 
         corpus = (
-            load_glue(self.task) if self.path is None else load_cola(Path(self.path).expanduser())
+            load_glue(self.task)
+            if self.path is None
+            else load_cola(expand_home("data.path", self.path))
         )
         if self.n_train is None:
             return corpus

@@ -14,6 +14,7 @@ from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.execution.inputs import load_corpus
 from lora_sweep.execution.plans import Sources
 from lora_sweep.models.base import bare_encoder, base_fingerprint
+from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import FinishedRun, read_source
 from lora_sweep.training.parameters import LATENT, LOGITS, head_part
 from lora_sweep.training.plan import Start
@@ -41,7 +42,7 @@ def source_identities(config: RunConfig) -> dict[str, str]:
     """
     named = {"model.adapter": config.model.adapter, "init.run": _init_run(config)}
     return {
-        f"{setting} {path}": read_source(_folder(path)).identity
+        f"{setting} {path}": read_source(expand_home(setting, path)).identity
         for setting, path in named.items()
         if path is not None
     }
@@ -107,13 +108,9 @@ def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
 
 def _source(setting: str, path: str) -> FinishedRun:
     try:
-        return read_source(_folder(path))
+        return read_source(expand_home(setting, path))
     except RecordError as error:
         raise RecordError(f"{setting}={path}: {error}") from error
-
-
-def _folder(path: str) -> Path:
-    return Path(path).expanduser()
 
 
 def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Path) -> None:

