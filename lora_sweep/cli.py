@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lora_sweep import terminal
 from lora_sweep.config.store import CONF
 from lora_sweep.error_lines import EXPECTED, error_lines
 from lora_sweep.errors import LoraSweepError
@@ -52,6 +53,7 @@ def main() -> None:
     With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
     Ctrl-C ends in exit code 130, SIGTERM in 143.
     """
+    terminal.prepare()
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
         os.environ["HYDRA_FULL_ERROR"] = os.environ[_DEBUG] = "1"
@@ -63,14 +65,17 @@ def main() -> None:
     handle_termination()
     command_errors.forget()
     try:
-        run()
-        command_errors.raise_first()
+        try:
+            run()
+            command_errors.raise_first()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         print(said, file=sys.stderr)
         sys.exit(stop.exit_code if isinstance(stop, StoppedError) else 130)
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.left()
         sys.exit(1)
     except Exception as error:
         if _is_debugging():
