@@ -1,5 +1,6 @@
 """The Hydra entry point: compose, check, run, return the objective; and errors in few lines."""
 
+import contextlib
 import math
 import os
 import sys
@@ -9,11 +10,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lora_sweep import terminal
 from lora_sweep.config.store import CONF
 from lora_sweep.error_lines import EXPECTED, error_lines
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import command_errors, grids
+from lora_sweep.launch.places import quote_homes
 from lora_sweep.plugins import register
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
@@ -34,7 +37,9 @@ def run(config: DictConfig) -> float:
     try:
         # A sweep of grids does not wait for a run that another process trains: it comes back.
         waits = is_single or job.runtime.choices["hydra/sweeper"] != grids.NAME
-        return run_cell(to_run_config(config), waits=waits)
+        # With hydra.job.chdir too, a relative path is from where the command was started.
+        with contextlib.chdir(job.runtime.cwd):
+            return run_cell(to_run_config(config), waits=waits)
     except LoraSweepError as error:
         if not is_single or _is_debugging():
             raise
@@ -48,24 +53,29 @@ def main() -> None:
     With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
     Ctrl-C ends in exit code 130, SIGTERM in 143.
     """
+    terminal.prepare()
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
         os.environ["HYDRA_FULL_ERROR"] = os.environ[_DEBUG] = "1"
     elif os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[_DEBUG] = "1"
+    sys.argv[1:] = [quote_homes(argument) for argument in sys.argv[1:]]
     # Hydra then raises what it would print with a traceback, and the message is ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     handle_termination()
     command_errors.forget()
     try:
-        run()
-        command_errors.raise_first()
+        try:
+            run()
+            command_errors.raise_first()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         print(said, file=sys.stderr)
         sys.exit(stop.exit_code if isinstance(stop, StoppedError) else 130)
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.left()
         sys.exit(1)
     except Exception as error:
         if _is_debugging():

@@ -1,6 +1,8 @@
 """How a setting's rule is stated: the setting, the rule, and the value that broke it."""
 
 import math
+import os.path
+from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import SettingError
@@ -20,6 +22,36 @@ def require(holds: bool, name: str, rule: str, value: Any) -> None:
     """
     if not holds:
         raise SettingError(f"{name} must be {rule}, but got {value}")
+
+
+def expand_home(name: str, path: str | Path) -> Path:
+    """Returns a path with the user's home for a `~` at its start.
+
+    Args:
+        name: the setting that says the path.
+        path: as given.
+
+    Raises:
+        SettingError: it starts with `~`, and that home is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        rule = "a path without ~ where the user has no home folder"
+        raise SettingError(f"{name} must be {rule}, but got {path}") from error
+
+
+def absolute(name: str, path: str | Path) -> str:
+    """Returns a path that is right from any folder; links in it stay.
+
+    Args:
+        name: the setting that says the path.
+        path: as given.
+
+    Raises:
+        SettingError: as in `expand_home`.
+    """
+    return os.path.abspath(expand_home(name, path))
 
 
 def is_positive(value: float) -> bool:

@@ -26,6 +26,9 @@ HEAD = "head."
 HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
 """The head's two linear layers."""
 
+CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
+"""What says where factors and tokens are kept, as messages name it."""
+
 LORA_ALPHA = 16
 """lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
 SPELLED = (

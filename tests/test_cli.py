@@ -93,6 +93,13 @@ def check_refused(
         ("-m lr=interval(0,1)", "lr must be a list of values", "lr=interval(0,1)"),
         ("-m rank.average=20,30", "but got 30", "in the run rank.average=30"),
         ("-m data=sst2,qnli", "paths.sweep must be the same", "in the run data=sst2"),
+        ("-m hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir must be left as", "got $"),
+        ("paths.outputs=~no_user/x", "paths.outputs must be a path without ~", "~no_user/x"),
+        ("hydra.run.dir=~no_user/x", "paths.outputs must be a path without ~", "~no_user"),
+        ("-m hydra.sweep.dir=~no_user/x", "paths.outputs must be a path without ~", "~no_user"),
+        ("paths.cache=~no_user/x", "paths.cache (or LORA_SWEEP_CACHE in the environment)", ""),
+        ("data=cola data.path=~no_user/x", "data.path must be a path without ~", "~no_user/x"),
+        ("model.path=~no_user/x", "model.path must be a path without ~", "~no_user/x"),
     ],
 )  # fmt: skip
 def test_wrong_setting_is_refused(

@@ -16,6 +16,7 @@ FILES_ON_DISK = {"files", "tensor_files"}
 ALLOWED: dict[str, set[str]] = {
     "padding": set(),
     "interrupt": set(),
+    "terminal": set(),
     "files": set(),
     "metrics": set(),
     "tensor_files": {"files"},
@@ -43,9 +44,18 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"adapters", "files", "models", "trained"},
     "launch": {"config", "execution", "interrupt", "report", "store"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
-    "commands": {"evaluate", "execution", "export", "predict", "report", "status", "trained"},
+    "commands": {
+        "evaluate",
+        "execution",
+        "export",
+        "predict",
+        "report",
+        "status",
+        "terminal",
+        "trained",
+    },
     "plugins": {"config", "launch", "search"},
-    "cli": {"config", "execution", "interrupt", "launch", "plugins"},
+    "cli": {"config", "execution", "interrupt", "launch", "plugins", "terminal"},
 }
 # package -> the parts that may import it
 ONLY_IN = {

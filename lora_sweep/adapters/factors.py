@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
-from lora_sweep.errors import DamagedFileError
-from lora_sweep.files import set_aside, writing
-from lora_sweep.tensor_files import read_tensors, write_tensors
+from lora_sweep.tensor_files import kept_tensors
 
 FORMAT_VERSION = 2
 STORED_RANK = 128
@@ -91,21 +88,19 @@ def cached_factors(weight: Tensor, rank: int, cache_dir: Path) -> tuple[Tensor, 
 
     Raises:
         ValueError: as in `svd_factors`.
+        StorageError: they are not there, and can't be written.
     """
     stored_rank = min(max(rank, STORED_RANK), *weight.shape)
     if rank > stored_rank:
         return svd_factors(weight, rank)  # raises with the matrix's own limit
     path = cache_dir / "factors" / f"{_content_key(weight)}-{stored_rank}.safetensors"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        factors = _read(path)
-        if factors is None:
-            a, b = svd_factors(weight, stored_rank)
-            write_tensors(path, {"A": a, "B": b}, {})
-        else:
-            a, b = factors["A"], factors["B"]
-    return a.to(weight.device), b.to(weight.device)
+
+    def make() -> dict[str, Tensor]:
+        a, b = svd_factors(weight, stored_rank)
+        return {"A": a, "B": b}
+
+    factors = kept_tensors(path, make, consequence="the factors are made anew")
+    return factors["A"].to(weight.device), factors["B"].to(weight.device)
 
 
 def _content_key(weight: Tensor) -> str:
@@ -114,14 +109,3 @@ def _content_key(weight: Tensor) -> str:
     digest = hashlib.sha256(f"{FORMAT_VERSION} {tuple(content.shape)} {content.dtype}".encode())
     digest.update(content.view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _read(path: Path) -> dict[str, Tensor] | None:
-    """The cached factors, or None where there are none that can be read."""
-    if not path.exists():
-        return None
-    try:
-        return read_tensors(path)[0]
-    except DamagedFileError as error:
-        set_aside(path, error, "the factors are made anew")
-        return None

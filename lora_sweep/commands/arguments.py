@@ -5,28 +5,50 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError
+from lora_sweep import terminal
+from lora_sweep.error_lines import error_lines
+from lora_sweep.errors import LoraSweepError, SettingError
+from lora_sweep.rules import expand_home
 
 
 def exit_code(command: Callable[[], None]) -> int:
-    """Returns 0, or 1 after a user's error, which is shown in one line.
+    """Returns 0, or 1 after a user's error, which is shown in a few lines, or for a closed pipe.
 
     Args:
         command: what is to be done.
     """
+    terminal.prepare()
     try:
-        command()
-    except LoraSweepError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        try:
+            command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        terminal.left()
+        return 1
+    except (LoraSweepError, OSError) as error:
+        print("\n".join(error_lines(error)), file=sys.stderr)
         return 1
     return 0
 
 
+def place(text: str) -> Path:
+    """Returns the path that an argument names: no shell puts the home into `--out=~/x`.
+
+    Raises:
+        ArgumentTypeError: it starts at a home that is not known.
+    """
+    try:
+        return expand_home("PATH", text)
+    except SettingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_run(parser: argparse.ArgumentParser, what: str) -> None:
     """Adds RUN, with the words for its help, and --base."""
-    parser.add_argument("run", type=Path, metavar="RUN", help=what)
+    parser.add_argument("run", type=place, metavar="RUN", help=what)
     parser.add_argument(
-        "--base", type=Path, metavar="DIR", help="folder of the base, if it is elsewhere now"
+        "--base", type=place, metavar="DIR", help="folder of the base, if it is elsewhere now"
     )
 
 

@@ -1,11 +1,9 @@
 """`python -m lora_sweep.evaluate RUN [data=NAME ...]`: a run's metrics, with their intervals."""
 
 import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from lora_sweep.commands.arguments import add_columns, add_run
+from lora_sweep.commands.arguments import add_columns, add_run, exit_code, place
 from lora_sweep.errors import SettingError
 
 
@@ -15,15 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; None for those of this process.
     """
-    from lora_sweep.error_lines import EXPECTED, error_lines
-
-    given = _parser().parse_intermixed_args(arguments)
-    try:
-        _evaluate(given)
-    except EXPECTED as error:
-        print("\n".join(error_lines(error)), file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _evaluate(_parser().parse_intermixed_args(arguments)))
 
 
 def _evaluate(given: argparse.Namespace) -> None:
@@ -70,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "overrides", nargs="*", metavar="data=NAME", help="settings of the group data"
     )
-    parser.add_argument("--input", type=Path, metavar="FILE", help="rows with texts and labels")
+    parser.add_argument("--input", type=place, metavar="FILE", help="rows with texts and labels")
     parser.add_argument("--label", metavar="COLUMN", help="of the label (default: the run's own)")
     add_columns(parser)
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")

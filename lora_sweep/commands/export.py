@@ -2,20 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from lora_sweep.commands.arguments import add_run, exit_code
+from lora_sweep.commands.arguments import add_run, exit_code, place
 from lora_sweep.vocabulary import EXPORT_KINDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
 
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
-    return exit_code(lambda: _export(given))
+    return exit_code(lambda: _export(_parser().parse_args(arguments)))
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -47,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(parser, "folder of a finished run, or of a loraxs export")
     parser.add_argument("--to", required=True, choices=EXPORT_KINDS, help="format of the export")
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="new or empty folder"
+        "--out", required=True, type=place, metavar="DIR", help="new or empty folder"
     )
     parser.add_argument(
         "--uniform-rank",

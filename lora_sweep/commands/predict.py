@@ -2,20 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from lora_sweep.commands.arguments import add_columns, add_run, exit_code
+from lora_sweep.commands.arguments import add_columns, add_run, exit_code, place
 from lora_sweep.errors import SettingError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
 
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
-    return exit_code(lambda: _predict(given))
+    return exit_code(lambda: _predict(_parser().parse_args(arguments)))
 
 
 def _predict(given: argparse.Namespace) -> None:
@@ -45,9 +43,13 @@ def _parser() -> argparse.ArgumentParser:
         "that a run predicts and the probability of every label. Files may be of any length.",
     )
     add_run(parser, "folder of a finished run, or of an export")
-    parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="rows to read")
+    parser.add_argument("--input", required=True, type=place, metavar="FILE", help="rows to read")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="new file, .csv, .tsv or .jsonl"
+        "--output",
+        required=True,
+        type=place,
+        metavar="FILE",
+        help="new file, .csv, .tsv or .jsonl",
     )
     add_columns(parser)
     return parser

@@ -2,27 +2,20 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError, SettingError
+from lora_sweep.commands.arguments import exit_code, place
+from lora_sweep.errors import SettingError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
 
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    try:
-        _report(given)
-    except LoraSweepError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _report(_parser().parse_args(arguments)))
 
 
 def _report(given: argparse.Namespace) -> None:
@@ -58,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "Several sweeps are compared in one report.",
     )
     parser.add_argument(
-        "folders", type=Path, nargs="*", metavar="FOLDER", help="of a sweep: outputs/demo"
+        "folders", type=place, nargs="*", metavar="FOLDER", help="of a sweep: outputs/demo"
     )
     parser.add_argument(
         "--equivalence-points",
@@ -68,10 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         help="differences of up to so many percent points are as good as none (default 0.5)",
     )
     parser.add_argument(
-        "--published", type=Path, metavar="CSV", help="a study's cells, rendered beside ours"
+        "--published", type=place, metavar="CSV", help="a study's cells, rendered beside ours"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where the report of several sweeps goes"
+        "--out", type=place, metavar="FOLDER", help="where the report of several sweeps goes"
     )
     parser.add_argument("--latex", action="store_true", help="also write tables.tex")
     parser.add_argument("--parquet", action="store_true", help="also write runs.parquet")

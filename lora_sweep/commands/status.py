@@ -1,34 +1,32 @@
 """`python -m lora_sweep.status outputs/SWEEP`: how a sweep stands; `--watch` keeps looking."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError, SettingError
+from lora_sweep.commands.arguments import exit_code, place
+from lora_sweep.errors import SettingError
 
 WATCH_SECONDS = 5.0
 WIDE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after a user's error, which is shown in one line.
+    """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
 
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
-    try:
-        if given.watch is not None and not 0 < given.watch < float("inf"):
-            raise SettingError(f"--watch must be above 0 seconds, but got {given.watch:g}")
+    return exit_code(lambda: _status(_parser().parse_args(arguments)))
+
+
+def _status(given: argparse.Namespace) -> None:
+    if given.watch is not None and not 0 < given.watch < float("inf"):
+        raise SettingError(f"--watch must be above 0 seconds, but got {given.watch:g}")
+    with suppress(KeyboardInterrupt):  # how a watch is meant to end
         _show(given.folder, given.watch, as_json=given.json)
-    except LoraSweepError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # how a watch is meant to end
-        return 0
-    return 0
 
 
 def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
@@ -69,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "runs per hour, time to the end, the best cell so far, and why runs failed. Nothing in "
         "the sweep's folder is changed.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a sweep: outputs/demo")
+    parser.add_argument("folder", type=place, metavar="FOLDER", help="of a sweep: outputs/demo")
     parser.add_argument(
         "--watch",
         type=float,

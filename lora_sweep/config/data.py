@@ -5,7 +5,6 @@ a name; that name makes Hydra's schema `schema_NAME`, which an option in `conf/d
 """
 
 import dataclasses
-import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from omegaconf import MISSING
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import require
+from lora_sweep.rules import absolute, expand_home, require
 
 # What reads data and computes is imported where it is used, so that `--help` is instant.
 
@@ -154,12 +153,15 @@ class FilesConfig(DataConfig):
 
     def files(self) -> Mapping[str, Path]:
         """Returns the two files."""
-        folder = Path(self.path or ".").expanduser()
-        return {"train": folder / self.train, "dev": folder / self.dev}
+        folder = expand_home("data.path", self.path or ".")
+        return {
+            "train": folder / expand_home("data.train", self.train),
+            "dev": folder / expand_home("data.dev", self.dev),
+        }
 
     def places(self) -> Mapping[str, str | None]:
         """Returns the folder of the files."""
-        return {"data.path": absolute(self.path or ".")}
+        return {"data.path": absolute("data.path", self.path or ".")}
 
     @property
     def columns(self) -> tuple[str, str | None, str]:
@@ -203,7 +205,9 @@ class ColaConfig(GlueConfig):
         from lora_sweep.data.subsets import SUBSET_SEED, take_train
 
         corpus = (
-            load_glue(self.task) if self.path is None else load_cola(Path(self.path).expanduser())
+            load_glue(self.task)
+            if self.path is None
+            else load_cola(expand_home("data.path", self.path))
         )
         if self.n_train is None:
             return corpus
@@ -213,17 +217,14 @@ class ColaConfig(GlueConfig):
         """Returns the authors' files; none for the hub's corpus."""
         from lora_sweep.data.sources import COLA_FILES
 
-        folder = None if self.path is None else Path(self.path).expanduser()
-        return {} if folder is None else {part: folder / n for part, n in COLA_FILES.items()}
+        if self.path is None:
+            return {}
+        folder = expand_home("data.path", self.path)
+        return {part: folder / name for part, name in COLA_FILES.items()}
 
     def places(self) -> Mapping[str, str | None]:
         """Returns the folder of the files."""
-        return {} if self.path is None else {"data.path": absolute(self.path)}
-
-
-def absolute(path: str | Path) -> str:
-    """Returns a path that is right from any folder; links in it stay."""
-    return os.path.abspath(Path(path).expanduser())
+        return {} if self.path is None else {"data.path": absolute("data.path", self.path)}
 
 
 def recorded_data(settings: Mapping[str, Any]) -> DataConfig:

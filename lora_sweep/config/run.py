@@ -18,7 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.allocation import allocation_plan
-from lora_sweep.config.data import DataConfig, absolute
+from lora_sweep.config.data import DataConfig
 from lora_sweep.config.schema import (
     MODE_SETTINGS,
     AllocationConfig,
@@ -34,7 +34,7 @@ from lora_sweep.config.schema import (
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import is_rate, require
+from lora_sweep.rules import absolute, is_rate, require
 from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED
 
 Settings = dict[str, Any]
@@ -183,12 +183,12 @@ def _places(config: RunConfig) -> Settings:
     """The settings that name paths, with paths that are right from any folder."""
     places: Settings = dict(config.data.places())
     if config.model.path is not None:
-        places["model.path"] = path = absolute(config.model.path)
+        places["model.path"] = path = absolute("model.path", config.model.path)
         places["model.name"] = Path(path).name  # the option's name is of another base
     if config.model.adapter is not None:
-        places["model.adapter"] = absolute(config.model.adapter)
+        places["model.adapter"] = absolute("model.adapter", config.model.adapter)
     if config.init.run is not None:
-        places["init.run"] = absolute(config.init.run)
+        places["init.run"] = absolute("init.run", config.init.run)
     return places
 
 

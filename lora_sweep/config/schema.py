@@ -12,7 +12,8 @@ from omegaconf import MISSING
 
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
-from lora_sweep.rules import is_positive, is_rate, require
+from lora_sweep.rules import expand_home, is_positive, is_rate, require
+from lora_sweep.vocabulary import CACHE_SETTING
 
 
 @dataclass
@@ -235,3 +236,5 @@ class PathsConfig:
         name = self.sweep
         is_name = name not in {"", ".", ".."} and not set("/\\\0") & set(name)
         require(is_name, "paths.sweep", "a folder name without / or \\", name)
+        self.outputs = str(expand_home("paths.outputs", self.outputs))
+        self.cache = str(expand_home(CACHE_SETTING, self.cache))

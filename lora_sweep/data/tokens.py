@@ -8,7 +8,7 @@ this file's format. Labels are not in the cache.
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 
 from lora_sweep.data.corpus import LabelledTexts
-from lora_sweep.errors import BaseModelError, CorpusError, DamagedFileError, SettingError
-from lora_sweep.files import set_aside, writing
-from lora_sweep.tensor_files import read_tensors, write_tensors
+from lora_sweep.errors import BaseModelError, CorpusError, SettingError
+from lora_sweep.tensor_files import kept_tensors
 
 FORMAT_VERSION = 2
 
@@ -96,6 +95,7 @@ def tokenise(
     Raises:
         SettingError: max_length leaves no room beside the special tokens.
         CorpusError: a text without a single token.
+        StorageError: the tokens are not in the cache, and can't be written to it.
     """
     n_special = tokenizer.num_special_tokens_to_add(pair=texts.pairs is not None)
     if max_length <= n_special:
@@ -125,31 +125,17 @@ def _cached(
     path: Path, texts: LabelledTexts, tokenizer: Any, max_length: int
 ) -> dict[str, Tensor]:
     """Returns the tensors of the cache file, which is written first where it is not there."""
-    from filelock import FileLock
 
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if (tensors := _read_cache(path, len(texts))) is not None:
-            return tensors
-        tensors = _encode(texts, tokenizer, max_length)
-        write_tensors(path, tensors, {})
-    return tensors
-
-
-def _read_cache(path: Path, n_texts: int) -> dict[str, Tensor] | None:
-    """Returns the tensors; None where there is no file, or one that was set aside."""
-    if not path.exists():
-        return None
-    try:
-        tensors, _ = read_tensors(path)
+    def is_of_texts(tensors: Mapping[str, Tensor]) -> bool:
         offsets = tensors["offsets"]
-        if len(offsets) != n_texts + 1 or offsets[-1] != len(tensors["ids"]):
-            raise DamagedFileError(f"{path} must hold {n_texts} texts, but got others")
-    except (DamagedFileError, KeyError) as error:
-        set_aside(path, error, "the tokens are made anew")
-        return None
-    return tensors
+        return len(offsets) == len(texts) + 1 and int(offsets[-1]) == len(tensors["ids"])
+
+    return kept_tensors(
+        path,
+        lambda: _encode(texts, tokenizer, max_length),
+        check=is_of_texts,
+        consequence="the tokens are made anew",
+    )
 
 
 def _encode(texts: LabelledTexts, tokenizer: Any, max_length: int) -> dict[str, Tensor]:

@@ -110,7 +110,7 @@ def load_corpus(data: DataConfig) -> Corpus:
 
 def load_texts(config: RunConfig, folder: Path) -> PackTexts:
     """Returns the corpus as tokens of the base's tokeniser."""
-    return _texts(config.data, folder, Path(config.paths.cache).expanduser())
+    return _texts(config.data, folder, Path(config.paths.cache))
 
 
 def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) -> AdaptedEncoder:
@@ -125,7 +125,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         pooling=config.model.pooling,
         dropout=config.model.dropout,
         adapted=tuple(config.model.adapted),
-        cache_dir=Path(config.paths.cache).expanduser(),
+        cache_dir=Path(config.paths.cache),
         device=device,
         dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
         compiled=config.compile,

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 import lora_sweep
-from lora_sweep.config.data import absolute
 from lora_sweep.config.run import RunConfig, identity
+from lora_sweep.rules import absolute
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
@@ -68,7 +68,11 @@ def sweep_origins(
         corpus: fingerprint of the corpus.
         sources: settings that name runs that it starts from -> their identity.
     """
-    base = config.model.name if config.model.path is None else absolute(config.model.path)
+    base = (
+        config.model.name
+        if config.model.path is None
+        else absolute("model.path", config.model.path)
+    )
     own = dataclasses.asdict(config.data) | dict(config.data.places())
     data = json.dumps(own, sort_keys=True)
     named = {"model.adapter": config.model.adapter, "init.run": config.init.run}

@@ -12,6 +12,7 @@ from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.execution.inputs import load_corpus, matrix_names
 from lora_sweep.execution.plans import Sources
 from lora_sweep.models.base import base_fingerprint
+from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import FinishedRun, read_source
 from lora_sweep.training.parameters import LATENT, LOGITS, head_part
 from lora_sweep.training.plan import Start
@@ -105,13 +106,9 @@ def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
 
 def _source(setting: str, path: str) -> FinishedRun:
     try:
-        return read_source(_folder(path))
+        return read_source(expand_home(setting, path))
     except RecordError as error:
         raise RecordError(f"{setting}={path}: {error}") from error
-
-
-def _folder(path: str) -> Path:
-    return Path(path).expanduser()
 
 
 def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Path) -> None:

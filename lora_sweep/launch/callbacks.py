@@ -59,3 +59,5 @@ class WriteReport(Callback):
         except LoraSweepError as error:
             log.error("the runs are kept, but there is no report: %s", error)
             note(error)
+        except BrokenPipeError as error:  # the report is written; whoever read the tables has left
+            note(error)

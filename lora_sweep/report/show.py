@@ -14,7 +14,15 @@ from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
-from lora_sweep.report.write import PAGE_FILE, REPORT_FILE, STANDARD, Forms, write_report
+from lora_sweep.report.write import (
+    PAGE_FILE,
+    REPORT_FILE,
+    STANDARD,
+    Forms,
+    find,
+    is_writable,
+    write_report,
+)
 from lora_sweep.store.search_record import SearchRecord
 
 
@@ -28,6 +36,8 @@ def show_report(
 ) -> None:
     """Writes the report; prints the tables, the verdicts, the counts and the report's path.
 
+    A sweep whose folder is read-only is only printed.
+
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
         out: where the report of several sweeps goes; None for a folder beside the first.
@@ -39,7 +49,11 @@ def show_report(
         LoraSweepError: a folder holds no sweep, or the report can't be written.
     """
     sweep = _read(folders, out)
-    findings = write_report(sweep, region=region, forms=forms, extra=extra)
+    is_written = is_writable(sweep.folder)
+    if is_written:
+        findings = write_report(sweep, region=region, forms=forms, extra=extra)
+    else:
+        findings = find(sweep, region=region, extra=extra)
     console = Console()
     print_tables(init_tables(sweep.summary), console)
     for comparison in findings.comparisons:
@@ -49,7 +63,10 @@ def show_report(
         _show_search(sweep.search, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
     counts = counts_line(sweep.runs, sweep.summary)
-    console.print(Text(f"\n{counts}\nreport: {', '.join(map(str, files))}"), soft_wrap=True)
+    where = f"report: {', '.join(map(str, files))}"
+    if not is_written:
+        where = f"nothing was written: {sweep.folder} is read-only for this user"
+    console.print(Text(f"\n{counts}\n{where}"), soft_wrap=True)
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:

@@ -8,10 +8,12 @@ tables.tex     the tables for a paper (on request)
 figures/       every picture as SVG and PNG
 """
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from lora_sweep.errors import LoraSweepError
+from lora_sweep.errors import StorageError
 from lora_sweep.files import clear_unfinished, write_text, write_whole
 from lora_sweep.report.compare.comparison import REGION, compare_inits
 from lora_sweep.report.figures.write import FOLDER, write_figures
@@ -61,9 +63,10 @@ def write_report(
         extra: further sections of Markdown.
 
     Raises:
-        LoraSweepError: the folder can't be written to.
+        StorageError: the folder can't be written to.
     """
     folder = sweep.folder
+    findings = find(sweep, region=region, extra=extra)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, folder / FOLDER):
@@ -77,16 +80,30 @@ def write_report(
             write_whole(folder / PARQUET_FILE, lambda path: table.to_parquet(path, index=False))
         if forms.latex:
             write_text(folder / LATEX_FILE, to_latex(init_tables(sweep.summary)))
-        findings = Findings(
-            comparisons=compare_inits(sweep.runs, region=region),
-            pictures=write_figures(sweep) if forms.figures else (),
-            region=region,
-            extra=extra,
-        )
+        if forms.figures:
+            findings = replace(findings, pictures=write_figures(sweep))
         text = report_text(sweep, findings)
         write_text(folder / REPORT_FILE, text)
         if forms.page:
             write_text(folder / PAGE_FILE, page_text(sweep, text))
     except OSError as error:
-        raise LoraSweepError(f"{folder} can't be written to: {error}") from error
+        raise StorageError(f"{folder} can't be written to: {error}") from error
     return findings
+
+
+def find(sweep: Sweep, *, region: float = REGION, extra: Sequence[str] = ()) -> Findings:
+    """Returns what a report says, without pictures; nothing is written.
+
+    Args:
+        sweep: what is reported.
+        region: of practical equivalence, percent points.
+        extra: further sections of Markdown.
+    """
+    comparisons = compare_inits(sweep.runs, region=region)
+    return Findings(comparisons=comparisons, pictures=(), region=region, extra=extra)
+
+
+def is_writable(folder: Path) -> bool:
+    """Returns whether files may be made in a folder, or in the one that it would be made in."""
+    place = next(one for one in (folder, *folder.resolve().parents) if one.exists())
+    return os.access(place, os.W_OK | os.X_OK)

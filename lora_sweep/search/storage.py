@@ -9,11 +9,14 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import expand_home
 
 SQLITE_FILE = "study.db"
 JOURNAL_FILE = "study.journal"
 BUSY_SECONDS = 100
 """How long SQLite waits for another process's write."""
+_HOME = re.compile(r"(?:^|(?<=^sqlite:///))~.*")
+"""A file's path that starts at a home."""
 _PASSWORD = re.compile(
     r"(://[^:@/]*:)[^@]*(@)|((?:password|passwd|pwd)=)[^&\s'\"]*", re.IGNORECASE
 )
@@ -34,8 +37,9 @@ def storage_place(setting: str | None, sweep_dir: Path) -> str:
     if setting == "journal":
         return str(sweep_dir / JOURNAL_FILE)
     if "://" in setting or setting.endswith((".journal", ".log")):
+        place = _HOME.sub(lambda path: str(expand_home("hydra.sweeper.storage", path[0])), setting)
         # SQLAlchemy's first choice of a driver changes with its version; ours comes as an extra.
-        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", setting)
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place)
     raise SettingError(
         "hydra.sweeper.storage must be null, journal, a path that ends in .journal or .log, or a "
         f"database's URL, but got {setting}"

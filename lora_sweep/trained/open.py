@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from lora_sweep.errors import RecordError
+from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import read_finished
 from lora_sweep.trained.about import EXPORT_FILE, read_about
 from lora_sweep.trained.adapted import base_of, load_adapted
@@ -16,7 +17,8 @@ from lora_sweep.trained.stock import load_merged, load_peft
 
 def default_cache() -> Path:
     """Returns where factors are kept: LORA_SWEEP_CACHE, or the folder that runs use without it."""
-    return Path(os.environ.get("LORA_SWEEP_CACHE", "~/.cache/lora_sweep")).expanduser()
+    place = os.environ.get("LORA_SWEEP_CACHE", "~/.cache/lora_sweep")
+    return expand_home("LORA_SWEEP_CACHE", place)
 
 
 def open_adapter(folder: Path) -> TrainedAdapter:

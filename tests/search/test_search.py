@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from lora_sweep.errors import PrunedError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.interrupt import StoppedError
+from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
 
 from .conftest import FakeLauncher, metric_of
@@ -271,6 +272,16 @@ def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> No
     assert (tmp_path / "s" / "study.db").exists()
     left_open = [file.path for file in psutil.Process().open_files()]
     assert [path for path in left_open if path.startswith(str(tmp_path))] == []
+
+
+@pytest.mark.parametrize("place", ["sqlite:///~/s.db", "~/s.journal"])
+def test_storage_may_lie_at_home(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert storage_place(place, tmp_path) == place.replace("~", "/home/me")
+    for other in ("sqlite:////a~/s.db", "a~/s.journal", "mysql://me:~@host/db"):
+        assert storage_place(other, tmp_path) == other
 
 
 def test_journal_is_a_storage_as_well(search: Searching, found: Found, tmp_path: Path) -> None:

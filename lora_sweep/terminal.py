@@ -1,0 +1,44 @@
+"""The outputs of a command, whatever they are: a terminal, a pipe that is left early, or closed.
+
+Every command begins with `prepare`, and ends by `left` where whoever read its output has gone.
+"""
+
+import io
+import logging
+import os
+import sys
+
+
+def prepare() -> None:
+    """Lets every text be printed.
+
+    A character that the output's encoding does not have (`±` in ASCII) is printed as `?`. Output
+    that is closed goes nowhere, and no file that is opened later takes its number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def left() -> None:
+    """Lets what is still printed go nowhere: whoever read it has left, as `| head` does."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class LogOutput(logging.StreamHandler):  # type: ignore[type-arg]
+    """Log lines on standard output; whoever reads them may leave, and the command goes on."""
+
+    def __init__(self) -> None:
+        """Writes to the output of this moment."""
+        super().__init__(sys.stdout)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called by logging while it handles an error."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            left()
+        else:
+            super().handleError(record)
