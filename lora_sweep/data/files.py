@@ -53,7 +53,8 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     n_labels = 1 if regression else len(names)
     task = Task("files", text, text_pair, label, n_labels, names, _metrics(n_labels, metric))
     splits = {name: _split(table, task) for name, table in tables.items()}
-    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts))
+    files = {TRAIN: train, **parts}
+    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts), files)
     return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
 
 

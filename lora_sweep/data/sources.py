@@ -77,8 +77,9 @@ def load_cola(folder: Path) -> Corpus:
         raise CorpusError(
             f"{folder} must be the folder `raw` of CoLA's archive: it lacks {', '.join(missing)}"
         )
-    splits = {name: _read_cola(folder / file) for name, file in COLA_FILES.items()}
-    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS)
+    files = {name: folder / file for name, file in COLA_FILES.items()}
+    splits = {name: _read_cola(file) for name, file in files.items()}
+    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS, files)
     return check_corpus(corpus, published=True)
 
 

@@ -83,7 +83,7 @@ def _results(about: About) -> list[Any]:
             metric_value=value,
         )
         for name, value in about.metrics.items()
-        if "/" not in name
+        if "/" not in name and value is not None
     ]
 
 

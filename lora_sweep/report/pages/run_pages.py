@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import RecordError
+from lora_sweep.metrics import known_value
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.components import matrix_labels
 from lora_sweep.report.table.sweep import Sweep
@@ -150,7 +151,7 @@ def _facts(run: dict[Any, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _charts(record: RunRecord) -> list[Chart]:
-    metric = [100 * epoch.metrics[record.metric] for epoch in record.epochs]
+    metric = [100 * known_value(epoch.metrics, record.metric) for epoch in record.epochs]
     at = record.reported_evaluation
     return [
         line_chart(f"{record.metric} × 100", metric),
