@@ -117,10 +117,10 @@ def metric_words(name: str, label_names: Sequence[str]) -> str:
     """Returns a metric's name for people: F1 says which label it is of.
 
     Args:
-        name: of the metric; one that is not in `METRICS` stays as it is.
+        name: of the metric, or of its value on a part, `f1/PART`; others stay as they are.
         label_names: of class 0, 1, ...; empty for regression.
     """
-    metric = METRICS.get(name)
+    metric = METRICS.get(name.partition("/")[0])
     if metric is None or not metric.is_positives or len(label_names) <= POSITIVE:
         return name
     return f"{name} of label {label_names[POSITIVE]}"

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from omegaconf import MISSING
 
@@ -56,6 +56,8 @@ class DataConfig:
         task = TASKS.get(self.task) or self.load().task
         return task.text, task.text_pair, task.label
 
+
+SharedTexts = Literal["refuse", "drop", "keep"]
 
 DATA_SOURCES: dict[str, type[DataConfig]] = {}
 """Every source by its name, in the order of this file."""
@@ -117,6 +119,9 @@ class FilesConfig(DataConfig):
         text, text_pair, label: columns; text_pair is null for single sentences.
         regression: whether labels are real numbers.
         metric: the headline metric; null for accuracy, or pearson for regression.
+        positive: the label that F1 is of; null for the second one.
+        shared_texts: what becomes of texts of train that stand in dev too: `refuse`, `drop` them
+            from train, or `keep` them.
     """
 
     path: str | None = None
@@ -127,13 +132,17 @@ class FilesConfig(DataConfig):
     label: str = MISSING
     regression: bool = MISSING
     metric: str | None = None
+    positive: str | None = None
+    shared_texts: SharedTexts = "refuse"
 
     def load(self) -> Corpus:
         """Returns the corpus in the files."""
+        from lora_sweep.data.files import label_name
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_files
 
         folder = Path(self.path or ".").expanduser()
-        return load_files(
+        corpus = load_files(
             train=folder / self.train,
             dev=folder / self.dev,
             text=self.text,
@@ -141,7 +150,9 @@ class FilesConfig(DataConfig):
             label=self.label,
             regression=self.regression,
             metric=self.metric,
+            shared_texts=self.shared_texts,
         )
+        return with_positive(corpus, None if self.positive is None else label_name(self.positive))
 
     @property
     def columns(self) -> tuple[str, str | None, str]:
@@ -152,13 +163,20 @@ class FilesConfig(DataConfig):
 @data_source("glue")
 @dataclass(unsafe_hash=True)
 class GlueConfig(DataConfig):
-    """A GLUE task of the hub, which `task` names."""
+    """A GLUE task of the hub, which `task` names.
+
+    Attributes:
+        positive: the label that F1 is of; null for the second one.
+    """
+
+    positive: str | None = None
 
     def load(self) -> Corpus:
         """Returns the task from the hub's cache or the hub."""
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_glue
 
-        return load_glue(self.task)
+        return with_positive(load_glue(self.task), self.positive)
 
 
 @data_source("cola")
@@ -181,12 +199,14 @@ class ColaConfig(GlueConfig):
 
     def load(self) -> Corpus:
         """Returns the corpus with the training sentences that are asked for."""
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_cola, load_glue
         from lora_sweep.data.subsets import SUBSET_SEED, take_train
 
         corpus = (
             load_glue(self.task) if self.path is None else load_cola(Path(self.path).expanduser())
         )
+        corpus = with_positive(corpus, self.positive)
         if self.n_train is None:
             return corpus
         return take_train(corpus, n=self.n_train, seed=SUBSET_SEED)

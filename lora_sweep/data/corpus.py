@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 Place = Callable[[str, int], str]
 
+_DROP = (
+    ": data.shared_texts=drop takes them out of train, data.shared_texts=keep leaves them there"
+)
+
 
 @dataclass(frozen=True)
 class LabelledTexts:
@@ -139,18 +143,19 @@ def check_corpus(
             f"{corpus.task.label_words(corpus.train.labels[0])} in every row: there is nothing to "
             "learn"
         )
-    _refuse(corpus, _empty_texts(corpus, place), why_not="left as published" if published else "")
-    kept = "left as published" if published else "kept" if keeps_shared else ""
-    _refuse(corpus, _overlaps(corpus, place), why_not=kept)
+    published_words = "left as published" if published else ""
+    _refuse(corpus, _empty_texts(corpus, place), why_not=published_words)
+    kept = "kept" if keeps_shared else published_words
+    _refuse(corpus, _overlaps(corpus, place), why_not=kept, advice=_DROP if corpus.files else "")
     if repeats := _repeats(corpus, place):
         _warn_once(f"{corpus.task.name}: {repeats} (kept)")
     return corpus
 
 
-def _refuse(corpus: Corpus, fault: str | None, *, why_not: str) -> None:
+def _refuse(corpus: Corpus, fault: str | None, *, why_not: str, advice: str = "") -> None:
     """Raises for a fault, or logs it where there is a reason not to."""
     if fault and not why_not:
-        raise CorpusError(fault)
+        raise CorpusError(f"{fault}{advice}")
     if fault:
         _warn_once(f"{corpus.task.name}: {fault} ({why_not})")
 

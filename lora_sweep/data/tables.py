@@ -15,7 +15,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +46,17 @@ class Table:
     def place(self, row: int) -> str:
         """Returns file and line of a row, 0 for the first."""
         return f"{self.path}, {self.unit} {self.numbers[row]}"
+
+    def rows(self, which: Sequence[int]) -> "Table":
+        """Returns the named rows, in that order.
+
+        Args:
+            which: row numbers, 0 for the first.
+        """
+        columns = {
+            name: tuple(values[row] for row in which) for name, values in self.columns.items()
+        }
+        return replace(self, numbers=tuple(self.numbers[row] for row in which), columns=columns)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Table:

@@ -9,7 +9,7 @@ import numpy as np
 from tabulate import tabulate
 
 from lora_sweep.data.sources import LabelledTexts
-from lora_sweep.metrics import Array, metric_values
+from lora_sweep.metrics import Array, metric_values, metric_words
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.trained.classifier import Classifier, predict_texts
 
@@ -56,11 +56,17 @@ def score_parts(
     return scores
 
 
-def scores_table(title: str, scores: Sequence[Score]) -> str:
-    """Returns the scores as a table with a title, × 100."""
+def scores_table(title: str, scores: Sequence[Score], label_names: Sequence[str]) -> str:
+    """Returns the scores as a table with a title, × 100.
+
+    Args:
+        title: what they are of.
+        scores: a row each.
+        label_names: of the classifier's class 0, 1, ...; empty for regression.
+    """
     rows = [
         [
-            score.metric,
+            metric_words(score.metric, label_names),
             score.n_texts,
             *_value_words(score),
         ]
