@@ -4,17 +4,20 @@
 | --- | --- |
 | .csv | commas, double quotes around fields that need them, a header |
 | .tsv | tabs, no quoting at all (a quote is a character), a header |
-| .jsonl, .json, .ndjson | JSON lines: one object a line |
+| .jsonl, .json, .ndjson | JSON lines: one object a line; or one array of objects |
 | .parquet | Parquet |
 
-Text is UTF-8, with or without a byte-order mark. Nothing stands for a missing value: the word
-"null" is a text.
+Any of them may be compressed by gzip, with `.gz` behind its suffix. Text is UTF-8, with or without
+a byte-order mark. Nothing stands for a missing value: the word "null" is a text.
 """
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +27,7 @@ from lora_sweep.errors import CorpusError
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".json", ".ndjson")
 """Suffixes of files with columns that are separated, and of those with an object a line."""
+GZIP = ".gz"
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -35,7 +39,8 @@ class Table:
         path: the file.
         numbers: number of each row, as `place` says it.
         columns: name -> values, text for CSV and TSV.
-        unit: "line" (1 for a file's first, so 1 is the header's) or "row" (1 for Parquet's first).
+        unit: "line" (1 for a file's first, so 1 is the header's) or "row" (1 for the first one of
+            Parquet and of a JSON array).
     """
 
     path: Path
@@ -63,22 +68,44 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     """Returns the named columns of a file.
 
     Args:
-        path: a file whose suffix stands in the table above, in any case.
+        path: a file whose suffix stands in the table above, in any case, with `.gz` or without.
         columns: those wanted; others are left out.
 
     Raises:
         CorpusError: no such file, another suffix, a column that is missing or there twice, text
             that is not UTF-8 or holds NUL, rows that don't fit the header, an empty file.
     """
-    reader = _READERS.get(path.suffix.lower())
+    suffix = uncompressed(path).suffix
+    reader = _READERS.get(suffix.lower())
     if reader is None:
         raise CorpusError(
-            f"{path}: suffix must be one of {', '.join(_READERS)}, but got {path.suffix!r}"
+            f"{path}: suffix must be one of {', '.join(_READERS)}, with .gz behind it or without, "
+            f"but got {suffix!r}"
         )
     table = reader(path, tuple(dict.fromkeys(columns)))
     if not table.numbers:
         raise CorpusError(f"{path}: there are no rows")
     return table
+
+
+def uncompressed(path: Path) -> Path:
+    """Returns the path without the `.gz` that a compressed file has behind its suffix."""
+    return path.with_suffix("") if path.suffix.lower() == GZIP else path
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what can go wrong while a file is read into words.
+
+    Raises:
+        CorpusError: it can't be opened, is damaged, or not compressed as its suffix says.
+    """
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path}: not a gzip file that can be read: {error}") from error
+    except OSError as error:
+        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def read_text(path: Path) -> str:
@@ -111,10 +138,9 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
+    with reading(path):
+        content = path.read_bytes()
+        return gzip.decompress(content) if path != uncompressed(path) else content
 
 
 def _read_separated(path: Path, columns: tuple[str, ...], delimiter: str) -> Table:
@@ -189,16 +215,36 @@ def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) ->
             raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}: {advice}")
 
 
-def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
+def _read_json(path: Path, columns: tuple[str, ...]) -> Table:
+    text = read_text(path)
+    unit = "row" if is_array(text) else "line"
+    entries = _array_entries if is_array(text) else _line_entries
     numbers, rows = [], []
-    for number, line in numbered_lines(read_text(path)):
-        if not line.strip():
-            continue
-        entry = json_object(f"{path}, line {number}", line)
-        check_columns(f"{path}, line {number}", list(entry), columns)
+    for number, entry in entries(path, text):
+        check_columns(f"{path}, {unit} {number}", list(entry), columns)
         numbers.append(number)
         rows.append([entry[column] for column in columns])
-    return _table(path, columns, numbers, rows)
+    return replace(_table(path, columns, numbers, rows), unit=unit)
+
+
+def is_array(text: str) -> bool:
+    """Returns whether JSON starts an array; JSON lines start with an object."""
+    return text.lstrip().startswith("[")
+
+
+def _line_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    for number, line in numbered_lines(text):
+        if line.strip():
+            yield number, json_object(f"{path}, line {number}", line)
+
+
+def _array_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: not one JSON array of objects: {error}") from error
+    for number, entry in enumerate(entries, 1):
+        yield number, _checked_object(f"{path}, row {number}", entry)
 
 
 def json_object(where: str, line: str) -> dict[str, object]:
@@ -211,6 +257,10 @@ def json_object(where: str, line: str) -> dict[str, object]:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: not JSON lines, one object a line: {error}") from error
+    return _checked_object(where, entry)
+
+
+def _checked_object(where: str, entry: object) -> dict[str, object]:
     if not isinstance(entry, dict):
         raise CorpusError(f"{where}: must be an object, but got {type(entry).__name__}")
     return entry
@@ -240,6 +290,6 @@ def _table(
 
 _READERS: dict[str, Callable[[Path, tuple[str, ...]], Table]] = {
     **{suffix: partial(_read_separated, delimiter=one) for suffix, one in DELIMITERS.items()},
-    **dict.fromkeys(JSON_LINES, _read_json_lines),
+    **dict.fromkeys(JSON_LINES, _read_json),
     ".parquet": _read_parquet,
 }
