@@ -20,10 +20,9 @@ from lora_sweep.data.tables import (
     check_width,
     is_array,
     json_object,
-    reading,
     records,
-    uncompressed,
 )
+from lora_sweep.data.text_files import reading, uncompressed
 from lora_sweep.errors import CorpusError
 
 LONGEST_FIELD = 16_000_000

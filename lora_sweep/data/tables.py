@@ -12,22 +12,19 @@ a byte-order mark. Nothing stands for a missing value: the word "null" is a text
 """
 
 import csv
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from lora_sweep.data.text_files import numbered_lines, read_bytes, read_text, uncompressed
 from lora_sweep.errors import CorpusError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".json", ".ndjson")
 """Suffixes of files with columns that are separated, and of those with an object a line."""
-GZIP = ".gz"
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -86,61 +83,6 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     if not table.numbers:
         raise CorpusError(f"{path}: there are no rows")
     return table
-
-
-def uncompressed(path: Path) -> Path:
-    """Returns the path without the `.gz` that a compressed file has behind its suffix."""
-    return path.with_suffix("") if path.suffix.lower() == GZIP else path
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns what can go wrong while a file is read into words.
-
-    Raises:
-        CorpusError: it can't be opened, is damaged, or not compressed as its suffix says.
-    """
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: not a gzip file that can be read: {error}") from error
-    except OSError as error:
-        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
-
-
-def read_text(path: Path) -> str:
-    """Returns a file's text, line breaks as they are.
-
-    Raises:
-        CorpusError: it can't be read, is not UTF-8, holds NUL, or is empty.
-    """
-    content = _read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        byte = error.object[error.start]
-        raise CorpusError(f"{path}, line {line}: not UTF-8 (byte 0x{byte:02x})") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise CorpusError(f"{path}, line {line}: holds NUL (is it UTF-16, or not a text file?)")
-    if not text.strip():
-        raise CorpusError(f"{path}: the file is empty")
-    return text
-
-
-def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yields number, 1 for the first, and content of every line that is not empty."""
-    # Not splitlines(), which also breaks at form feeds and at U+2028.
-    for number, line in enumerate(text.split("\n"), 1):
-        if content := line.removesuffix("\r"):
-            yield number, content
-
-
-def _read_bytes(path: Path) -> bytes:
-    with reading(path):
-        content = path.read_bytes()
-        return gzip.decompress(content) if path != uncompressed(path) else content
 
 
 def _read_separated(path: Path, columns: tuple[str, ...], delimiter: str) -> Table:
@@ -270,7 +212,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source = pa.BufferReader(_read_bytes(path))
+    source = pa.BufferReader(read_bytes(path))
     try:
         check_columns(str(path), pq.read_schema(source).names, columns)
         content = pq.read_table(source, columns=list(columns))

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lora_sweep.data.tables import read_table, read_text
+from lora_sweep.data.tables import read_table
+from lora_sweep.data.text_files import read_text
 from lora_sweep.errors import CorpusError
 
 ROWS = {"text": ("One, two.", 'A "quote".', "null"), "label": ("1", "0", "1")}
