@@ -111,7 +111,7 @@ class MinimalPairsConfig(DataConfig):
 @data_source("files")
 @dataclass(unsafe_hash=True)
 class FilesConfig(DataConfig):
-    """Local CSV, TSV, JSON lines or Parquet files, by column name.
+    """Local CSV, TSV, JSON or Parquet files, by column name.
 
     Attributes:
         path: folder that `train` and `dev` lie in; null for the folder of the command.
