@@ -6,7 +6,7 @@ take minutes one by one.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,27 @@ Floats = NDArray[np.float64]
 NUMBERS, TWO_CLASSES, CLASSES = range(1, 2), range(2, 3), range(2, sys.maxsize)
 """Outputs of a head, n_labels: for regression, for two classes, for any number of classes."""
 
+POSITIVE = 1
+"""The class that F1 is of."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What labels must be like for a metric to be defined on them.
+
+    Attributes:
+        words: completes "it needs ...".
+        holds: labels (..., n) -> flags (...).
+    """
+
+    words: str
+    holds: Callable[[Stack], NDArray[np.bool_]]
+
+
+NOTHING = Need("labels", lambda labels: np.full(labels.shape[:-1], True))
+VARIED = Need("labels that differ", lambda labels: np.ptp(labels, axis=-1) > 0)
+POSITIVES = Need("the positive label", lambda labels: (labels == POSITIVE).any(axis=-1))
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -29,21 +50,26 @@ class Metric:
         fits: values of n_labels that it is meant for.
         value: predictions (n,), labels (n,) -> value.
         stacked: predictions and labels, both (..., n) -> values (...); None to compute one by one.
+        needs: what labels must be like; on others the metric is undefined.
+        is_positives: whether it is of one class, `POSITIVE`, alone.
         is_default: whether it is the headline metric of a user's files that name none.
     """
 
     fits: range
     value: Callable[[Array, Array], float]
     stacked: Callable[[Stack, Stack], Floats] | None = None
+    needs: Need = NOTHING
+    is_positives: bool = False
     is_default: bool = False
 
 
 def metric_values(
     names: Sequence[str], predictions: Array, labels: Array, *, suffix: str = ""
-) -> dict[str, float]:
-    """Returns name + suffix -> value for each metric; larger is better for all of them.
+) -> dict[str, float | None]:
+    """Returns name + suffix -> value for each metric, None where the labels leave it undefined.
 
-    A correlation with a constant is 0: there is nothing to tell apart. F1 is that of label 1.
+    Larger is better for all of them. The correlation of constant predictions is 0: they tell
+    nothing apart.
 
     Args:
         names: from `METRICS`.
@@ -54,11 +80,56 @@ def metric_values(
     Raises:
         ValueError: unknown metric.
     """
-    return {name + suffix: _metric(name).value(predictions, labels) for name in names}
+    return {name + suffix: _value(_metric(name), predictions, labels) for name in names}
+
+
+def known_value(values: Mapping[str, float | None], name: str) -> float:
+    """Returns a metric that must be defined, as the headline one is: no run starts without.
+
+    Args:
+        values: as from `metric_values`.
+        name: of the metric.
+
+    Raises:
+        ValueError: it is undefined.
+    """
+    value = values[name]
+    if value is None:
+        raise ValueError(f"{name} must be defined, but got none")
+    return value
+
+
+def unmet_need(name: str, labels: Sequence[float]) -> str | None:
+    """Returns what a metric needs of labels and these lack, in words; None where it is defined.
+
+    Args:
+        name: from `METRICS`.
+        labels: (n,).
+
+    Raises:
+        ValueError: unknown metric.
+    """
+    needs = _metric(name).needs
+    return None if needs.holds(np.asarray(labels)) else needs.words
+
+
+def metric_words(name: str, label_names: Sequence[str]) -> str:
+    """Returns a metric's name for people: F1 says which label it is of.
+
+    Args:
+        name: of the metric, or of its value on a part, `f1/PART`; others stay as they are.
+        label_names: of class 0, 1, ...; empty for regression.
+    """
+    metric = METRICS.get(name.partition("/")[0])
+    if metric is None or not metric.is_positives or len(label_names) <= POSITIVE:
+        return name
+    return f"{name} of label {label_names[POSITIVE]}"
 
 
 def stacked_metric(name: str, predicted: Stack, labels: Stack) -> Floats:
     """Returns the metric of every set of predictions (...), as `metric_values` gives it for one.
+
+    NaN where it is undefined.
 
     Args:
         name: from `METRICS`.
@@ -69,13 +140,14 @@ def stacked_metric(name: str, predicted: Stack, labels: Stack) -> Floats:
         ValueError: unknown metric.
     """
     metric = _metric(name)
+    is_defined = metric.needs.holds(labels)
     predicted, labels = np.broadcast_arrays(predicted, labels)
     if metric.stacked is not None:
-        return metric.stacked(predicted, labels)
+        return np.where(is_defined, metric.stacked(predicted, labels), np.nan)  # (...)
     n = predicted.shape[-1]
     sets = zip(predicted.reshape(-1, n), labels.reshape(-1, n), strict=True)
-    values = np.array([metric.value(*one) for one in sets])
-    return values.reshape(predicted.shape[:-1])  # (...)
+    each = np.array([_value(metric, *one) for one in sets], dtype=np.float64)  # None -> NaN
+    return each.reshape(predicted.shape[:-1])  # (...)
 
 
 def fitting_metrics(n_labels: int) -> tuple[str, ...]:
@@ -94,6 +166,10 @@ def _metric(name: str) -> Metric:
     return METRICS[name]
 
 
+def _value(metric: Metric, predictions: Array, labels: Array) -> float | None:
+    return metric.value(predictions, labels) if metric.needs.holds(labels) else None
+
+
 def _matthews(predictions: Array, labels: Array) -> float:
     from sklearn.metrics import matthews_corrcoef
 
@@ -109,27 +185,23 @@ def _accuracy(predictions: Array, labels: Array) -> float:
 def _f1(predictions: Array, labels: Array) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels, predictions, zero_division=0.0))
+    return float(f1_score(labels, predictions, pos_label=POSITIVE))
 
 
 def _pearson(predictions: Array, labels: Array) -> float:
     from scipy.stats import pearsonr
 
-    return (
-        float(pearsonr(predictions, labels).statistic) if _both_vary(predictions, labels) else 0.0
-    )
+    return float(pearsonr(predictions, labels).statistic) if _vary(predictions) else 0.0
 
 
 def _spearman(predictions: Array, labels: Array) -> float:
     from scipy.stats import spearmanr
 
-    return (
-        float(spearmanr(predictions, labels).statistic) if _both_vary(predictions, labels) else 0.0
-    )
+    return float(spearmanr(predictions, labels).statistic) if _vary(predictions) else 0.0
 
 
-def _both_vary(predictions: Array, labels: Array) -> bool:
-    return bool(np.ptp(predictions) > 0 and np.ptp(labels) > 0)
+def _vary(predictions: Stack) -> NDArray[np.bool_]:
+    return np.asarray(np.ptp(predictions, axis=-1) > 0)
 
 
 def _stacked_matthews(predicted: Stack, labels: Stack) -> Floats:
@@ -152,14 +224,16 @@ def _stacked_accuracy(predicted: Stack, labels: Stack) -> Floats:
 
 
 def _stacked_f1(predicted: Stack, labels: Stack) -> Floats:
-    is_predicted, is_label = predicted == 1, labels == 1
+    is_predicted, is_label = predicted == POSITIVE, labels == POSITIVE
     return _ratio(2 * _count(is_predicted & is_label), _count(is_predicted) + _count(is_label))
 
 
 def _stacked_pearson(predicted: Stack, labels: Stack) -> Floats:
     x = predicted - predicted.mean(axis=-1, keepdims=True)
     y = labels - labels.mean(axis=-1, keepdims=True)
-    return _ratio((x * y).sum(axis=-1), np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1)))
+    values = _ratio((x * y).sum(axis=-1), np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1)))
+    # The mean of constants may be off by a rounding, which would be a deviation like any other.
+    return np.where(_vary(predicted), values, 0.0)
 
 
 def _stacked_spearman(predicted: Stack, labels: Stack) -> Floats:
@@ -178,9 +252,9 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 METRICS: dict[str, Metric] = {
-    "matthews_correlation": Metric(TWO_CLASSES, _matthews, _stacked_matthews),
+    "matthews_correlation": Metric(TWO_CLASSES, _matthews, _stacked_matthews, needs=VARIED),
     "accuracy": Metric(CLASSES, _accuracy, _stacked_accuracy, is_default=True),
-    "f1": Metric(TWO_CLASSES, _f1, _stacked_f1),
-    "pearson": Metric(NUMBERS, _pearson, _stacked_pearson, is_default=True),
-    "spearman": Metric(NUMBERS, _spearman, _stacked_spearman),
+    "f1": Metric(TWO_CLASSES, _f1, _stacked_f1, needs=POSITIVES, is_positives=True),
+    "pearson": Metric(NUMBERS, _pearson, _stacked_pearson, needs=VARIED, is_default=True),
+    "spearman": Metric(NUMBERS, _spearman, _stacked_spearman, needs=VARIED),
 }

@@ -30,8 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "library": {"adapters", "allocation", "tensor_files", "training"},
     "store": {"training", *FILES_ON_DISK},
     "execution": {
-        *("adapters", "config", "data", "interrupt", "models", "store", "trackers", "training"),
-        "tensor_files",
+        *("adapters", "config", "data", "interrupt", "metrics", "models", "store", "trackers"),
+        *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "store"},
     "status": {"store"},
@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "predict": {"data", "files", "trained"},
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
-    "export": {"adapters", "files", "models", "trained"},
+    "export": {"adapters", "files", "metrics", "models", "trained"},
     "launch": {"config", "execution", "interrupt", "report", "store"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
 
-from lora_sweep.metrics import METRICS, fitting_metrics, metric_values
+from lora_sweep.metrics import (
+    METRICS,
+    fitting_metrics,
+    known_value,
+    metric_values,
+    metric_words,
+    stacked_metric,
+    unmet_need,
+)
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.integers(0, 2, 200)
@@ -38,6 +47,56 @@ def test_matthews_correlation_by_hand() -> None:
 @pytest.mark.parametrize("name", ["matthews_correlation", "pearson", "spearman"])
 def test_constant_predictions_have_no_correlation(name: str) -> None:
     assert METRICS[name].value(np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])) == 0.0
+
+
+CONSTANT = np.array([1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["matthews_correlation", "pearson", "spearman"])
+@pytest.mark.parametrize("predicted", [CONSTANT, np.array([0.0, 1.0, 0.0])])
+def test_correlation_with_constant_labels_is_undefined(
+    name: str, predicted: NDArray[np.float64]
+) -> None:
+    assert metric_values([name], predicted, CONSTANT) == {name: None}
+    assert np.isnan(stacked_metric(name, predicted, CONSTANT))
+    assert unmet_need(name, CONSTANT.tolist()) == "labels that differ"
+
+
+def test_f1_needs_the_positive_label_and_no_other() -> None:
+    zeros, ones = np.zeros(4, dtype=np.int64), np.ones(4, dtype=np.int64)
+    assert metric_values(["f1"], ones, zeros) == {"f1": None}
+    # precision 1, recall 3 / 4: 2 * 1 * 0.75 / 1.75
+    assert metric_values(["f1"], np.array([1, 1, 1, 0]), ones) == {"f1": pytest.approx(6 / 7)}
+
+
+def test_accuracy_is_defined_on_any_labels() -> None:
+    assert metric_values(["accuracy"], np.array([1, 0, 1, 1]), np.ones(4)) == {"accuracy": 0.75}
+    assert unmet_need("accuracy", [1, 1]) is None
+
+
+def test_constant_predictions_are_constant_whatever_their_mean_rounds_to() -> None:
+    predicted = np.full((1, 3), 0.1)
+    assert predicted.mean() != 0.1  # so each differs from the mean, in the last bit
+    assert stacked_metric("pearson", predicted, np.array([0.0, 1.0, 2.0])).tolist() == [0.0]
+
+
+def test_undefined_sets_of_a_stack_are_nan_and_no_others() -> None:
+    labels = np.array([[0, 1, 1], [1, 1, 1]])
+    found = stacked_metric("matthews_correlation", np.array([0, 1, 1]), labels)
+    assert found[0] == pytest.approx(1.0)
+    assert np.isnan(found[1])
+
+
+def test_known_value_is_never_none() -> None:
+    assert known_value({"f1": 0.5, "accuracy": None}, "f1") == 0.5
+    with pytest.raises(ValueError, match="accuracy must be defined, but got none"):
+        known_value({"f1": 0.5, "accuracy": None}, "accuracy")
+
+
+def test_f1_says_its_label_and_no_other_metric_does() -> None:
+    assert metric_words("f1", ("ham", "spam")) == "f1 of label spam"
+    assert metric_words("accuracy", ("ham", "spam")) == "accuracy"
+    assert metric_words("pearson", ()) == "pearson"
 
 
 def test_unknown_metric_lists_the_known() -> None:

@@ -35,7 +35,10 @@ def _evaluate(given: argparse.Namespace) -> None:
         texts = file_parts(given.input, about, columns)
     scores = score_parts(classifier, texts.parts, texts.headline)
     title = f"{about.run} on {texts.title}"
-    print(scores_json(scores) if given.json else scores_table(title, scores))
+    if given.json:
+        print(scores_json(scores))
+    else:
+        print(scores_table(title, scores, about.label_names))
 
 
 def _check(given: argparse.Namespace) -> None:

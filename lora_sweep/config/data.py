@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from omegaconf import MISSING
 
@@ -65,6 +65,8 @@ class DataConfig:
         return task.text, task.text_pair, task.label
 
 
+SharedTexts = Literal["refuse", "drop", "keep"]
+
 CONTENT = "data.content"
 """The setting that is the digest of the files, where the corpus is in some."""
 DATA_SOURCES: dict[str, type[DataConfig]] = {}
@@ -119,7 +121,7 @@ class MinimalPairsConfig(DataConfig):
 @data_source("files")
 @dataclass(unsafe_hash=True)
 class FilesConfig(DataConfig):
-    """Local CSV, TSV, JSON lines or Parquet files, by column name.
+    """Local CSV, TSV, JSON or Parquet files, by column name.
 
     Attributes:
         path: folder that `train` and `dev` lie in; null for the folder of the command.
@@ -127,6 +129,9 @@ class FilesConfig(DataConfig):
         text, text_pair, label: columns; text_pair is null for single sentences.
         regression: whether labels are real numbers.
         metric: the headline metric; null for accuracy, or pearson for regression.
+        positive: the label that F1 is of; null for the second one.
+        shared_texts: what becomes of texts of train that stand in dev too: `refuse`, `drop` them
+            from train, or `keep` them.
     """
 
     path: str | None = None
@@ -137,19 +142,25 @@ class FilesConfig(DataConfig):
     label: str = MISSING
     regression: bool = MISSING
     metric: str | None = None
+    positive: str | None = None
+    shared_texts: SharedTexts = "refuse"
 
     def load(self) -> Corpus:
         """Returns the corpus in the files."""
+        from lora_sweep.data.files import label_name
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_files
 
-        return load_files(
+        corpus = load_files(
             **self.files(),
             text=self.text,
             text_pair=self.text_pair,
             label=self.label,
             regression=self.regression,
             metric=self.metric,
+            shared_texts=self.shared_texts,
         )
+        return with_positive(corpus, None if self.positive is None else label_name(self.positive))
 
     def files(self) -> Mapping[str, Path]:
         """Returns the two files."""
@@ -172,13 +183,20 @@ class FilesConfig(DataConfig):
 @data_source("glue")
 @dataclass(unsafe_hash=True)
 class GlueConfig(DataConfig):
-    """A GLUE task of the hub, which `task` names."""
+    """A GLUE task of the hub, which `task` names.
+
+    Attributes:
+        positive: the label that F1 is of; null for the second one.
+    """
+
+    positive: str | None = None
 
     def load(self) -> Corpus:
         """Returns the task from the hub's cache or the hub."""
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_glue
 
-        return load_glue(self.task)
+        return with_positive(load_glue(self.task), self.positive)
 
 
 @data_source("cola")
@@ -201,6 +219,7 @@ class ColaConfig(GlueConfig):
 
     def load(self) -> Corpus:
         """Returns the corpus with the training sentences that are asked for."""
+        from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_cola, load_glue
         from lora_sweep.data.subsets import SUBSET_SEED, take_train
 
@@ -209,6 +228,7 @@ class ColaConfig(GlueConfig):
             if self.path is None
             else load_cola(expand_home("data.path", self.path))
         )
+        corpus = with_positive(corpus, self.positive)
         if self.n_train is None:
             return corpus
         return take_train(corpus, n=self.n_train, seed=SUBSET_SEED)

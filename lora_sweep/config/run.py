@@ -48,7 +48,7 @@ _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
-    *("data.n_train", "model.adapter", "model.adapter_head"),
+    *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
 _UNNAMED_MODES = ("published", "capped")

@@ -12,9 +12,10 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 
 from lora_sweep.data.tasks import Task
 from lora_sweep.errors import CorpusError
@@ -23,6 +24,10 @@ from lora_sweep.vocabulary import SELECTION, TRAIN
 log = logging.getLogger(__name__)
 
 Place = Callable[[str, int], str]
+
+_DROP = (
+    ": data.shared_texts=drop takes them out of train, data.shared_texts=keep leaves them there"
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Corpus:
         dev: part name -> split, in the order of tables.
         selection: rows held out of train; None where nothing was.
         headline_parts: the dev parts that together give the headline metric.
+        files: split -> the file that it was read from, for messages; without splits of no file.
     """
 
     task: Task
@@ -74,6 +80,7 @@ class Corpus:
     dev: dict[str, LabelledTexts]
     selection: LabelledTexts | None
     headline_parts: tuple[str, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.headline_parts and set(self.headline_parts) <= set(self.dev)
@@ -84,6 +91,11 @@ class Corpus:
         yield from self.dev.items()
         if self.selection is not None:
             yield SELECTION, self.selection
+
+    def where(self, *splits: str) -> str:
+        """Returns the splits' names, with the files that they were read from, for messages."""
+        files = ", ".join(str(self.files[split]) for split in splits if split in self.files)
+        return f"{' and '.join(splits)}{f' ({files})' if files else ''}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,34 +117,47 @@ def row_place(split: str, row: int) -> str:
     return f"{split}, row {row + 1}"
 
 
-def check_corpus(corpus: Corpus, *, published: bool, place: Place = row_place) -> Corpus:
+def check_corpus(
+    corpus: Corpus, *, published: bool, keeps_shared: bool = False, place: Place = row_place
+) -> Corpus:
     """Returns the corpus if it meets the rules.
 
     Args:
         corpus: what was read.
         published: True for a corpus that is what it is: empty texts and repeated sentences are
             then logged, not refused, so that results stay comparable with other people's.
+        keeps_shared: True where a user wants a sentence in two splits left there; it is logged.
         place: split name and row number (0 for the first) -> where that is, for messages.
 
     Raises:
-        CorpusError: a split without rows; a label outside the task's; training labels of one class
-            only; and, unless published, an empty text, or a sentence that stands in two splits.
+        CorpusError: a split without rows; a label outside the task's; training labels that are
+            all the same; and, unless published, an empty text, or a sentence in two splits.
     """
     for name, split in corpus.splits():
         if not len(split):
             raise CorpusError(f"split {name!r} has no rows")
         _check_labels(corpus.task, name, split, place)
-    if not corpus.task.is_regression and len(set(corpus.train.labels)) == 1:
-        only = corpus.task.label_names[int(corpus.train.labels[0])]
-        raise CorpusError(f"all training labels are {only!r}: there is nothing to learn")
-    for fault in (_empty_texts(corpus, place), _overlaps(corpus, place)):
-        if fault and not published:
-            raise CorpusError(fault)
-        if fault:
-            _warn_once(f"{corpus.task.name}: {fault} (left as published)")
+    if len(set(corpus.train.labels)) == 1:
+        raise CorpusError(
+            f"{corpus.where(TRAIN)}: column {corpus.task.label!r} is "
+            f"{corpus.task.label_words(corpus.train.labels[0])} in every row: there is nothing to "
+            "learn"
+        )
+    published_words = "left as published" if published else ""
+    _refuse(corpus, _empty_texts(corpus, place), why_not=published_words)
+    kept = "kept" if keeps_shared else published_words
+    _refuse(corpus, _overlaps(corpus, place), why_not=kept, advice=_DROP if corpus.files else "")
     if repeats := _repeats(corpus, place):
         _warn_once(f"{corpus.task.name}: {repeats} (kept)")
     return corpus
+
+
+def _refuse(corpus: Corpus, fault: str | None, *, why_not: str, advice: str = "") -> None:
+    """Raises for a fault, or logs it where there is a reason not to."""
+    if fault and not why_not:
+        raise CorpusError(f"{fault}{advice}")
+    if fault:
+        _warn_once(f"{corpus.task.name}: {fault} ({why_not})")
 
 
 @cache

@@ -1,9 +1,10 @@
 """A user's own files -> a corpus: columns by name, labels to classes.
 
-Class labels are numbered in the sorted order of train's labels, integers by their value. A label
-that is a number in one file and text in another ("1" in CSV, 1 in JSON) is the same label.
+Class labels are numbered in the sorted order of train's labels, integers by their value. How
+a file writes a label makes no other label of it: see `label_name`.
 """
 
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,10 @@ from lora_sweep.errors import CorpusError, SettingError
 from lora_sweep.metrics import fitting_metrics
 from lora_sweep.vocabulary import SELECTION, TRAIN
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+log = logging.getLogger(__name__)
+
+_INTEGER = re.compile(r"-?[0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
 
 def load_files(  # noqa: PLR0913 - one setting of the group `data` each
@@ -28,6 +32,7 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     label: str,
     regression: bool,
     metric: str | None,
+    shared_texts: str = "refuse",
 ) -> Corpus:
     """Returns the corpus that stands in a user's files; all dev parts make up the headline.
 
@@ -39,6 +44,8 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
         label: column of the label.
         regression: True for labels that are real numbers, False for classes.
         metric: the headline metric; None for accuracy, or pearson for regression.
+        shared_texts: what becomes of texts of train that stand in dev too: `refuse` them, `drop`
+            them from train, or `keep` them; the last two are logged.
 
     Raises:
         SettingError: a metric that doesn't fit the labels; dev without parts, or part names that
@@ -48,13 +55,21 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     parts = {"dev": dev} if isinstance(dev, Path) else dict(dev)
     _check_parts(parts)
     columns = [column for column in (text, text_pair, label) if column is not None]
-    tables = {name: read_table(path, columns) for name, path in {TRAIN: train, **parts}.items()}
+    files = {TRAIN: train, **parts}
+    tables = {name: read_table(path, columns) for name, path in files.items()}
+    if shared_texts == "drop":
+        tables[TRAIN] = _without_shared(tables, [c for c in (text, text_pair) if c is not None])
     names: tuple[str, ...] = () if regression else _label_names(tables[TRAIN], label)
     n_labels = 1 if regression else len(names)
     task = Task("files", text, text_pair, label, n_labels, names, _metrics(n_labels, metric))
     splits = {name: _split(table, task) for name, table in tables.items()}
-    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts))
-    return check_corpus(corpus, published=False, place=lambda name, row: tables[name].place(row))
+    corpus = Corpus(task, splits.pop(TRAIN), splits, None, tuple(parts), files)
+    return check_corpus(
+        corpus,
+        published=False,
+        keeps_shared=shared_texts == "keep",
+        place=lambda name, row: tables[name].place(row),
+    )
 
 
 def load_labelled(
@@ -79,11 +94,13 @@ def load_labelled(
     """
     columns = [column for column in (text, text_pair, label) if column is not None]
     table = read_table(path, columns)
-    names = tuple(label_names)
+    names = tuple(map(label_name, label_names))
     if names:
         found = {_class_label(table, row, label) for row in range(len(table.numbers))}
         numbers = tuple(map(str, range(len(names))))
-        names = numbers if found <= set(numbers) else names
+        # A name that looks like a number is a name: classes may be called 1 and 2.
+        is_numbered = found <= set(numbers) and not found <= set(names)
+        names = numbers if is_numbered else names
     task = Task("files", text, text_pair, label, len(names) or 1, names, ())
     return _split(table, task)
 
@@ -98,6 +115,31 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
                 f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
                 f"got {name!r}"
             )
+
+
+def _without_shared(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:
+    """Returns train without the rows whose texts stand in a dev part too."""
+
+    def texts(table: Table) -> list[tuple[object, ...]]:
+        return list(zip(*(table.columns[column] for column in columns), strict=True))
+
+    train = tables[TRAIN]
+    of_dev = {text for name, table in tables.items() if name != TRAIN for text in texts(table)}
+    kept = [row for row, text in enumerate(texts(train)) if text not in of_dev]
+    n_rows = len(train.numbers)
+    if not kept:
+        raise CorpusError(
+            f"{train.path}: data.shared_texts=drop must leave rows in train, but got texts of dev "
+            f"in all {n_rows} rows"
+        )
+    n_dropped = n_rows - len(kept)
+    log.info(
+        "%s: %d of %d rows dropped, for their texts stand in dev too",
+        train.path,
+        n_dropped,
+        n_rows,
+    )
+    return train.rows(kept)
 
 
 def _metrics(n_labels: int, metric: str | None) -> tuple[str, ...]:
@@ -161,19 +203,30 @@ def _text(table: Table, row: int, column: str) -> str:
 
 
 def _class_label(table: Table, row: int, column: str) -> str:
-    """Returns the label as text, the same for 1, 1.0, "1", "01" and " 1"."""
     value = table.columns[column][row]
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     is_nan = isinstance(value, float) and math.isnan(value)
     if is_nan or not isinstance(value, str | int | float):
         raise _fault(table, row, column, f"must be a string or an integer, but got {value!r}")
-    name = str(value).strip()
-    if not name:
+    if not (name := label_name(value)):
         raise _fault(table, row, column, "the label is empty")
-    return str(int(name)) if _INTEGER.fullmatch(name) else name
+    return name
+
+
+def label_name(value: str | float) -> str:
+    """Returns the name of a class, the same however a file or a setting writes it.
+
+    Whole numbers are one label whatever their type, zeros and blanks (1, 1.0, "1.0", " 01"), and
+    so are truth values (True, "true", "TRUE"), which are other labels than 1 and 0.
+
+    Args:
+        value: as read; not NaN.
+    """
+    text = str(value).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(int(text.partition(".")[0])) if _WHOLE.fullmatch(text) else text
 
 
 def _number(table: Table, row: int, column: str) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 from lora_sweep.errors import CorpusError
 
 GLUE_REPOSITORY = "nyu-mll/glue"
+_CACHED_AS = ("nyu-mll___glue", "glue")
+"""Folders of its cache: that of its name today, and that of `load_dataset("glue", ...)`."""
 _PATIENCE_SECONDS = 10
 
 log = logging.getLogger(__name__)
@@ -60,8 +62,8 @@ def _cached_files(name: str, splits: Sequence[str]) -> dict[str, list[Path]] | N
     from datasets import config
 
     # <cache>/nyu-mll___glue/<task>/<version>/<commit>/glue-<split>[-<shard>-of-<n>].arrow
-    root = Path(config.HF_DATASETS_CACHE) / GLUE_REPOSITORY.replace("/", "___") / name
-    copies = [path.parent for path in root.glob("*/*/dataset_info.json")]
+    roots = [Path(config.HF_DATASETS_CACHE, folder, name) for folder in _CACHED_AS]
+    copies = [path.parent for root in roots for path in root.glob("*/*/dataset_info.json")]
     # A download in progress has its own folder, `<commit>.incomplete`.
     whole = [path for path in copies if not path.name.endswith(".incomplete")]
     for copy in sorted(whole, key=lambda path: path.stat().st_mtime, reverse=True):

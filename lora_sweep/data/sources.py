@@ -11,8 +11,8 @@ from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
 from lora_sweep.data.files import load_files
 from lora_sweep.data.hub import glue_is_cached, glue_tables
 from lora_sweep.data.subsets import hold_out_selection, take_train
-from lora_sweep.data.tables import numbered_lines, read_text
 from lora_sweep.data.tasks import GLUE_TASKS, TASKS, Task
+from lora_sweep.data.text_files import numbered_lines, read_text
 from lora_sweep.errors import CorpusError, SettingError
 
 __all__ = [
@@ -77,8 +77,9 @@ def load_cola(folder: Path) -> Corpus:
         raise CorpusError(
             f"{folder} must be the folder `raw` of CoLA's archive: it lacks {', '.join(missing)}"
         )
-    splits = {name: _read_cola(folder / file) for name, file in COLA_FILES.items()}
-    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS)
+    files = {name: folder / file for name, file in COLA_FILES.items()}
+    splits = {name: _read_cola(file) for name, file in files.items()}
+    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS, files)
     return check_corpus(corpus, published=True)
 
 

@@ -1,10 +1,12 @@
 """Files of rows, read and written a row at a time: CSV, TSV and JSON lines of any length.
 
-They are read as `tables` reads them. Values are kept as they are: text in CSV and TSV, whatever
-JSON has in JSON lines.
+They are read as `tables` reads them, but for JSON arrays, which can't be read a row at a time.
+Values are kept as they are: text in CSV and TSV, whatever JSON has in JSON lines. What is written
+is not compressed.
 """
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +18,11 @@ from lora_sweep.data.tables import (
     check_columns,
     check_header,
     check_width,
+    is_array,
     json_object,
     records,
 )
+from lora_sweep.data.text_files import reading, uncompressed
 from lora_sweep.errors import CorpusError
 
 LONGEST_FIELD = 16_000_000
@@ -57,26 +61,24 @@ def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[StreamedRow]:
     """Yields the rows of a file with all their columns.
 
     Args:
-        path: a file with one of `SUFFIXES`.
+        path: a file with one of `SUFFIXES`, with `.gz` behind it or without.
         columns: those that must be there.
 
     Raises:
         CorpusError: it can't be read, a row doesn't fit, or a column is missing; says where.
     """
-    suffix = check_suffix(path)
+    suffix = check_suffix(uncompressed(path))
+    opened = open if path == uncompressed(path) else gzip.open
+    # JSON lines end at "\n" alone; csv finds the ends of its records itself.
+    newline = "\n" if suffix in JSON_LINES else ""
     try:
-        # JSON lines end at "\n" alone; csv finds the ends of its records itself.
-        with path.open(
-            encoding="utf-8-sig", newline="\n" if suffix in JSON_LINES else ""
-        ) as stream:
+        with reading(path), opened(path, "rt", encoding="utf-8-sig", newline=newline) as stream:
             if suffix in JSON_LINES:
                 yield from _json_rows(path, stream, tuple(columns))
             else:
                 yield from _separated_rows(path, stream, tuple(columns), DELIMITERS[suffix])
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 ({error.reason})") from error
-    except OSError as error:
-        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def row_writer(
@@ -107,9 +109,16 @@ def row_writer(
 def _json_rows(
     path: Path, lines: Iterable[str], columns: tuple[str, ...]
 ) -> Iterator[StreamedRow]:
+    is_first = True
     for number, line in enumerate(lines, 1):
         if line.strip():
             where = f"{path}, line {number}"
+            if is_first and is_array(line):
+                raise CorpusError(
+                    f"{where}: a JSON array can't be read a row at a time: write JSON lines, one "
+                    "object a line"
+                )
+            is_first = False
             entry = json_object(where, line)
             check_columns(where, list(entry), columns)
             yield StreamedRow(number, entry)

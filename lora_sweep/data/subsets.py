@@ -22,7 +22,7 @@ def hold_out_selection(corpus: Corpus, *, fraction: float, seed: int) -> Corpus:
         seed: fixes which rows; every class keeps its share.
 
     Raises:
-        SettingError: a fraction outside its range, or one that leaves a class without rows.
+        SettingError: a fraction outside its range, or one that leaves train without a class.
         ValueError: the corpus has a selection split already.
     """
     if not 0 <= fraction < 1:
@@ -31,8 +31,13 @@ def hold_out_selection(corpus: Corpus, *, fraction: float, seed: int) -> Corpus:
         raise ValueError("the corpus must have no selection split yet")
     if fraction == 0:
         return corpus
-    kept, held_out = _divide(corpus, fraction, seed)
-    train = corpus.train
+    divided, train = _divide(corpus, fraction, seed), corpus.train
+    if divided is None:
+        raise SettingError(
+            "data.selection_fraction must leave every label in both parts, but got a part of "
+            f"{fraction} of {len(train)} training rows"
+        )
+    kept, held_out = divided
     return replace(corpus, train=train.rows(kept), selection=train.rows(held_out))
 
 
@@ -47,36 +52,41 @@ def take_train(corpus: Corpus, *, n: int, seed: int) -> Corpus:
     Raises:
         SettingError: there are fewer rows, or a class would be left without any.
     """
-    from sklearn.model_selection import train_test_split
-
     n_rows = len(corpus.train)
     if n > n_rows:
         raise SettingError(f"data.n_train must be at most the corpus's {n_rows}, but got {n}")
     if n == n_rows:
         return corpus
-    labels = None if corpus.task.is_regression else corpus.train.labels
-    try:
-        kept, _ = train_test_split(range(n_rows), train_size=n, random_state=seed, stratify=labels)
-    except ValueError as error:
+    divided = _divide(corpus, n_rows - n, seed)
+    if divided is None:
         raise SettingError(
             f"data.n_train must leave every label in train, but got {n} of {n_rows}"
-        ) from error
-    return replace(corpus, train=corpus.train.rows(sorted(kept)))
+        )
+    return replace(corpus, train=corpus.train.rows(divided[0]))
 
 
-def _divide(corpus: Corpus, fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Returns row numbers to keep and to hold out, both in the order of train."""
+def _divide(corpus: Corpus, n_or_share: float, seed: int) -> tuple[list[int], list[int]] | None:
+    """Returns row numbers to keep and to hold out, both in the order of train.
+
+    None where what is kept would not have every class, or numbers that differ.
+
+    Args:
+        corpus: any.
+        n_or_share: to hold out: a number of rows (int), or a share of them (float).
+        seed: fixes which.
+    """
     from sklearn.model_selection import train_test_split
 
-    labels = None if corpus.task.is_regression else corpus.train.labels
-    every_row = range(len(corpus.train))
+    labels, is_regression = corpus.train.labels, corpus.task.is_regression
     try:
         kept, rest = train_test_split(
-            every_row, test_size=fraction, random_state=seed, stratify=labels
+            range(len(labels)),
+            test_size=n_or_share,
+            random_state=seed,
+            stratify=None if is_regression else labels,
         )
-    except ValueError as error:
-        raise SettingError(
-            "data.selection_fraction must leave every label in both parts, but got a part of "
-            f"{fraction} of {len(corpus.train)} training rows"
-        ) from error
-    return sorted(kept), sorted(rest)
+    except ValueError:  # a class of one row, or parts too small for a row of each class
+        return None
+    n_kept = len({labels[row] for row in kept})
+    is_whole = n_kept > 1 if is_regression else n_kept == len(set(labels))
+    return (sorted(kept), sorted(rest)) if is_whole else None

@@ -4,21 +4,22 @@
 | --- | --- |
 | .csv | commas, double quotes around fields that need them, a header |
 | .tsv | tabs, no quoting at all (a quote is a character), a header |
-| .jsonl, .json, .ndjson | JSON lines: one object a line |
+| .jsonl, .json, .ndjson | JSON lines: one object a line; or one array of objects |
 | .parquet | Parquet |
 
-Text is UTF-8, with or without a byte-order mark. Nothing stands for a missing value: the word
-"null" is a text.
+Any of them may be compressed by gzip, with `.gz` behind its suffix. Text is UTF-8, with or without
+a byte-order mark. Nothing stands for a missing value: the word "null" is a text.
 """
 
 import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from lora_sweep.data.text_files import numbered_lines, read_bytes, read_text, uncompressed
 from lora_sweep.errors import CorpusError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -35,7 +36,8 @@ class Table:
         path: the file.
         numbers: number of each row, as `place` says it.
         columns: name -> values, text for CSV and TSV.
-        unit: "line" (1 for a file's first, so 1 is the header's) or "row" (1 for Parquet's first).
+        unit: "line" (1 for a file's first, so 1 is the header's) or "row" (1 for the first one of
+            Parquet and of a JSON array).
     """
 
     path: Path
@@ -47,63 +49,40 @@ class Table:
         """Returns file and line of a row, 0 for the first."""
         return f"{self.path}, {self.unit} {self.numbers[row]}"
 
+    def rows(self, which: Sequence[int]) -> "Table":
+        """Returns the named rows, in that order.
+
+        Args:
+            which: row numbers, 0 for the first.
+        """
+        columns = {
+            name: tuple(values[row] for row in which) for name, values in self.columns.items()
+        }
+        return replace(self, numbers=tuple(self.numbers[row] for row in which), columns=columns)
+
 
 def read_table(path: Path, columns: Sequence[str]) -> Table:
     """Returns the named columns of a file.
 
     Args:
-        path: a file whose suffix stands in the table above, in any case.
+        path: a file whose suffix stands in the table above, in any case, with `.gz` or without.
         columns: those wanted; others are left out.
 
     Raises:
         CorpusError: no such file, another suffix, a column that is missing or there twice, text
             that is not UTF-8 or holds NUL, rows that don't fit the header, an empty file.
     """
-    reader = _READERS.get(path.suffix.lower())
+    suffix = uncompressed(path).suffix
+    reader = _READERS.get(suffix.lower())
     if reader is None:
         raise CorpusError(
-            f"{path}: suffix must be one of {', '.join(_READERS)}, but got {path.suffix!r}"
+            f"{path}: suffix must be one of {', '.join(_READERS)}, with .gz behind it or without, "
+            f"but got {suffix!r}"
         )
     table = reader(path, tuple(dict.fromkeys(columns)))
     if not table.numbers:
         raise CorpusError(f"{path}: there are no rows")
     return table
-
-
-def read_text(path: Path) -> str:
-    """Returns a file's text, line breaks as they are.
-
-    Raises:
-        CorpusError: it can't be read, is not UTF-8, holds NUL, or is empty.
-    """
-    content = _read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        byte = error.object[error.start]
-        raise CorpusError(f"{path}, line {line}: not UTF-8 (byte 0x{byte:02x})") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise CorpusError(f"{path}, line {line}: holds NUL (is it UTF-16, or not a text file?)")
-    if not text.strip():
-        raise CorpusError(f"{path}: the file is empty")
-    return text
-
-
-def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yields number, 1 for the first, and content of every line that is not empty."""
-    # Not splitlines(), which also breaks at form feeds and at U+2028.
-    for number, line in enumerate(text.split("\n"), 1):
-        if content := line.removesuffix("\r"):
-            yield number, content
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def _read_separated(path: Path, columns: tuple[str, ...], delimiter: str) -> Table:
@@ -178,16 +157,36 @@ def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) ->
             raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}: {advice}")
 
 
-def _read_json_lines(path: Path, columns: tuple[str, ...]) -> Table:
+def _read_json(path: Path, columns: tuple[str, ...]) -> Table:
+    text = read_text(path)
+    unit = "row" if is_array(text) else "line"
+    entries = _array_entries if is_array(text) else _line_entries
     numbers, rows = [], []
-    for number, line in numbered_lines(read_text(path)):
-        if not line.strip():
-            continue
-        entry = json_object(f"{path}, line {number}", line)
-        check_columns(f"{path}, line {number}", list(entry), columns)
+    for number, entry in entries(path, text):
+        check_columns(f"{path}, {unit} {number}", list(entry), columns)
         numbers.append(number)
         rows.append([entry[column] for column in columns])
-    return _table(path, columns, numbers, rows)
+    return replace(_table(path, columns, numbers, rows), unit=unit)
+
+
+def is_array(text: str) -> bool:
+    """Returns whether JSON starts an array; JSON lines start with an object."""
+    return text.lstrip().startswith("[")
+
+
+def _line_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    for number, line in numbered_lines(text):
+        if line.strip():
+            yield number, json_object(f"{path}, line {number}", line)
+
+
+def _array_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: not one JSON array of objects: {error}") from error
+    for number, entry in enumerate(entries, 1):
+        yield number, _checked_object(f"{path}, row {number}", entry)
 
 
 def json_object(where: str, line: str) -> dict[str, object]:
@@ -200,6 +199,10 @@ def json_object(where: str, line: str) -> dict[str, object]:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: not JSON lines, one object a line: {error}") from error
+    return _checked_object(where, entry)
+
+
+def _checked_object(where: str, entry: object) -> dict[str, object]:
     if not isinstance(entry, dict):
         raise CorpusError(f"{where}: must be an object, but got {type(entry).__name__}")
     return entry
@@ -209,7 +212,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source = pa.BufferReader(_read_bytes(path))
+    source = pa.BufferReader(read_bytes(path))
     try:
         check_columns(str(path), pq.read_schema(source).names, columns)
         content = pq.read_table(source, columns=list(columns))
@@ -229,6 +232,6 @@ def _table(
 
 _READERS: dict[str, Callable[[Path, tuple[str, ...]], Table]] = {
     **{suffix: partial(_read_separated, delimiter=one) for suffix, one in DELIMITERS.items()},
-    **dict.fromkeys(JSON_LINES, _read_json_lines),
+    **dict.fromkeys(JSON_LINES, _read_json),
     ".parquet": _read_parquet,
 }

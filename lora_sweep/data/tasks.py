@@ -37,6 +37,10 @@ class Task:
         """True where the label is a real number, not a class."""
         return self.n_labels == 1
 
+    def label_words(self, label: float) -> str:
+        """Returns a label as messages show it: a number, or the name of a class."""
+        return f"{label:g}" if self.is_regression else repr(self.label_names[int(label)])
+
 
 def _classes(
     name: str, columns: tuple[str, ...], label_names: tuple[str, ...], metrics: tuple[str, ...]

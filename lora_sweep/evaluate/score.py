@@ -9,7 +9,7 @@ import numpy as np
 from tabulate import tabulate
 
 from lora_sweep.data.sources import LabelledTexts
-from lora_sweep.metrics import Array, metric_values
+from lora_sweep.metrics import Array, metric_values, metric_words
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.trained.classifier import Classifier, predict_texts
 
@@ -21,15 +21,15 @@ class Score:
     Attributes:
         metric: its name; with `/PART` for a part of the dev set.
         n_texts: how many texts it is of.
-        value: 0 to 1.
-        low, high: 95 % interval over the texts.
+        value: 0 to 1; None where the labels leave the metric undefined.
+        low, high: 95 % interval over the texts; None without a value.
     """
 
     metric: str
     n_texts: int
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 def score_parts(
@@ -56,14 +56,19 @@ def score_parts(
     return scores
 
 
-def scores_table(title: str, scores: Sequence[Score]) -> str:
-    """Returns the scores as a table with a title, × 100."""
+def scores_table(title: str, scores: Sequence[Score], label_names: Sequence[str]) -> str:
+    """Returns the scores as a table with a title, × 100.
+
+    Args:
+        title: what they are of.
+        scores: a row each.
+        label_names: of the classifier's class 0, 1, ...; empty for regression.
+    """
     rows = [
         [
-            score.metric,
+            metric_words(score.metric, label_names),
             score.n_texts,
-            f"{100 * score.value:.2f}",
-            f"{100 * score.low:.2f} to {100 * score.high:.2f}",
+            *_value_words(score),
         ]
         for score in scores
     ]
@@ -77,11 +82,20 @@ def scores_json(scores: Sequence[Score]) -> str:
     return json.dumps([dataclasses.asdict(score) for score in scores])
 
 
+def _value_words(score: Score) -> tuple[str, str]:
+    if score.value is None or score.low is None or score.high is None:
+        return "undefined", ""
+    return f"{100 * score.value:.2f}", f"{100 * score.low:.2f} to {100 * score.high:.2f}"
+
+
 def _scores(
     metrics: Sequence[str], predicted: Array, labels: Array, suffix: str = ""
 ) -> list[Score]:
     values = metric_values(metrics, predicted, labels)
-    return [
-        Score(metric + suffix, len(labels), value, *examples_interval(predicted, labels, metric))
-        for metric, value in values.items()
-    ]
+    scores = []
+    for metric, value in values.items():
+        interval: tuple[float | None, float | None] = (None, None)
+        if value is not None:
+            interval = examples_interval(predicted, labels, metric)
+        scores.append(Score(metric + suffix, len(labels), value, *interval))
+    return scores

@@ -9,7 +9,6 @@ from lora_sweep.config.data import DataConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.errors import SettingError
-from lora_sweep.execution.inputs import load_corpus
 from lora_sweep.trained.about import About
 
 
@@ -40,7 +39,7 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
         LoraSweepError: a setting is wrong, or the corpus is not to be had or has other labels.
     """
     config = _data_config(about.settings, overrides)
-    corpus = load_corpus(config)
+    corpus = config.load()
     if (corpus.task.text_pair is None) != (about.columns[1] is None):
         raise SettingError(
             f"data must be on {'single sentences' if about.columns[1] is None else 'pairs'} as "

@@ -16,6 +16,7 @@ from lora_sweep.adapters.inject import adapted_names, inject
 from lora_sweep.config.data import DataConfig
 from lora_sweep.config.run import RunConfig
 from lora_sweep.data.corpus import Corpus, LabelledTexts
+from lora_sweep.data.headline import check_headline
 from lora_sweep.data.subsets import SUBSET_SEED, hold_out_selection
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
@@ -100,12 +101,14 @@ def can_pack(config: RunConfig) -> bool:
 
 @lru_cache(maxsize=2)
 def load_corpus(data: DataConfig) -> Corpus:
-    """Returns the corpus that a config names, with its selection split.
+    """Returns the corpus that a config names, with its selection split, to train on.
 
     Raises:
-        CorpusError: it is not to be had, or something in it is wrong.
+        CorpusError: it is not to be had, something in it is wrong, or its headline metric is
+            undefined.
     """
-    return hold_out_selection(data.load(), fraction=data.selection_fraction, seed=SUBSET_SEED)
+    share = data.selection_fraction
+    return check_headline(hold_out_selection(data.load(), fraction=share, seed=SUBSET_SEED))
 
 
 def load_texts(config: RunConfig, folder: Path) -> PackTexts:

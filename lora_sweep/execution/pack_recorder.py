@@ -10,6 +10,7 @@ from lora_sweep.errors import ClaimedElsewhereError
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StopRequest
+from lora_sweep.metrics import known_value
 from lora_sweep.store.claims import Claim
 from lora_sweep.store.run_log import lines_of
 from lora_sweep.training.evaluation import Evaluation
@@ -76,7 +77,7 @@ class PackRecorder:
         with lines_of(recorder.folder.path):
             recorder.on_evaluation(evaluation, state)
         self._evaluated[recorder.folder.path.name] = run
-        self.metrics[run] = evaluation.metrics[recorder.origin.metric]
+        self.metrics[run] = known_value(evaluation.metrics, recorder.origin.metric)
         self._show(metric=f"{max(self.metrics.values()):.3f}")
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 

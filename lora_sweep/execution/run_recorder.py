@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lora_sweep.execution.origin import RunOrigin
+from lora_sweep.metrics import known_value
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
@@ -86,7 +87,8 @@ class RunRecorder:
         self._add_history({"kind": "epoch", **fields})
         if self._chosen_epoch() == evaluation.epoch:
             self.state = state
-        value, metric = evaluation.metrics[self.origin.metric], self.origin.metric
+        metric = self.origin.metric
+        value = known_value(evaluation.metrics, metric)
         log.info(
             "%s: epoch %d: loss %.4f, %s %.4f",
             self.name,
@@ -160,7 +162,7 @@ class RunRecorder:
     @property
     def reported_metric(self) -> float:
         """What would be reported of the run if it ended now."""
-        return self.epochs[self._chosen_epoch() - 1].metrics[self.origin.metric]
+        return known_value(self.epochs[self._chosen_epoch() - 1].metrics, self.origin.metric)
 
     @property
     def name(self) -> str:
@@ -181,7 +183,7 @@ class RunRecorder:
     def _record(self) -> RunRecord:
         best = self._best_epoch(self.origin.metric)
         selected = self._chosen_epoch() if self._has_selection() else None
-        values = [epoch.metrics[self.origin.metric] for epoch in self.epochs]
+        values = [known_value(epoch.metrics, self.origin.metric) for epoch in self.epochs]
         last = np.concatenate(list(self.predictions[-1].values()))
         return RunRecord(
             **{f.name: getattr(self.origin, f.name) for f in dataclasses.fields(self.origin)},
@@ -202,7 +204,8 @@ class RunRecorder:
 
     def _best_epoch(self, metric: str) -> int:
         """The first epoch with the highest value."""
-        return max(self.epochs, key=lambda epoch: (epoch.metrics[metric], -epoch.epoch)).epoch
+        values = {epoch.epoch: known_value(epoch.metrics, metric) for epoch in self.epochs}
+        return max(values, key=values.__getitem__)
 
     def _has_selection(self) -> bool:
         return f"{self.origin.metric}/{SELECTION}" in self.epochs[0].metrics

@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+from lora_sweep.metrics import metric_words
 from lora_sweep.models.base import EMBEDDED
 from lora_sweep.models.families import StockHead
 from lora_sweep.trained.about import About
@@ -66,6 +67,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         title=f"{_plain(about.settings['data.task'])}: {about.run}",
         what=_WHAT[about.kind],
         about=about,
+        words=lambda name, labels: _plain(metric_words(name, labels)),
         base=_base_id(about) or f"`{about.settings['model.path']}`",
         allocation=_allocation(about),
         data=_data(about),
@@ -100,7 +102,7 @@ def _results(about: About) -> list[Any]:
             metric_value=value,
         )
         for name, value in about.metrics.items()
-        if "/" not in name
+        if "/" not in name and value is not None
     ]
 
 
@@ -128,11 +130,12 @@ def _data(about: About) -> str:
 def _spread(about: About) -> str:
     """The headline metric over the seeds of the run's cell."""
     values = [100 * value for value in about.seeds.values()]
+    metric = _plain(metric_words(about.metric, about.label_names))
     seeds = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in about.seeds.items())
     if len(values) < 2:
         return f"One seed of this cell was at hand ({seeds}): the spread is not known."
     return (
-        f"Over the {len(values)} seeds of the run's cell, {about.metric} is "
+        f"Over the {len(values)} seeds of the run's cell, {metric} is "
         f"{statistics.median(values):.2f} ± {statistics.stdev(values):.2f} (median ± sample "
         f"standard deviation; by seed {seeds})."
     )

@@ -31,8 +31,9 @@ class EpochRecord:
         epoch: 1 for the first.
         step: optimiser steps taken so far.
         train_loss: mean over the epoch's batches.
-        metrics: name -> value, 0 to 1 (losses apart), on the whole dev set, on each of its parts
-            (`matthews_correlation/in_domain`), and on the selection split (`.../selection`).
+        metrics: name -> value, 0 to 1 (losses apart), None where the labels leave it undefined; on
+            the whole dev set, on each of its parts (`matthews_correlation/in_domain`), and on the
+            selection split (`.../selection`).
         alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
         budget_params: rank budget in entries of R.
         budget_over_cap_params: part of it that lies above rank_max and buys nothing.
@@ -44,7 +45,7 @@ class EpochRecord:
     epoch: int
     step: int
     train_loss: float
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     alpha: float | None
     budget_params: float
     budget_over_cap_params: float
@@ -205,7 +206,7 @@ def _check_whole(record: RunRecord) -> None:
     """Checks that the parts of a record belong together."""
     n = len(record.matrices)
     for epoch in record.epochs:
-        if record.metric not in epoch.metrics:
+        if epoch.metrics.get(record.metric) is None:
             raise ValueError(f"epoch {epoch.epoch} must have {record.metric}, but got none")
         if len(epoch.ranks) != n or len(epoch.integer_ranks) != n:
             raise ValueError(f"epoch {epoch.epoch} must have {n} ranks, but got another number")

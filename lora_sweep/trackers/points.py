@@ -3,7 +3,7 @@
 | name | value |
 | --- | --- |
 | `loss/train` | mean over the epoch's batches |
-| `metrics/NAME` | on dev, 0 to 1; parts of dev as `metrics/NAME/PART` |
+| `metrics/NAME` | on dev, 0 to 1, where it is defined; parts of dev as `metrics/NAME/PART` |
 | `schedule/alpha` | sharpness of the soft mask; not for fixed ranks |
 | `schedule/budget_params` | rank budget, entries of R |
 | `schedule/budget_spent_params` | what the integer ranks spend of it |
@@ -28,7 +28,8 @@ def history_values(entry: Mapping[str, Any], matrices: Sequence[str]) -> dict[st
     }
     if "train_loss" in entry:
         values["loss/train"] = float(entry["train_loss"])
-    values |= {f"metrics/{name}": float(one) for name, one in entry.get("metrics", {}).items()}
+    metrics = entry.get("metrics", {}).items()
+    values |= {f"metrics/{name}": float(one) for name, one in metrics if one is not None}
     ranks = zip(matrices, entry["ranks"], strict=True)
     return values | {f"ranks/{matrix}": float(rank) for matrix, rank in ranks}
 

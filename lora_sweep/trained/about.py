@@ -38,7 +38,7 @@ class About:
         matrices: names of the adapted matrices (N), in module order.
         integer_ranks: their ranks (N).
         epoch: whose state it is, 1 for the first.
-        metrics: name -> value on the run's dev set at that epoch, 0 to 1.
+        metrics: name -> value on the run's dev set at that epoch, 0 to 1; None for undefined.
         seeds: seed -> reported headline metric of all finished runs of the cell, this one too.
         versions: of the packages that the run was trained with.
     """
@@ -54,7 +54,7 @@ class About:
     matrices: list[str]
     integer_ranks: list[int]
     epoch: int
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     seeds: dict[str, float]
     versions: dict[str, str]
 

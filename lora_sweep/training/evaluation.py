@@ -25,8 +25,9 @@ class Evaluation:
         epoch: 1 for the first.
         step: optimiser steps taken so far.
         train_loss: mean over the epoch's steps.
-        metrics: name -> value; without a suffix over the headline parts, `/PART` for each dev
-            part where there are several, `/selection` on the selection split.
+        metrics: name -> value, None where it is undefined; without a suffix over the headline
+            parts, `/PART` for each dev part where there are several, `/selection` on the selection
+            split.
         predictions: dev part -> predicted label or value of each text (n,).
         alpha: sharpness of the soft mask; None for a run without logits.
         budget_params, budget_over_cap_params, budget_spent_params: the rank budget, what of it
@@ -37,7 +38,7 @@ class Evaluation:
     epoch: int
     step: int
     train_loss: float
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     predictions: dict[str, Array]
     alpha: float | None
     budget_params: float
@@ -131,7 +132,7 @@ def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Ar
     return outputs.argmax(dim=-1).cpu().numpy()
 
 
-def _metrics(pack: Pack, predicted: dict[str, Array]) -> dict[str, float]:
+def _metrics(pack: Pack, predicted: dict[str, Array]) -> dict[str, float | None]:
     """All metrics of one run from its predictions by part."""
     texts = pack.texts
     labels = {name: part.labels.numpy() for name, part in texts.dev.items()}

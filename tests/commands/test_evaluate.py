@@ -1,6 +1,8 @@
 """Evaluations: the run's own metrics on its own data, other data, and intervals that cover."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,12 @@ from lora_sweep.config.data import (
     MinimalPairsConfig,
     recorded_data,
 )
+from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.evaluate.sources import data_parts
+from lora_sweep.execution.content import runs_of
+from lora_sweep.execution.execute import run_cell
+from lora_sweep.export.card import model_card
 from lora_sweep.export.write import write_export
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.store.finished import read_finished
@@ -23,11 +29,13 @@ from lora_sweep.trained.adapted import base_of
 from lora_sweep.trained.open import open_adapter
 from lora_sweep.vocabulary import CLASSIFIER_KINDS
 
+from ..conftest import sentences
+
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 
-def scores(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, float]:
-    """Metric -> value, of a command that succeeds."""
+def scores(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, float | None]:
+    """Metric -> value, None for an undefined one, of a command that succeeds."""
     assert main([*map(str, arguments), "--json"]) == 0
     return {score["metric"]: score["value"] for score in json.loads(capsys.readouterr().out)}
 
@@ -38,6 +46,58 @@ def test_own_data_gives_the_recorded_metrics(
 ) -> None:
     expected = read_finished(trained_runs[what]).record.reported_evaluation.metrics
     assert scores(capsys, trained_runs[what]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_undefined_metric_is_said_and_no_error(
+    trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.csv").write_text("text,label\ncat sees,1\ndog sees,1\n")
+    command = [str(trained_runs["bert"]), "--input", str(tmp_path / "one.csv")]
+    found = scores(capsys, *command)
+    assert found["matthews_correlation"] is None
+    assert isinstance(found["accuracy"], float)
+    assert main(command) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "matthews" in one]
+    assert [cell.strip() for cell in line.strip("|").split("|")][1:] == ["2", "undefined", ""]
+
+
+def test_data_with_an_undefined_headline_can_be_evaluated_on(
+    trained_runs: dict[str, Path],
+    tiny_corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "train.tsv").write_text((tiny_corpus / "train.tsv").read_text())
+    (tmp_path / "dev.tsv").write_text("text\tlabel\ncat sees\t0\n")
+    found = scores(capsys, trained_runs["bert"], f"data.path={tmp_path}", "data.metric=f1")
+    assert found["f1"] is None
+    assert found["accuracy"] in (0.0, 1.0)
+
+
+def test_part_of_one_class_is_undefined_wherever_it_is_shown(
+    tiny_run: list[str],
+    tmp_path: Path,
+    composed: Callable[..., RunConfig],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CoLA's two parts, each of one class: together they have a correlation, alone they do not."""
+    train = [f"x\t{label}\t\t{text}" for text, label in sentences(24)]
+    (tmp_path / "in_domain_train.tsv").write_text("\n".join(train))
+    for name, label in (("in_domain", 1), ("out_of_domain", 0)):
+        (tmp_path / f"{name}_dev.tsv").write_text(f"x\t{label}\t\tcat {name}\n")
+    others = [name for name in tiny_run if not name.startswith("data")]
+    config = composed(*others, "data=cola", f"data.path={tmp_path}", "model.pooling=cls")
+    run_cell(config)
+    (name,) = runs_of(config)
+    folder = Path(config.paths.outputs, "tiny", name)
+    own = read_finished(folder).record.reported_evaluation.metrics
+    assert own["matthews_correlation"] is not None
+    assert (
+        own["matthews_correlation/in_domain"] is own["matthews_correlation/out_of_domain"] is None
+    )
+    assert scores(capsys, folder) == pytest.approx(own)
+    card = model_card(replace(open_adapter(folder).about, kind="merged"), None)
+    assert "| matthews_correlation/in_domain | undefined |" in card
 
 
 @pytest.mark.parametrize("kind", CLASSIFIER_KINDS)

@@ -41,7 +41,14 @@ def test_good_corpus_comes_back_as_it_was(corpus: Corpus) -> None:
     ("corpus", "message"),
     [
         (replace(CORPUS, dev={"dev": LabelledTexts((), None, ())}), "split 'dev' has no rows"),
-        (with_train(("One.", 1), ("Two.", 1)), "all training labels are 'acceptable'"),
+        (
+            with_train(("One.", 1), ("Two.", 1)),
+            "^train: column 'label' is 'acceptable' in every row: there is nothing to learn",
+        ),
+        (
+            replace(SCORED, train=LabelledTexts(("a", "b"), ("c", "d"), (2.5, 2.5))),
+            "^train: column 'label' is 2.5 in every row",
+        ),
         (with_train(("One.", 1), ("Two.", 2)), r"train, row 2: column 'label' .* 0 \.\.\. 1"),
         (with_train(("One.", 0), ("Two.", -1)), "but got -1"),
         (
@@ -50,7 +57,15 @@ def test_good_corpus_comes_back_as_it_was(corpus: Corpus) -> None:
         ),
         (with_train(("Five.", 0), ("Two.", 1)), "1, .*'Five.' in train, row 1 and dev, row 2"),
     ],
-    ids=["no_rows", "one_class", "label_above", "label_below", "empty_text", "overlap"],
+    ids=[
+        "no_rows",
+        "one_class",
+        "one_number",
+        "label_above",
+        "label_below",
+        "empty_text",
+        "overlap",
+    ],
 )
 def test_check_refuses_broken_corpus(corpus: Corpus, message: str) -> None:
     with pytest.raises(CorpusError, match=message):

@@ -1,11 +1,13 @@
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from lora_sweep.data.corpus import Corpus
-from lora_sweep.data.files import load_files
+from lora_sweep.data.files import label_name, load_files, load_labelled
 from lora_sweep.errors import CorpusError, SettingError
 
 
@@ -30,9 +32,15 @@ def load(folder: Path, train: list[Any], dev: list[Any], /, **settings: Any) -> 
         (["2", "10", "-1"], [10], ("-1", "2", "10"), (1, 2, 0)),
         ([True, False], [True], ("false", "true"), (1, 0)),
         ([1.0, 0.0], [1], ("0", "1"), (1, 0)),
+        (["1.0", " 0", "01"], ["0."], ("0", "1"), (1, 0, 1)),
+        (["True", "FALSE ", "true"], [False], ("false", "true"), (1, 0, 1)),
+        ([True, 1, 1.0], ["1", "TRUE"], ("1", "true"), (1, 0, 0)),
         ([1, "b", "a"], ["a"], ("1", "a", "b"), (0, 2, 1)),
     ],
-    ids=["strings", "integers", "integer_texts", "booleans", "whole_floats", "mixed"],
+    ids=[
+        *("strings", "integers", "integer_texts", "booleans", "whole_floats", "whole_texts"),
+        *("truth_texts", "truth_is_no_number", "mixed"),
+    ],
 )
 def test_labels_are_numbered_in_order(
     tmp_path: Path, train: list[Any], dev: list[Any], names: tuple[str, ...], classes: Any
@@ -40,6 +48,121 @@ def test_labels_are_numbered_in_order(
     corpus = load(tmp_path, train, dev)
     assert corpus.task.label_names == names
     assert corpus.train.labels == classes
+
+
+@pytest.mark.parametrize(
+    ("same", "name"),
+    [
+        ((1, 1.0, "1", "1.0", " 1", "01", "+1", "1."), "1"),
+        ((0, -0.0, "0", "-0", "0.0", "000"), "0"),
+        ((-2, -2.0, "-2", "-02.0 "), "-2"),
+        ((True, "true", "True", " TRUE"), "true"),
+        ((False, "false", "False"), "false"),
+        ((0.5, "0.5"), "0.5"),
+        (("v1.0",), "v1.0"),
+    ],
+)
+def test_label_has_one_name_however_it_is_written(same: tuple[Any, ...], name: str) -> None:
+    assert {label_name(value) for value in same} == {name}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("values", [[1.0, 0.0], [1, 0], ["1.0", " 0"]], ids=repr)
+def test_label_is_the_same_in_every_format(tmp_path: Path, suffix: str, values: list[Any]) -> None:
+    path = tmp_path / f"own.{suffix}"
+    table = pd.DataFrame({"text": ["a", "b"], "label": values})
+    if suffix == "parquet":
+        table.to_parquet(path)
+    elif suffix == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="," if suffix == "csv" else "\t")
+    corpus = load(tmp_path, ["0", 1], [], dev=path)
+    assert corpus.dev["dev"].labels == (1, 0)
+    named = {"text": "text", "text_pair": None, "label": "label"}
+    assert load_labelled(path, label_names=("0", "1"), **named).labels == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "classes"),
+    [
+        (("no", "yes"), ["yes", "no"], (1, 0)),
+        (("no", "yes"), [1, 0], (1, 0)),
+        (("1", "0"), ["0", "1", 0.0], (1, 0, 1)),
+        (("1", "2"), [1, "1"], (0, 0)),
+        (("1", "2"), [0, 1], (0, 1)),
+        (("False", "True"), [True, "true"], (1, 1)),
+    ],
+    ids=["names", "numbers", "names_like_numbers", "one_of_them", "numbers_still", "truth"],
+)
+def test_labels_of_a_file_are_names_before_they_are_numbers(
+    tmp_path: Path, names: tuple[str, ...], labels: list[Any], classes: tuple[int, ...]
+) -> None:
+    rows = [json.dumps({"text": str(row), "label": one}) for row, one in enumerate(labels)]
+    (tmp_path / "one.jsonl").write_text("\n".join(rows))
+    found = load_labelled(
+        tmp_path / "one.jsonl", text="text", text_pair=None, label="label", label_names=names
+    )
+    assert found.labels == classes
+
+
+def write_shared(folder: Path) -> dict[str, Path]:
+    """Train and dev with two sentences in common, one of them with another label."""
+    (folder / "train.tsv").write_text("text\tlabel\nA.\tx\nB.\ty\nC.\tz\nD.\tx\nE.\ty\n")
+    (folder / "dev.tsv").write_text("text\tlabel\nE.\tx\nF.\ty\nC.\ty\n")
+    return {"train": folder / "train.tsv", "dev": folder / "dev.tsv"}
+
+
+def test_shared_texts_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    message = (
+        "more than one split: 2, the first being 'C.' in .*train.tsv, line 4 and .*dev.tsv, line 4"
+        ": data.shared_texts=drop takes them out of train, data.shared_texts=keep leaves"
+    )
+    with pytest.raises(CorpusError, match=message):
+        load(tmp_path, [], [], **write_shared(tmp_path))
+
+
+def test_shared_texts_are_dropped_from_train(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    corpus = load(tmp_path, [], [], **write_shared(tmp_path), shared_texts="drop")
+    assert corpus.train.texts == ("A.", "B.", "D.")
+    assert corpus.dev["dev"].texts == ("E.", "F.", "C.")
+    assert corpus.task.label_names == ("x", "y")  # the only z is gone
+    assert "train.tsv: 2 of 5 rows dropped, for their texts stand in dev too" in caplog.text
+
+
+def test_dropping_all_of_train_is_refused(tmp_path: Path) -> None:
+    files = write_shared(tmp_path) | {"dev": tmp_path / "train.tsv"}
+    with pytest.raises(CorpusError, match="must leave rows in train, but got texts of dev in all"):
+        load(tmp_path, [], [], **files, shared_texts="drop")
+
+
+def test_lines_are_the_files_own_after_a_drop(tmp_path: Path) -> None:
+    files = write_shared(tmp_path)
+    files["train"].write_text("text\tlabel\nC.\tx\nA.\tx\n \ty\n")
+    with pytest.raises(CorpusError, match=r"empty texts: 1, the first in .*train.tsv, line 4"):
+        load(tmp_path, [], [], **files, shared_texts="drop")
+
+
+def test_pairs_are_shared_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("a,b,y\nA,B,0\nA,C,1\nD,E,3\n")
+    (tmp_path / "dev.csv").write_text("a,b,y\nA,C,0\nD,F,1\n")
+    files = {"train": tmp_path / "train.csv", "dev": tmp_path / "dev.csv"}
+    columns = {"text": "a", "text_pair": "b", "label": "y", "regression": True}
+    corpus = load(tmp_path, [], [], **files, **columns, shared_texts="drop")
+    assert corpus.train.pairs == ("B", "E")
+
+
+def test_shared_texts_are_kept_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = load(tmp_path, [], [], **write_shared(tmp_path), shared_texts="keep")
+    assert corpus.train.texts == ("A.", "B.", "C.", "D.", "E.")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "more than one split: 2" in record.message and record.message.endswith("(kept)")
 
 
 def test_two_csv_parts_make_up_the_headline(tmp_path: Path) -> None:

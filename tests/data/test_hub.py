@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,26 @@ def test_split_of_a_longer_name_is_another(copy: Path) -> None:
     write_arrow(copy / "glue-validation_matched.arrow", ["a"])
     assert glue_is_cached("rte", ("validation_matched",))
     assert not glue_is_cached("rte", ("validation",))
+
+
+def test_copy_under_the_old_name_is_found(copy: Path) -> None:
+    old = copy.parents[3] / "glue" / "rte" / "1.0.0" / "dacb"  # of load_dataset("glue", "rte")
+    old.mkdir(parents=True)
+    (old / "dataset_info.json").write_text("{}")
+    write_arrow(old / "glue-train.arrow", ["a", "b"])
+    assert glue_is_cached("rte")
+    assert list(glue_tables("rte", ("train",))["train"]["sentence1"]) == ["a", "b"]
+
+
+def test_newest_copy_is_taken_whatever_its_name(copy: Path) -> None:
+    old = copy.parents[3] / "glue" / "rte" / "1.0.0" / "dacb"
+    old.mkdir(parents=True)
+    for seconds, (folder, text) in enumerate([(copy, "a"), (old, "b"), (copy, "c")], 1):
+        (folder / "dataset_info.json").write_text("{}")
+        (folder / "glue-train.arrow").unlink(missing_ok=True)
+        write_arrow(folder / "glue-train.arrow", [text])
+        os.utime(folder, (seconds, seconds))
+        assert list(glue_tables("rte", ("train",))["train"]["sentence1"]) == [text]
 
 
 def test_unfinished_download_is_not_cached(copy: Path) -> None:

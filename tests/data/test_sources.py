@@ -112,10 +112,10 @@ def test_glue_mnli_has_two_parts_one_headline(monkeypatch: pytest.MonkeyPatch) -
 def test_glue_stsb_keeps_real_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub(
         monkeypatch,
-        train={"sentence1": ["a"], "sentence2": ["b"], "label": [3.75]},
+        train={"sentence1": ["a", "b"], "sentence2": ["b", "a"], "label": [3.75, 1.0]},
         validation={"sentence1": ["c"], "sentence2": ["d"], "label": [5.0]},
     )
-    assert load_glue("stsb").train.labels == (3.75,)
+    assert load_glue("stsb").train.labels == (3.75, 1.0)
 
 
 def test_unknown_glue_task_lists_tasks() -> None:

@@ -1,5 +1,6 @@
 """Rows read and written one at a time: as whole tables are, in bounded memory."""
 
+import gzip
 import itertools
 import json
 import tracemalloc
@@ -50,6 +51,9 @@ def test_written_rows_are_read_back(suffix: str, drawn: st.DataObject, tmp_path:
         ("a.csv", b"text\n\xff\n", r"not UTF-8"),
         ("a.jsonl", b'{"text": "cat"}\n[1]\n', r"line 2: must be an object, but got list"),
         ("a.jsonl", b'{"text": "cat"}\n{"x": 1}\n', r"line 2: no column 'text'"),
+        ("a.json", b'\n[{"text": "cat"}]', r"line 2: a JSON array can't be read a row at a time"),
+        ("a.csv.gz", b"text\ncat\n", r"not a gzip file that can be read"),
+        ("a.csv.gz", gzip.compress(b"text\n" + b"cat\n" * 9)[:-9], r"not a gzip file that can"),
         ("a.txt", b"cat", r"suffix must be one of \.csv, .*but got '\.txt'"),
     ],
 )
@@ -69,6 +73,19 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 def test_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbftext\ncat\n")
     assert [row.values for row in stream_rows(tmp_path / "a.csv", ["text"])] == [{"text": "cat"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv.gz", "text\ncat\n"), ("a.jsonl.GZ", '{"text": "cat"}')]
+)
+def test_compressed_rows_are_read(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(content.encode()))
+    assert [row.values for row in stream_rows(tmp_path / name, ["text"])] == [{"text": "cat"}]
+
+
+def test_compressed_rows_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"suffix must be one of \.csv, .* but got '\.gz'"):
+        write(tmp_path / "a.csv.gz", [{"a": "cat"}])
 
 
 @pytest.mark.parametrize("mark", ["\t", "\n"])

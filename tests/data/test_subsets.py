@@ -69,6 +69,30 @@ def test_selection_refuses_too_few_rows() -> None:
         hold_out_selection(CORPUS, fraction=0.05, seed=0)
 
 
+def test_train_keeps_every_class() -> None:
+    # Of 2 rows that are left of 20, a class's share of 1 in 10 comes to none.
+    rare = LabelledTexts(TRAIN.texts, None, (0,) * 18 + (1,) * 2)
+    corpus = replace(CORPUS, train=rare)
+    with pytest.raises(SettingError, match=r"every label in both parts, but got a part of 0\.9"):
+        hold_out_selection(corpus, fraction=0.9, seed=0)
+    with pytest.raises(SettingError, match="every label in train, but got 2 of 20"):
+        take_train(corpus, n=2, seed=0)
+
+
+def test_train_keeps_numbers_that_differ() -> None:
+    numbers = LabelledTexts(("a", "b", "c"), ("d", "e", "f"), (1.0, 1.0, 2.0))
+    corpus = Corpus(TASKS["stsb"], numbers, {"dev": numbers}, None, ("dev",))
+    taken = 0
+    for seed in range(12):  # the one row that differs is held out by some of them
+        try:
+            divided = hold_out_selection(corpus, fraction=0.3, seed=seed)
+        except SettingError:
+            taken += 1
+        else:
+            assert set(divided.train.labels) == {1.0, 2.0}
+    assert 0 < taken < 12
+
+
 def test_selection_is_held_out_once() -> None:
     with pytest.raises(ValueError, match="no selection split yet"):
         hold_out_selection(replace(CORPUS, selection=TRAIN), fraction=0.2, seed=0)

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -5,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lora_sweep.data.tables import read_table, read_text
+from lora_sweep.data.tables import read_table
+from lora_sweep.data.text_files import read_text
 from lora_sweep.errors import CorpusError
 
 ROWS = {"text": ("One, two.", 'A "quote".', "null"), "label": ("1", "0", "1")}
@@ -20,6 +22,13 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
+        (
+            "a.json",
+            '[{"text": "One, two.", "label": "1"}, {"label": "0", "text": "A \\"quote\\"."},\n'
+            '{"text": "null", "label": "1"}]\n',
+        ),
+        ("a.csv.gz", gzip.compress(b'text,label\n"One, two.",1\n"A ""quote"".",0\nnull,1\n')),
+        ("a.TSV.GZ", gzip.compress(b'text\tlabel\nOne, two.\t1\nA "quote".\t0\nnull\t1\n')),
         ("a.csv", 'id,text,label\n1,"One, two.",1\n2,"A ""quote"".",0\n3,null,1\n'),
         ("a.CSV", b'\xef\xbb\xbftext,label\r\n"One, two.",1\r\n"A ""quote"".",0\r\nnull,1'),
         ("a.tsv", 'label\ttext\n1\tOne, two.\n0\tA "quote".\n1\tnull'),
@@ -29,7 +38,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
             '{"text": "null", "label": "1", "more": null}\n',
         ),
     ],
-    ids=["csv", "csv_bom_crlf", "tsv", "jsonl"],
+    ids=["json_array", "csv_gz", "tsv_gz", "csv", "csv_bom_crlf", "tsv", "jsonl"],
 )
 def test_formats_give_the_same_columns(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert read_table(write(tmp_path, name, content), ["text", "label"]).columns == ROWS
@@ -41,6 +50,11 @@ def test_parquet_keeps_types_and_counts_rows(tmp_path: Path) -> None:
     table = read_table(path, ["text", "label"])
     assert table.columns == {"text": ("a", "b"), "label": (0, 1)}
     assert table.place(1) == f"{path}, row 2"
+
+
+def test_rows_of_an_array_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.json", '[\n\n{"text": "a"},\n\n{"text": "b"}]')
+    assert read_table(path, ["text"]).place(1) == f"{path}, row 2"
 
 
 def test_line_numbers_count_quoted_breaks_and_blanks(tmp_path: Path) -> None:
@@ -80,8 +94,17 @@ def test_very_long_line_is_read(tmp_path: Path, suffix: str) -> None:
         ("a.csv", "text,label\na\0,1\n", "line 2: holds NUL"),
         ("a.csv", "text,label\na,1\n".encode("utf-16"), "line 1: not UTF-8"),
         ("a.json", '{"text": "a", "label": 1}\n{"text": "a"}', "line 2: no column 'label'"),
-        ("a.json", '[\n{"text": "a", "label": 1}]', "line 1: not JSON lines"),
-        ("a.json", '["a"]\n', "line 1: must be an object, but got list"),
+        ("a.json", '{\n"text": "a", "label": 1}', "line 1: not JSON lines"),
+        ("a.json", '[{"text": "a", "label": 1}\n', "not one JSON array of objects: .*line 2"),
+        ("a.json", '["a"]\n', "row 1: must be an object, but got str"),
+        ("a.json", '[{"text": "a", "label": 1}, {"text": "b"}]', "row 2: no column 'label'"),
+        ("a.json", "[]", "there are no rows"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n["a"]', "line 2: must be an object, .* list"),
+        ("a.csv.gz", "text,label\na,1\n", "not a gzip file that can be read: Not a gzipped"),
+        ("a.csv.gz", gzip.compress(b"text,label\na,1\n")[:-9], "not a gzip file that can be"),
+        ("a.csv.gz", gzip.compress(b"text,label\na\n"), "a.csv.gz, line 2: 1 columns"),
+        ("a.txt.gz", "x", r"suffix must be one of .csv, .* with .gz behind it .* got '.txt'"),
+        ("a.csv.bz2", "x", r"suffix must be one of .csv, .* but got '.bz2'"),
         ("a.parquet", "text", "not a Parquet file"),
     ],
 )

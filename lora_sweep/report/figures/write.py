@@ -110,7 +110,7 @@ def _groups(sweep: Sweep) -> Iterator[_Group]:
             folder=sweep.folder,
             label=f" ({name})" if len(groups) > 1 else "",
             prefix=f"{i}_" if len(groups) > 1 else "",
-            metric=str(runs["metric"].iloc[0]),
+            metric=str(runs["metric_words"].iloc[0]),
             runs=runs,
             summary=summarise_runs(runs),
             courses=sweep.courses,

@@ -132,7 +132,7 @@ def _explanation(runs: pd.DataFrame) -> str:
     finished = runs[runs["status"] == FINISHED]
     if finished.empty:
         return _CELL
-    metrics = ", ".join(sorted(set(finished["metric"].dropna())))
+    metrics = ", ".join(sorted(set(finished["metric_words"].dropna())))
     has_selected = finished["selected_metric"].notna()
     choice = _SELECTED if has_selected.all() else _MIXED if has_selected.any() else _BEST
     final = "Final Median ± Std is of the last epoch, which is not picked by its metric."

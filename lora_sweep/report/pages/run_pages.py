@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import RecordError
+from lora_sweep.metrics import known_value, metric_words
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.components import matrix_labels
 from lora_sweep.report.table.sweep import Sweep
@@ -144,16 +145,16 @@ def _facts(run: dict[Any, Any]) -> Iterator[tuple[str, str]]:
     for name, words in _FACTS.items():
         value = plain(run[name])
         if isinstance(value, float) and name.endswith("_metric"):
-            yield f"{run['metric']} × 100, {words}", f"{100 * value:z.2f}"
+            yield f"{run['metric_words']} × 100, {words}", f"{100 * value:z.2f}"
         elif value is not None:
             yield words, f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def _charts(record: RunRecord) -> list[Chart]:
-    metric = [100 * epoch.metrics[record.metric] for epoch in record.epochs]
+    metric = [100 * known_value(epoch.metrics, record.metric) for epoch in record.epochs]
     at = record.reported_evaluation
     return [
-        line_chart(f"{record.metric} × 100", metric),
+        line_chart(f"{metric_words(record.metric, record.label_names)} × 100", metric),
         line_chart("training loss", [epoch.train_loss for epoch in record.epochs]),
         bar_chart(
             f"ranks at epoch {at.epoch}, by layer and component",

@@ -54,12 +54,17 @@ def metric_interval(
         labels: (n,).
         metric: its name.
         confidence: of the interval.
-        n_resamples: of the dev examples.
+        n_resamples: of the dev examples; those in which the metric is undefined count for nothing.
+
+    Raises:
+        ValueError: the metric is undefined on the labels.
 
     Source: bootstrap of two crossed factors: Owen, Ann. Appl. Stat. 1 (2007), which counts v_both
     three times; the correction is ours.
     """
     values = stacked_metric(metric, predicted, labels)  # (S,)
+    if np.isnan(values).any():
+        raise ValueError(f"labels must be such that {metric} is defined, but got others")
     n_seeds, mean = len(values), float(values.mean())
     resampled = _over_examples(predicted, labels, metric, n_resamples)  # (B, S)
     of_dev = float(resampled.mean(axis=1).var(ddof=1))
@@ -90,10 +95,10 @@ def examples_interval(
 
     Args:
         predicted: (n,).
-        labels: (n,).
+        labels: (n,), on which the metric is defined.
         metric: its name.
         confidence: of the interval.
-        n_resamples: of the examples.
+        n_resamples: of the examples; those in which the metric is undefined count for nothing.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
     """
@@ -105,7 +110,10 @@ def examples_interval(
 def _over_examples(
     predicted: NDArray[Any], labels: NDArray[Any], metric: str, n_resamples: int
 ) -> Floats:
-    """The metric of every seed on dev sets drawn with replacement (n_resamples, S)."""
+    """The metric of every seed on dev sets drawn with replacement (at most n_resamples, S).
+
+    The seeds share their labels, so it is undefined for all of them in a draw or for none.
+    """
     rng = np.random.default_rng(0)
     n_seeds, n = predicted.shape
     at_once = max(1, _MOST_AT_ONCE // (n_seeds * n))
@@ -113,4 +121,5 @@ def _over_examples(
     for start in range(0, n_resamples, at_once):
         drawn = rng.integers(0, n, (min(at_once, n_resamples - start), n))
         parts.append(stacked_metric(metric, predicted[:, drawn], labels[drawn]).T)
-    return np.concatenate(parts)
+    values = np.concatenate(parts)
+    return values[~np.isnan(values).any(axis=1)]

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from lora_sweep.errors import LoraSweepError, RecordError
+from lora_sweep.metrics import metric_words
 from lora_sweep.report.table.tidy import COLUMNS, checked_row, checked_settings, to_table
 from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_settings, read_state
@@ -34,7 +35,9 @@ _STATUS = {
     State.OPEN: MISSING,
     State.DAMAGED: UNREADABLE,
 }
-_FROM_RECORD = tuple(COLUMNS)[2:-1]
+_FROM_RECORD = tuple(
+    name for name in COLUMNS if name not in ("folder", "status", "metric_words", "error")
+)
 OnRecord = Callable[[Path, RunRecord], object]
 
 _log = logging.getLogger(__name__)
@@ -44,7 +47,8 @@ def collect_runs(sweep_dir: Path, *, on_record: OnRecord | None = None) -> pd.Da
     """Returns the tidy table of a sweep: the runs as they were asked for, then others by name.
 
     Columns: `folder` (name), `status`, a column a setting, then what the record holds of the
-    same name, and `error`. Metrics are 0 to 1. Folders that are no run's are left out.
+    same name, `metric_words`, the metric with the label that it is of, and `error`. Metrics are
+    0 to 1. Folders that are no run's are left out.
 
     Args:
         sweep_dir: the folder that the run folders lie in.
@@ -133,6 +137,7 @@ def _row(found: RunState) -> dict[str, Any]:
     row |= checked_settings(found.settings)
     if found.record is not None:
         row |= {column: getattr(found.record, column) for column in _FROM_RECORD}
+        row["metric_words"] = metric_words(found.record.metric, found.record.label_names)
     if found.reason:
         row["error"] = found.reason
     return checked_row(row)

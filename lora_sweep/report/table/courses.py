@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_sweep.errors import RecordError
+from lora_sweep.metrics import known_value
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import HISTORY_FILE
 
@@ -97,8 +98,9 @@ def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[floa
 
 def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Course:
     epochs = record.epochs
+    values = [known_value(epoch.metrics, record.metric) for epoch in epochs]
     return Course(
-        metric=np.array([epoch.metrics[record.metric] for epoch in epochs], dtype=float),
+        metric=np.array(values, dtype=float),
         matrices=matrices,
         start_ranks=_start_ranks(folder, len(matrices)),
         early_ranks=np.array(epochs[min(EARLY_EPOCHS, len(epochs)) - 1].ranks, dtype=float),

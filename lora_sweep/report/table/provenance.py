@@ -18,7 +18,7 @@ _MIXED = {
     "model_fingerprint": "base models",
     "corpus_fingerprint": "corpora",
     "device": "devices",
-    "metric": "metrics",
+    "metric_words": "metrics",
 }
 _MANY_ARE_FINE = {"model_fingerprint": ("model.",), "corpus_fingerprint": ("data.",)}
 

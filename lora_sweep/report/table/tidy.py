@@ -24,6 +24,7 @@ COLUMNS = {
     "selected_epoch": "Int64",
     "collapsed": "boolean",
     "metric": "str",
+    "metric_words": "str",
     "fingerprint": "str",
     "model_fingerprint": "str",
     "corpus_fingerprint": "str",

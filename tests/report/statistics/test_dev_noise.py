@@ -1,16 +1,25 @@
 """The metric's interval: its parts by hand, its coverage on cells with a known truth."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bench.simulated_cells import Truth, coverage
 from lora_sweep.metrics import METRICS, metric_values, stacked_metric
-from lora_sweep.report.statistics.dev_noise import metric_interval
+from lora_sweep.report.statistics.dev_noise import examples_interval, metric_interval
 
 
-@pytest.mark.filterwarnings("ignore:A single label")
+def assert_stacked_as_each(name: str, predicted: NDArray[Any], labels: NDArray[Any]) -> None:
+    each = [metric_values([name], row, labels)[name] for row in predicted]
+    expected = [np.nan if value is None else value for value in each]
+    found = stacked_metric(name, predicted, labels)
+    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
 @given(
     st.sampled_from(["matthews_correlation", "accuracy", "f1"]),
     st.integers(2, 3),
@@ -23,16 +32,14 @@ def test_stacked_label_metrics_are_those_of_the_training(
     rng = np.random.default_rng(seed)
     n_labels = 2 if name == "f1" else n_labels
     predicted, labels = rng.integers(0, n_labels, (3, n)), rng.integers(0, n_labels, n)
-    each = [metric_values([name], row, labels)[name] for row in predicted]
-    assert stacked_metric(name, predicted, labels) == pytest.approx(each)
+    assert_stacked_as_each(name, predicted, labels)
 
 
 @given(st.sampled_from(["pearson", "spearman"]), st.integers(2, 30), st.integers(0, 1_000))
 def test_stacked_correlations_are_those_of_the_training(name: str, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     predicted, labels = rng.integers(0, 5, (3, n)).astype(float), rng.integers(0, 5, n) / 2
-    each = [metric_values([name], row, labels)[name] for row in predicted]
-    assert stacked_metric(name, predicted, labels) == pytest.approx(each, abs=1e-12)
+    assert_stacked_as_each(name, predicted, labels)
 
 
 def test_every_metric_of_the_training_can_be_stacked() -> None:
@@ -74,6 +81,21 @@ def test_predictions_all_right_leave_nothing_open() -> None:
     labels = np.array([0, 1, 0])
     interval = metric_interval(np.stack([labels, labels]), labels, "accuracy")
     assert (interval.low, interval.high) == (1.0, 1.0)
+
+
+def test_draws_without_a_value_count_for_nothing() -> None:
+    # All right: the value is 1 on every draw where it is defined. One label in three is another:
+    # 8 / 27 of the draws lack it, and none may count as a 0.
+    labels = np.array([0, 0, 1])
+    assert examples_interval(labels, labels, "matthews_correlation") == (1.0, 1.0)
+    interval = metric_interval(np.stack([labels, labels]), labels, "matthews_correlation")
+    assert (interval.low, interval.high, interval.dev_error) == (1.0, 1.0, 0.0)
+
+
+def test_interval_of_an_undefined_metric_is_refused() -> None:
+    labels = np.ones(4, dtype=np.int64)
+    with pytest.raises(ValueError, match="such that matthews_correlation is defined"):
+        metric_interval(np.stack([labels, labels]), labels, "matthews_correlation")
 
 
 def test_interval_covers_the_truth() -> None:

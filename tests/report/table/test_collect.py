@@ -13,7 +13,7 @@ from lora_sweep.report.pages.tables import cell_note
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.tidy import setting_names
-from lora_sweep.store.record import PrunedRecord
+from lora_sweep.store.record import EpochRecord, PrunedRecord
 from lora_sweep.store.run_folder import RunFolder
 
 Settings = Callable[..., dict[str, Any]]
@@ -65,6 +65,14 @@ def test_reported_metric_is_the_selected_one(sweep: Any, settings: Settings) -> 
     assert runs["reported_metric"].tolist() == [0.65, 0.6]
     assert runs["reported_epoch"].tolist() == [1, 2]
     assert runs["final_metric"].tolist() == pytest.approx([0.6, 0.5])
+
+
+def test_metric_in_words_says_whose_f1_it_is(sweep: Any, settings: Settings) -> None:
+    epochs = [EpochRecord(1, 8, 0.5, {"f1": 0.6}, 0.5, 9.0, 0.0, 9, [3.0], [3])]
+    named = {"metric": "f1", "label_names": ["spam", "ham"], "epochs": epochs, "best_epoch": 1}
+    sweep.finish("a", 0.6, settings(), **named)
+    runs = collect_runs(sweep.path)
+    assert runs[["metric", "metric_words"]].values.tolist() == [["f1", "f1 of label ham"]]
 
 
 def test_setting_names_leave_out_the_record(sweep: Any, settings: Settings) -> None:
