@@ -56,8 +56,8 @@ def test_encoder_whose_forward_is_called_is_adapted() -> None:
     model, batch = make_model().eval(), make_batch()
     nn.init.normal_(adapt(model, PLAN).R)
     del batch["labels"]
+    by_forward = model.base_model.forward(**batch).last_hidden_state  # as sentence_transformers
     called = model.base_model(**batch).last_hidden_state
-    by_forward = model.base_model.forward(**batch).last_hidden_state
     assert torch.equal(by_forward, called)
     assert not torch.allclose(called, make_model().eval().base_model(**batch).last_hidden_state)
 
