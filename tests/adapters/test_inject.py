@@ -98,7 +98,7 @@ def test_layer_with_two_names_is_swapped_under_both(suffixes: tuple[str, ...]) -
     set_cores([layer], [core[None]])
     merged = layer.weight + layer.B @ core @ layer.A
     x = torch.randn(5, 4)
-    torch.testing.assert_close(model(x), x @ merged.T @ merged.T, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model(x), x @ merged.T @ merged.T, rtol=1e-4, atol=1e-4)
 
 
 def test_layer_that_the_whole_shares_is_swapped_there_too() -> None:

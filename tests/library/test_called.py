@@ -48,7 +48,7 @@ def test_container_that_runs_its_parts_is_adapted(make: type[nn.Module]) -> None
     model, x = make().eval(), torch.randn(5, 8)
     adapter = adapt(model, PLAN, adapted=("0", "2"))
     nn.init.normal_(adapter.R)
-    torch.testing.assert_close(model(x), _expected(adapter, x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model(x), _expected(adapter, x), rtol=1e-4, atol=1e-4)
     assert find_adapter(model) is adapter
 
 
@@ -56,8 +56,8 @@ def test_encoder_whose_forward_is_called_is_adapted() -> None:
     model, batch = make_model().eval(), make_batch()
     nn.init.normal_(adapt(model, PLAN).R)
     del batch["labels"]
+    by_forward = model.base_model.forward(**batch).last_hidden_state  # as sentence_transformers
     called = model.base_model(**batch).last_hidden_state
-    by_forward = model.base_model.forward(**batch).last_hidden_state
     assert torch.equal(by_forward, called)
     assert not torch.allclose(called, make_model().eval().base_model(**batch).last_hidden_state)
 
@@ -91,7 +91,7 @@ def test_layer_that_is_called_twice_trains_on_both_calls() -> None:
     linear = nn.functional.linear
     linear(linear(linear(x, *query), *query), *value).square().sum().backward()
     assert adapter.R.grad is not None and R.grad is not None
-    torch.testing.assert_close(adapter.R.grad, R.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(adapter.R.grad, R.grad, rtol=1e-4, atol=1e-4)
 
 
 def test_pass_that_was_cut_short_leaves_nothing_behind() -> None:

@@ -48,7 +48,7 @@ def test_transformers_checkpointing_gives_the_same_gradients(
     plain = _gradients(plan, None)
     checkpointed = _gradients(plan, {"use_reentrant": use_reentrant})
     for ours, theirs in zip(checkpointed, plain, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 class _Blocks(nn.Module):
@@ -84,7 +84,7 @@ def test_blocks_of_ones_own_give_the_same_gradients(
         model(x).square().sum().backward()
         gradients.append((adapter.R.grad, adapter.logits.grad))
     for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True:UserWarning")

@@ -45,7 +45,9 @@ def test_merged_model_is_saved_as_any_other(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
-    read = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    read = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, attn_implementation="eager"
+    ).eval()
     torch.testing.assert_close(read(**batch).logits, model(**batch).logits, rtol=0, atol=1e-6)
 
 
@@ -75,7 +77,7 @@ def test_layer_without_a_bias_and_with_two_names_is_merged() -> None:
     before = model(x)
     merge(model)
     assert model[0] is model[2] and model[0].bias is None
-    torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model(x), before, rtol=1e-4, atol=1e-4)
 
 
 def test_merging_draws_no_random_numbers() -> None:
