@@ -238,10 +238,6 @@ def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
         )
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
-
-
 @cache
 def _embedded() -> Path:
     """The model's folder inside its package, whose code is not imported."""

@@ -41,14 +41,18 @@ def names_fault(names: Collection[str], where: str) -> str | None:
         return f"must be a folder with a {CONFIG}, but {where} has none{_inner(names)}"
     if WEIGHTS not in names and SHARDS not in names:
         others = sorted(name for name in names if name.endswith(_OTHER_WEIGHTS))
+        if not others:
+            return f"must have safetensors weights, but {where} has none"
         return (
-            f"must have safetensors weights, but {where} has {', '.join(others[:3]) or 'none'} "
+            f"must have safetensors weights, but {where} has {', '.join(others[:3])} "
             f"(pickled weights are never read; {_CONVERT})"
         )
     if not any(set(files) <= set(names) for files in _TOKENISERS):
+        others = sorted(name for name in names if name.endswith(".model"))
+        found = f"{', '.join(others)} ({_CONVERT})" if others else "none"
         return (
             "must have a tokeniser (tokenizer.json, or vocab.txt, or vocab.json with merges.txt), "
-            f"but {where} has none ({_CONVERT})"
+            f"but {where} has {found}"
         )
     return None
 

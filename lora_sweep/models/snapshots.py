@@ -10,7 +10,7 @@ from pathlib import Path
 from lora_sweep.errors import BaseModelError
 from lora_sweep.models.parts import CONFIG, folder_fault, names_fault
 
-_FILES = ["*.json", "*.safetensors", "*.txt"]
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _PATIENCE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)

@@ -77,13 +77,23 @@ def test_whole_tokeniser_is_no_fault(files: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "files",
-    [[], ["vocab.json"], ["merges.txt"], ["spm.model", "tokenizer_config.json"]],
-    ids=" ".join,
+    ("files", "found"),
+    [
+        ([], "none"),
+        (["vocab.json"], "none"),
+        (["merges.txt", "tokenizer_config.json"], "none"),
+        (["spm.model", "tokenizer_config.json"], "spm.model (convert it once with"),
+        (["sentencepiece.bpe.model"], "sentencepiece.bpe.model (convert it once with"),
+    ],
 )
-def test_half_a_tokeniser_is_told(files: list[str]) -> None:
+def test_half_a_tokeniser_is_told(files: list[str], found: str) -> None:
     told = names_fault(["config.json", "model.safetensors", *files], "there") or ""
-    assert told.startswith("must have a tokeniser") and "convert it once with" in told
+    assert told.startswith("must have a tokeniser") and f"but there has {found}" in told
+
+
+def test_missing_weights_are_no_pickled_ones() -> None:
+    told = names_fault(["config.json", "tokenizer.json"], "there")
+    assert told == "must have safetensors weights, but there has none"
 
 
 @pytest.mark.parametrize("other", ["pytorch_model.bin", "tf_model.h5", "model.onnx"])
