@@ -12,6 +12,8 @@ from optuna.trial import Trial
 
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import task_config
+from lora_sweep.execution.content import content_of
+from lora_sweep.launch.cells import Cell
 from lora_sweep.rules import require
 from lora_sweep.search.jobs import Jobs
 from lora_sweep.search.overrides import space_of
@@ -23,6 +25,7 @@ from lora_sweep.search.space import Space, in_words
 from lora_sweep.search.storage import storage_place
 from lora_sweep.search.study import Common, check_common, open_study
 from lora_sweep.search.trials import TrialQueue
+from lora_sweep.vocabulary import SPELLED
 
 MAY_CHANGE = ("paths", "pruner", "tracker", "device", "compile", "finished", "training.log_every")
 """Settings, or groups, that another command of the same search may state otherwise."""
@@ -62,7 +65,7 @@ def open_search(
         n_jobs=settings.n_jobs,
     )
     # Last, so that nothing is noted of a command that is refused.
-    check_common(study, jobs.sweep_dir, _common(settings, base, space))
+    check_common(study, jobs.sweep_dir, _common(settings, base, space, low))
     if isinstance(sampler, GridSampler):
         settings = _within_grid(settings, len(sampler.combinations))
     named = Named(place, sampler_name(settings.sampler), pruner.name)
@@ -80,8 +83,11 @@ def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object
     return partial(function, jobs.composer.master)
 
 
-def _common(settings: SearchSettings, base: DictConfig, space: Space) -> Common:
-    """What must stay the same for trials to be comparable, and of one space."""
+def _common(settings: SearchSettings, base: DictConfig, space: Space, low: Cell) -> Common:
+    """What must stay the same for trials to be comparable, and of one space.
+
+    Base, files and runs to start from are known by what they hold, wherever they lie.
+    """
     searched = {
         name: f"searched in {in_words(each)}" for name, each in space.distributions.items()
     }
@@ -89,8 +95,9 @@ def _common(settings: SearchSettings, base: DictConfig, space: Space) -> Common:
     fixed = {
         name: value
         for name, value in flat.items()
-        if not any(_is_of(name, other) for other in (*MAY_CHANGE, *searched))
+        if not any(_is_of(name, other) for other in (*MAY_CHANGE, *SPELLED, *searched))
     }
+    fixed |= content_of(low.config)
     fixed["hydra.sweeper.direction"] = settings.directions
     fixed["hydra.sweeper.custom_search_space"] = settings.custom_search_space
     return Common(searched, fixed)
