@@ -12,6 +12,7 @@ from optuna.trial import Trial
 
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import task_config
+from lora_sweep.execution.content import content_of
 from lora_sweep.launch.cells import Cell
 from lora_sweep.rules import require
 from lora_sweep.search.jobs import Jobs
@@ -82,10 +83,10 @@ def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object
     return partial(function, jobs.composer.master)
 
 
-def _common(settings: SearchSettings, base: DictConfig, space: Space, cell: Cell) -> Common:
+def _common(settings: SearchSettings, base: DictConfig, space: Space, low: Cell) -> Common:
     """What must stay the same for trials to be comparable, and of one space.
 
-    Where base and files lie is nothing of it: what they hold is, as any of its cells has it.
+    Base, files and runs to start from are known by what they hold, wherever they lie.
     """
     searched = {
         name: f"searched in {in_words(each)}" for name, each in space.distributions.items()
@@ -96,8 +97,7 @@ def _common(settings: SearchSettings, base: DictConfig, space: Space, cell: Cell
         for name, value in flat.items()
         if not any(_is_of(name, other) for other in (*MAY_CHANGE, *SPELLED, *searched))
     }
-    own = next(iter(cell.runs.values()))
-    fixed |= {name: value for name, value in own.items() if name.endswith("content")}
+    fixed |= content_of(low.config)
     fixed["hydra.sweeper.direction"] = settings.directions
     fixed["hydra.sweeper.custom_search_space"] = settings.custom_search_space
     return Common(searched, fixed)

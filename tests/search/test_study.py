@@ -179,6 +179,17 @@ def test_another_search_in_the_same_study_is_refused(
     assert len(record_of(tmp_path / "s").trials) == 1
 
 
+def test_base_may_move_but_not_change(search: Searching, tiny_base: Path, tmp_path: Path) -> None:
+    first, second = (Path(shutil.copytree(tiny_base, tmp_path / name)) for name in "ab")
+    search(ONE, JOURNAL, f"model.path={first}")
+    assert numbers(search(TWO, JOURNAL, f"model.path={second}")) == [1]
+    changed = Path(shutil.copytree(tiny_base, tmp_path / "c"))
+    config = (changed / "config.json").read_text()
+    (changed / "config.json").write_text(config.replace("{", "{ ", 1))
+    with pytest.raises(SettingError, match=r"model.content must be the same in all trials"):
+        search(THREE, JOURNAL, f"model.path={changed}")
+
+
 def test_what_changes_no_trial_may_change(search: Searching) -> None:
     search(ONE, JOURNAL)
     changes = (JOURNAL, "tracker=tensorboard", "device=cpu", "hydra/sweeper/sampler=tpe")

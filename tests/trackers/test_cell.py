@@ -23,3 +23,11 @@ def test_cells_whose_names_are_alike_are_told_apart(composed: Callable[..., RunC
     names = [cell_of(composed(f"alpha.max={value}"), 0) for value in (3, 4)]
     assert names[0].rpartition("-")[0] == names[1].rpartition("-")[0]
     assert names[0] != names[1]
+
+
+def test_base_that_was_moved_makes_no_other_cell() -> None:
+    here = {"seed": 0, "model.path": "/a/base", "model.name": "base", "model.content": "12ab"}
+    there = here | {"seed": 1, "model.path": "/b/other", "model.name": "other"}
+    assert cell_name("randn-r8-seed0-aa", here) == cell_name("randn-r8-seed1-bb", there)
+    changed = here | {"model.content": "34cd"}
+    assert cell_name("randn-r8-seed0-aa", here) != cell_name("randn-r8-seed0-cc", changed)
