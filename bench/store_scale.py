@@ -21,9 +21,10 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from bench.report_scale import fill_record
-from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import CONF
 from lora_sweep.execution import group as packs
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cells
 from lora_sweep.execution.group import Options
 from lora_sweep.execution.inputs import base_folder, load_corpus
@@ -76,8 +77,8 @@ def jobs_of(configs: Sequence[RunConfig]) -> list[Job]:
     corpus = load_corpus(configs[0].data).fingerprint
     jobs = []
     for config in configs:
-        settings = run_settings(config, config.seed)
-        folder = RunFolder(Path(config.paths.outputs, config.paths.sweep, run_name(settings)))
+        ((name, settings),) = runs_of(config).items()
+        folder = RunFolder(Path(config.paths.outputs, config.paths.sweep, name))
         own = run_fingerprint(settings, model, corpus)
         jobs.append(Job(config, config.seed, folder, settings, own, model, corpus))
     return jobs

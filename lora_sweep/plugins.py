@@ -3,7 +3,7 @@
 from functools import cache
 
 from lora_sweep.config import store
-from lora_sweep.launch import grids, pack
+from lora_sweep.launch import grids, pack, run_folder
 from lora_sweep.search import sweeper
 
 
@@ -11,6 +11,7 @@ from lora_sweep.search import sweeper
 def register() -> None:
     """Registers all of them; a second time changes nothing."""
     store.register()
+    run_folder.register()
     grids.register()
     pack.register()
     sweeper.register()

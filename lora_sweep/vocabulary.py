@@ -24,3 +24,8 @@ HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
 
 LORA_ALPHA = 16
 """lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
+SPELLED = (
+    *("model.name", "model.path", "data.path", "data.train", "data.dev"),
+    *("model.adapter", "init.run"),
+)
+"""Settings that say where something lies. What lies there is a setting of its own: its content."""

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings as hypothesis_settings
 from omegaconf import DictConfig
 
-from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import CONF
 from lora_sweep.plugins import register
 
@@ -199,6 +199,7 @@ def trained_runs(
 
     `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
     """
+    from lora_sweep.execution.content import runs_of
     from lora_sweep.execution.execute import run_cell
 
     outputs, cache = tmp_path_factory.mktemp("trained"), tmp_path_factory.getbasetemp() / "cache"
@@ -223,6 +224,6 @@ def trained_runs(
             composed = compose("config", overrides=[*tiny_settings, *places, *overrides])
             config = to_run_config(composed)
             run_cell(config)
-            name = run_name(run_settings(config, config.seed))
+            (name,) = runs_of(config)
             runs[what] = outputs / config.paths.sweep / name
     return runs

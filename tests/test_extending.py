@@ -16,9 +16,10 @@ from lora_sweep.allocation.init_schedules import INIT_SCHEDULES, InitInputs
 from lora_sweep.commands.evaluate import main as evaluate
 from lora_sweep.config import store
 from lora_sweep.config.data import DATA_SOURCES, DataConfig, data_source, recorded_data
-from lora_sweep.config.run import RunConfig, run_name, run_settings, to_run_config
+from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.data.corpus import Corpus, LabelledTexts
 from lora_sweep.data.tasks import Task
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
 from lora_sweep.execution.inputs import can_pack
 from lora_sweep.export.write import write_export
@@ -34,7 +35,7 @@ from .conftest import make_base, sentences
 def trained(config: RunConfig) -> FinishedRun:
     """The cell's one run, trained."""
     run_cell(config)
-    name = run_name(run_settings(config, config.seed))
+    (name,) = runs_of(config)
     return read_finished(Path(config.paths.outputs, config.paths.sweep, name))
 
 

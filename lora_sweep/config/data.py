@@ -5,6 +5,7 @@ a name; that name makes Hydra's schema `schema_NAME`, which an option in `conf/d
 """
 
 import dataclasses
+import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,14 @@ class DataConfig:
         """
         raise NotImplementedError
 
+    def files(self) -> Mapping[str, Path]:
+        """Returns the files that hold the corpus, by what they are; none for one without files."""
+        return {}
+
+    def places(self) -> Mapping[str, str | None]:
+        """Returns the settings that say where the files lie, right from any folder."""
+        return {}
+
     @property
     def columns(self) -> tuple[str, str | None, str]:
         """Columns of text, second text (None for single sentences) and label in the source."""
@@ -57,8 +66,10 @@ class DataConfig:
         return task.text, task.text_pair, task.label
 
 
-SharedTexts = Literal["refuse", "drop", "keep"]
+CONTENT = "data.content"
+"""The setting that is the digest of the files, where the corpus is in some."""
 
+SharedTexts = Literal["refuse", "drop", "keep"]
 DATA_SOURCES: dict[str, type[DataConfig]] = {}
 """Every source by its name, in the order of this file."""
 
@@ -141,10 +152,8 @@ class FilesConfig(DataConfig):
         from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_files
 
-        folder = Path(self.path or ".").expanduser()
         corpus = load_files(
-            train=folder / self.train,
-            dev=folder / self.dev,
+            **self.files(),
             text=self.text,
             text_pair=self.text_pair,
             label=self.label,
@@ -153,6 +162,15 @@ class FilesConfig(DataConfig):
             shared_texts=self.shared_texts,
         )
         return with_positive(corpus, None if self.positive is None else label_name(self.positive))
+
+    def files(self) -> Mapping[str, Path]:
+        """Returns the two files."""
+        folder = Path(self.path or ".").expanduser()
+        return {"train": folder / self.train, "dev": folder / self.dev}
+
+    def places(self) -> Mapping[str, str | None]:
+        """Returns the folder of the files."""
+        return {"data.path": absolute(self.path or ".")}
 
     @property
     def columns(self) -> tuple[str, str | None, str]:
@@ -211,6 +229,22 @@ class ColaConfig(GlueConfig):
             return corpus
         return take_train(corpus, n=self.n_train, seed=SUBSET_SEED)
 
+    def files(self) -> Mapping[str, Path]:
+        """Returns the authors' files; none for the hub's corpus."""
+        from lora_sweep.data.sources import COLA_FILES
+
+        folder = None if self.path is None else Path(self.path).expanduser()
+        return {} if folder is None else {part: folder / n for part, n in COLA_FILES.items()}
+
+    def places(self) -> Mapping[str, str | None]:
+        """Returns the folder of the files."""
+        return {} if self.path is None else {"data.path": absolute(self.path)}
+
+
+def absolute(path: str | Path) -> str:
+    """Returns a path that is right from any folder; links in it stay."""
+    return os.path.abspath(Path(path).expanduser())
+
 
 def recorded_data(settings: Mapping[str, Any]) -> DataConfig:
     """Returns the data of a run from its settings, `data.*` among them.
@@ -225,7 +259,7 @@ def recorded_data(settings: Mapping[str, Any]) -> DataConfig:
     own = {
         name.removeprefix("data."): value
         for name, value in settings.items()
-        if name.startswith("data.")
+        if name.startswith("data.") and name != CONTENT
     }
     named = DATA_SOURCES.get(own.get("name", ""))
     for source in (*([named] if named else []), *DATA_SOURCES.values()):

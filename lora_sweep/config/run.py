@@ -8,7 +8,9 @@ same folder, and are trained once.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -16,7 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.allocation import allocation_plan
-from lora_sweep.config.data import DataConfig
+from lora_sweep.config.data import DataConfig, absolute
 from lora_sweep.config.schema import (
     MODE_SETTINGS,
     AllocationConfig,
@@ -33,7 +35,7 @@ from lora_sweep.config.schema import (
 )
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import is_rate, require
-from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT
+from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED
 
 Settings = dict[str, Any]
 
@@ -138,8 +140,17 @@ def _deleted(config: DictConfig) -> list[str]:
     return deleted
 
 
-def run_settings(config: RunConfig, seed: int) -> Settings:
-    """Returns the settings of the cell's run with this seed."""
+def run_settings(
+    config: RunConfig, seed: int, content: Mapping[str, str] | None = None
+) -> Settings:
+    """Returns the settings of the cell's run with this seed.
+
+    Args:
+        config: of the cell.
+        seed: of the run.
+        content: `model.content`, `data.content`, ... -> digest of what the settings in `SPELLED`
+            name; None for none.
+    """
     settings: Settings = {
         "init": _init_setting(config),
         "lr": config.lr,
@@ -148,11 +159,12 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
     }
     if settings["init"] == "values":
         settings["init.values"] = config.init.values
-    if settings["init"] in (FROM_RUN, FROZEN):
-        settings["init.run"] = config.init.run
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             settings[f"{group}.{name}"] = value
+    settings |= _places(config)
+    if settings["init"] not in (FROM_RUN, FROZEN):
+        settings.pop("init.run", None)
     if config.budget.schedule == "constant":
         settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
     without_effect = {
@@ -164,7 +176,25 @@ def run_settings(config: RunConfig, seed: int) -> Settings:
             settings[name] = None
         if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
             del settings[name]
-    return settings
+    return settings | dict(content or {})
+
+
+def _places(config: RunConfig) -> Settings:
+    """The settings that name paths, with paths that are right from any folder."""
+    places: Settings = dict(config.data.places())
+    if config.model.path is not None:
+        places["model.path"] = path = absolute(config.model.path)
+        places["model.name"] = Path(path).name  # the option's name is of another base
+    if config.model.adapter is not None:
+        places["model.adapter"] = absolute(config.model.adapter)
+    if config.init.run is not None:
+        places["init.run"] = absolute(config.init.run)
+    return places
+
+
+def identity(settings: Settings) -> Settings:
+    """Returns what makes a run the run that it is: its settings without where things lie."""
+    return {name: value for name, value in settings.items() if name not in SPELLED}
 
 
 def _init_setting(config: RunConfig) -> str:
@@ -178,7 +208,8 @@ def _init_setting(config: RunConfig) -> str:
 
 def run_name(settings: Settings) -> str:
     """Returns the name of the run's folder: readable, and unique by a hash of all settings."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    own = json.dumps(identity(settings), sort_keys=True)
+    digest = hashlib.sha256(own.encode()).hexdigest()[:10]
     low, lr = settings["rank.min"], settings["lr"]
     average = settings["rank.average"]
     most = settings["rank.max"] if average is None else average

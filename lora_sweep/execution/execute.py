@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.config.run import RunConfig
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.group import Options, train_jobs
 from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
@@ -110,22 +111,19 @@ def _jobs(config: RunConfig) -> list[Job]:
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
     sources = source_identities(config)
     sweep_dir = Path(config.paths.outputs, config.paths.sweep)
-    jobs = []
-    for seed in range(config.seed, config.seed + config.n_seeds):
-        settings = run_settings(config, seed)
-        jobs.append(
-            Job(
-                config=config,
-                seed=seed,
-                folder=RunFolder(sweep_dir / run_name(settings)),
-                settings=settings,
-                fingerprint=run_fingerprint(settings, model, corpus, sources),
-                model_fingerprint=model,
-                corpus_fingerprint=corpus,
-                sources=sources,
-            )
+    return [
+        Job(
+            config=config,
+            seed=settings["seed"],
+            folder=RunFolder(sweep_dir / name),
+            settings=settings,
+            fingerprint=run_fingerprint(settings, model, corpus, sources),
+            model_fingerprint=model,
+            corpus_fingerprint=corpus,
+            sources=sources,
         )
-    return jobs
+        for name, settings in runs_of(config).items()
+    ]
 
 
 def _check_origins(jobs: Iterable[Job]) -> None:

@@ -71,7 +71,7 @@ def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
     """Returns the runs that may train together, group by group."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
-        groups.setdefault(compatibility(job.config), []).append(job)
+        groups.setdefault(compatibility(job), []).append(job)
     return [Group(members, options) for members in groups.values()]
 
 

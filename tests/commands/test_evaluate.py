@@ -16,9 +16,10 @@ from lora_sweep.config.data import (
     MinimalPairsConfig,
     recorded_data,
 )
-from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
 from lora_sweep.evaluate.sources import data_parts
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
 from lora_sweep.export.card import model_card
 from lora_sweep.export.write import write_export
@@ -87,7 +88,8 @@ def test_part_of_one_class_is_undefined_wherever_it_is_shown(
     others = [name for name in tiny_run if not name.startswith("data")]
     config = composed(*others, "data=cola", f"data.path={tmp_path}", "model.pooling=cls")
     run_cell(config)
-    folder = Path(config.paths.outputs, "tiny", run_name(run_settings(config, 0)))
+    (name,) = runs_of(config)
+    folder = Path(config.paths.outputs, "tiny", name)
     own = read_finished(folder).record.reported_evaluation.metrics
     assert own["matthews_correlation"] is not None
     assert (

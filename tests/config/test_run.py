@@ -32,8 +32,6 @@ OTHERS: list[dict[str, Any]] = [
     {"learning_rate.head": 0.5},
     {"learning_rate.schedule": "constant"},
     {"learning_rate.warmup_fraction": 0.5},
-    {"model.name": "another"},
-    {"model.path": "another"},
     {"model.pooling": "cls"},
     {"model.dropout": 0.0},
     {"model.adapted": ["query"]},
@@ -47,6 +45,8 @@ OTHERS: list[dict[str, Any]] = [
     {"training.max_gradient_norm": 2.0},
 ]
 NO_EFFECT: list[dict[str, Any]] = [
+    {"model.name": "another"},  # its content has one
+    {"model.path": "another"},
     {"training.log_every": 7},
     {"device": "cpu"},
     {"compile": True},
@@ -213,11 +213,11 @@ FROZEN: dict[str, Any] = FROM_RUN | {"init.freeze": True}
 def test_run_that_another_one_starts_says_so(
     settings: dict[str, Any], start: str, changed: Changed, run_config: RunConfig
 ) -> None:
-    name = name_of(changed(settings))
-    assert name.startswith(start)
-    source = "model.adapter" if "model.adapter" in settings else "init.run"
-    assert name != name_of(changed(settings | {source: "outputs/a/c"}))
-    assert name != name_of(run_config)
+    source = "model.adapter_content" if "model.adapter" in settings else "init.content"
+    config = changed(settings)
+    first, other = (run_name(run_settings(config, 0, {source: one})) for one in ("aa", "bb"))
+    assert first.startswith(start)
+    assert len({first, other, name_of(run_config)}) == 3
 
 
 @pytest.mark.parametrize("other", [*LEARNT_ONLY, {"rank.min": 6}, {"rank.average": 19}], ids=str)

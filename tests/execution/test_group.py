@@ -1,5 +1,6 @@
 """What trains together, and what becomes of a pack that breaks."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ Changed = Callable[[dict[str, Any]], RunConfig]
         {"init.name": "randn"},
         {"init.name": "fixed"},
         {"lr": 0.5},
+        {"model.path": "the_same_elsewhere"},
         {"rank.max": 30},
         {"alpha.max": 9.0},
         {"seed": 7},
@@ -32,7 +34,7 @@ Changed = Callable[[dict[str, Any]], RunConfig]
     ids=str,
 )
 def test_runs_train_together_though(change: dict[str, Any], changed: Changed) -> None:
-    assert compatibility(changed(change)) == compatibility(changed({}))
+    assert _key(changed(change)) == _key(changed({}))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,18 @@ def test_runs_train_together_though(change: dict[str, Any], changed: Changed) ->
     ids=str,
 )
 def test_runs_train_apart_for(change: dict[str, Any], changed: Changed) -> None:
-    assert compatibility(changed(change)) != compatibility(changed({}))
+    assert _key(changed(change)) != _key(changed({}))
+
+
+@pytest.mark.parametrize("other", ["model_fingerprint", "corpus_fingerprint"])
+def test_runs_of_another_content_train_apart(other: str, run_config: RunConfig) -> None:
+    (job,) = _jobs(run_config, Path(), 1)
+    assert compatibility(dataclasses.replace(job, **{other: "another"})) != compatibility(job)
+
+
+def _key(config: RunConfig) -> str:
+    (job,) = _jobs(config, Path(), 1)
+    return compatibility(job)
 
 
 class FakeTraining:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import LoraSweepError, RecordError, SettingError
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell, run_cells
 from lora_sweep.execution.group import Options
 from lora_sweep.store.finished import FinishedRun, read_finished
@@ -28,7 +29,7 @@ def train(tiny_run: list[str], tmp_path: Path, composed: Callable[..., RunConfig
     def run(*overrides: str) -> FinishedRun:
         config = composed(*tiny_run, CLS, *overrides)
         run_cell(config)
-        name = run_name(run_settings(config, config.seed))
+        (name,) = runs_of(config)
         return read_finished(tmp_path / "outputs" / "tiny" / name)
 
     return run
@@ -170,7 +171,7 @@ def test_pack_mixes_runs_with_and_without_sources(
         configs = [composed(*tiny_run, CLS, f"paths.sweep={sweep}", *cell) for cell in cells]
         values = run_cells(configs, Options(pack_size=pack_size))
         assert not [value for value in values if isinstance(value, LoraSweepError)]
-        names = [run_name(run_settings(config, config.seed)) for config in configs]
+        names = [name for config in configs for name in runs_of(config)]
         return [read_result(tmp_path / "outputs" / sweep / name / "result.json") for name in names]
 
     together, alone = records("together", 4), records("alone", 1)

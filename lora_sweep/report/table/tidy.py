@@ -8,7 +8,7 @@ import pandas as pd
 
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
-from lora_sweep.vocabulary import FIXED, FROZEN
+from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED
 
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits())
 """What runs without logits have for an init."""
@@ -84,8 +84,11 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def setting_names(table: pd.DataFrame) -> list[str]:
-    """Returns the columns of the tidy table that are settings, the seed among them."""
-    return [name for name in table.columns if name not in COLUMNS]
+    """Returns the columns of the tidy table that are settings, the seed among them.
+
+    Where something lies is none: its content is, and stands in a column of its own.
+    """
+    return [name for name in table.columns if name not in COLUMNS and name not in SPELLED]
 
 
 def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
