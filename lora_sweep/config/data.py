@@ -65,10 +65,10 @@ class DataConfig:
         return task.text, task.text_pair, task.label
 
 
-SharedTexts = Literal["refuse", "drop", "keep"]
-
 CONTENT = "data.content"
 """The setting that is the digest of the files, where the corpus is in some."""
+
+SharedTexts = Literal["refuse", "drop", "keep"]
 DATA_SOURCES: dict[str, type[DataConfig]] = {}
 """Every source by its name, in the order of this file."""
 

@@ -19,8 +19,9 @@ from lora_sweep.vocabulary import SELECTION, TRAIN
 
 log = logging.getLogger(__name__)
 
-_INTEGER = re.compile(r"-?[0-9]+")
-_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
+# Longer ones are texts: Python makes no number of thousands of digits.
+_INTEGER = re.compile(r"-?[0-9]{1,300}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,300}(\.0*)?")
 
 
 def load_files(  # noqa: PLR0913 - one setting of the group `data` each
@@ -120,8 +121,9 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
 def _without_shared(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:
     """Returns train without the rows whose texts stand in a dev part too."""
 
-    def texts(table: Table) -> list[tuple[object, ...]]:
-        return list(zip(*(table.columns[column] for column in columns), strict=True))
+    def texts(table: Table) -> list[tuple[str, ...]]:
+        rows = range(len(table.numbers))
+        return [tuple(_text(table, row, column) for column in columns) for row in rows]
 
     train = tables[TRAIN]
     of_dev = {text for name, table in tables.items() if name != TRAIN for text in texts(table)}

@@ -113,7 +113,7 @@ def _json_rows(
     for number, line in enumerate(lines, 1):
         if line.strip():
             where = f"{path}, line {number}"
-            if is_first and is_array(line):
+            if is_first and is_array(path, line):
                 raise CorpusError(
                     f"{where}: a JSON array can't be read a row at a time: write JSON lines, one "
                     "object a line"

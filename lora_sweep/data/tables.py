@@ -4,7 +4,7 @@
 | --- | --- |
 | .csv | commas, double quotes around fields that need them, a header |
 | .tsv | tabs, no quoting at all (a quote is a character), a header |
-| .jsonl, .json, .ndjson | JSON lines: one object a line; or one array of objects |
+| .jsonl, .json, .ndjson | JSON lines: one object a line; .json also as one array of objects |
 | .parquet | Parquet |
 
 Any of them may be compressed by gzip, with `.gz` behind its suffix. Text is UTF-8, with or without
@@ -159,8 +159,9 @@ def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) ->
 
 def _read_json(path: Path, columns: tuple[str, ...]) -> Table:
     text = read_text(path)
-    unit = "row" if is_array(text) else "line"
-    entries = _array_entries if is_array(text) else _line_entries
+    unit, entries = "line", _line_entries
+    if is_array(path, text):
+        unit, entries = "row", _array_entries
     numbers, rows = [], []
     for number, entry in entries(path, text):
         check_columns(f"{path}, {unit} {number}", list(entry), columns)
@@ -169,9 +170,9 @@ def _read_json(path: Path, columns: tuple[str, ...]) -> Table:
     return replace(_table(path, columns, numbers, rows), unit=unit)
 
 
-def is_array(text: str) -> bool:
-    """Returns whether JSON starts an array; JSON lines start with an object."""
-    return text.lstrip().startswith("[")
+def is_array(path: Path, text: str) -> bool:
+    """Returns whether a file's text starts an array; JSON lines start with an object."""
+    return uncompressed(path).suffix.lower() == ".json" and text.lstrip().startswith("[")
 
 
 def _line_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:

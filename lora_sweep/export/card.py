@@ -67,7 +67,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         title=f"{_plain(about.settings['data.task'])}: {about.run}",
         what=_WHAT[about.kind],
         about=about,
-        words=lambda name, labels: _plain(metric_words(name, labels)),
+        words=lambda name: _metric_words(name, about),
         base=_base_id(about) or f"`{about.settings['model.path']}`",
         allocation=_allocation(about),
         data=_data(about),
@@ -130,7 +130,7 @@ def _data(about: About) -> str:
 def _spread(about: About) -> str:
     """The headline metric over the seeds of the run's cell."""
     values = [100 * value for value in about.seeds.values()]
-    metric = _plain(metric_words(about.metric, about.label_names))
+    metric = _metric_words(about.metric, about)
     seeds = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in about.seeds.items())
     if len(values) < 2:
         return f"One seed of this cell was at hand ({seeds}): the spread is not known."
@@ -139,6 +139,10 @@ def _spread(about: About) -> str:
         f"{statistics.median(values):.2f} ± {statistics.stdev(values):.2f} (median ± sample "
         f"standard deviation; by seed {seeds})."
     )
+
+
+def _metric_words(name: str, about: About) -> str:
+    return metric_words(name, [_plain(label) for label in about.label_names])
 
 
 def _limits(about: About, place: StockHead | None) -> list[str]:

@@ -60,6 +60,7 @@ def test_labels_are_numbered_in_order(
         ((False, "false", "False"), "false"),
         ((0.5, "0.5"), "0.5"),
         (("v1.0",), "v1.0"),
+        (("9" * 5_000,), "9" * 5_000),
     ],
 )
 def test_label_has_one_name_however_it_is_written(same: tuple[Any, ...], name: str) -> None:
@@ -131,6 +132,15 @@ def test_shared_texts_are_dropped_from_train(
     assert corpus.dev["dev"].texts == ("E.", "F.", "C.")
     assert corpus.task.label_names == ("x", "y")  # the only z is gone
     assert "train.tsv: 2 of 5 rows dropped, for their texts stand in dev too" in caplog.text
+
+
+@pytest.mark.parametrize("shared_texts", ["refuse", "drop", "keep"])
+def test_text_that_is_none_is_named_whatever_becomes_of_shared_ones(
+    tmp_path: Path, shared_texts: str
+) -> None:
+    (tmp_path / "own.jsonl").write_text('{"text": ["a"], "label": 0}\n{"text": "b", "label": 1}')
+    with pytest.raises(CorpusError, match=r"own.jsonl, line 1, .*must be text, but got \['a'\]"):
+        load(tmp_path, [0, 1], [0], train=tmp_path / "own.jsonl", shared_texts=shared_texts)
 
 
 def test_dropping_all_of_train_is_refused(tmp_path: Path) -> None:

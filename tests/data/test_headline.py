@@ -1,14 +1,17 @@
 """What a run is judged by must be defined: on the headline parts and the selection split."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lora_sweep.config.run import RunConfig
 from lora_sweep.data.corpus import Corpus, LabelledTexts
 from lora_sweep.data.headline import check_headline
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import CorpusError
+from lora_sweep.execution.execute import check_inputs
 
 
 def split(*labels: float) -> LabelledTexts:
@@ -65,3 +68,27 @@ def test_constant_numbers_have_no_correlation() -> None:
 )
 def test_what_is_not_reported_may_be_undefined(corpus: Corpus) -> None:
     assert check_headline(corpus) is corpus
+
+
+def test_run_does_not_start_on_an_undefined_headline(
+    tiny_run: list[str], tmp_path: Path, composed: Callable[..., RunConfig]
+) -> None:
+    dev = tmp_path / "one.tsv"
+    dev.write_text("text\tlabel\na cat\t1\nthe cat\t1\n")
+    config = composed(*tiny_run, f"data.dev={dev}", "data.metric=matthews_correlation")
+    with pytest.raises(CorpusError, match="matthews_correlation is undefined"):
+        check_inputs(config)
+    check_inputs(composed(*tiny_run, f"data.dev={dev}", "data.metric=accuracy"))
+
+
+def test_selection_of_one_class_is_refused(
+    tiny_run: list[str], tmp_path: Path, composed: Callable[..., RunConfig]
+) -> None:
+    rows = [f"a cat number {row}\t{int(row % 10 == 0)}" for row in range(20)]
+    train = tmp_path / "train.tsv"
+    train.write_text("text\tlabel\n" + "\n".join(rows) + "\n")
+    own = (f"data.train={train}", "data.selection_fraction=0.1")  # 2 rows, of 1 in 10 none
+    with pytest.raises(
+        CorpusError, match=r"selection, held out of train \(.*: .* f1 is undefined"
+    ):
+        check_inputs(composed(*tiny_run, *own, "data.metric=f1"))

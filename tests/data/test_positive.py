@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from lora_sweep.config.data import FilesConfig, GlueConfig
-from lora_sweep.config.run import RunConfig, run_name, run_settings
+from lora_sweep.config.run import RunConfig
 from lora_sweep.data import sources
 from lora_sweep.data.corpus import Corpus, LabelledTexts
 from lora_sweep.data.positive import with_positive
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
+from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.store.finished import read_finished
@@ -72,7 +73,7 @@ def test_f1_of_a_run_is_of_that_label(
 ) -> None:
     config = composed(*tiny_run, "data.metric=f1", "data.positive=0", "training.epochs=1")
     run_cell(config)
-    name = run_name(run_settings(config, 0))
+    (name,) = runs_of(config)
     folder = Path(config.paths.outputs, "tiny", name)
     record = read_finished(folder).record
     predicted = read_predictions(folder / PREDICTIONS_FILE).parts["dev"][0]

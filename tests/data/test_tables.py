@@ -99,6 +99,7 @@ def test_very_long_line_is_read(tmp_path: Path, suffix: str) -> None:
         ("a.json", '["a"]\n', "row 1: must be an object, but got str"),
         ("a.json", '[{"text": "a", "label": 1}, {"text": "b"}]', "row 2: no column 'label'"),
         ("a.json", "[]", "there are no rows"),
+        ("a.jsonl", '["a"]\n', "line 1: must be an object, but got list"),
         ("a.jsonl", '{"text": "a", "label": 1}\n["a"]', "line 2: must be an object, .* list"),
         ("a.csv.gz", "text,label\na,1\n", "not a gzip file that can be read: Not a gzipped"),
         ("a.csv.gz", gzip.compress(b"text,label\na,1\n")[:-9], "not a gzip file that can be"),
