@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from lora_sweep import terminal
 from lora_sweep.config.store import CONF
 from lora_sweep.error_lines import EXPECTED, error_lines
-from lora_sweep.errors import LoraSweepError
+from lora_sweep.errors import LoraSweepError, StorageError
 from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import command_errors, grids
 from lora_sweep.launch.places import quote_homes
@@ -66,6 +66,7 @@ def main() -> None:
     command_errors.forget()
     try:
         try:
+            _check_folder()
             run()
             command_errors.raise_first()
         finally:
@@ -85,6 +86,17 @@ def main() -> None:
             first += f" ({type(error).__name__}; --debug shows where)"
         print("\n".join([first, *others]), file=sys.stderr)
         sys.exit(1)
+
+
+def _check_folder() -> None:
+    """Checks that the folder of the command is there: every relative path starts at it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise StorageError(
+            "the folder that the command is started in must be there, but it was deleted: "
+            "go to another (cd DIR)"
+        ) from error
 
 
 def _is_debugging() -> bool:

@@ -7,6 +7,10 @@ import io
 import logging
 import os
 import sys
+import warnings
+from typing import TextIO
+
+log = logging.getLogger(__name__)
 
 
 def prepare() -> None:
@@ -18,6 +22,7 @@ def prepare() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    warnings.showwarning = _in_a_line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
@@ -27,6 +32,18 @@ def left() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def _in_a_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    first = str(message).strip().partition("\n")[0]
+    log.warning("%s: %s", category.__name__, first)
 
 
 class LogOutput(logging.StreamHandler):  # type: ignore[type-arg]

@@ -232,3 +232,13 @@ def test_error_has_at_most_five_lines() -> None:
 )
 def test_error_leaves_out_hydras_inside(text: str, lines: list[str]) -> None:
     assert error_lines(ConfigCompositionException(text)) == lines
+
+
+def test_folder_that_was_deleted_is_said(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, lines = command()
+    os.chdir(tmp_path)
+    assert code == 1
+    assert lines[0].startswith("error: the folder that the command is started in must be there")

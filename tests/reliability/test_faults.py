@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import ENVIRONMENT, Fork
 from sweeps import (
     PICTURES,
     TORTURE,
@@ -183,3 +184,29 @@ def test_run_folder_deleted_in_the_middle(undisturbed: Command, disturbed: Distu
     ours, expected = command.numbers(), undisturbed.numbers()
     untouched = [name for name in expected if not name.startswith((lost.name, "re"))]
     assert {n: ours[n] for n in untouched} == {n: expected[n] for n in untouched}
+
+
+def test_read_only_places_are_read(disk: Path, sweep_arguments: list[str], tmp_path: Path) -> None:
+    """A filled cache, a sweep's report and its status need no writing."""
+    with mounted_tmpfs(disk, "size=64m"):
+        # The last `paths.cache` holds: not the session's own.
+        cache = f"paths.cache={disk / 'cache'}"
+        first = Command(disk / "x", *sweep_arguments, cache)
+        first.run()
+        remount(disk, "ro")
+        before = tree(disk)
+        again = Command(tmp_path / "again", *sweep_arguments, cache)
+        again.run()
+        assert again.numbers() == first.numbers()
+        for module, said in (
+            ("report", f"nothing was written: {first.sweep_dir} is read-only"),
+            ("status", "finished"),
+        ):
+            command = [f"lora_sweep.{module}", str(first.sweep_dir)]
+            code, output = end(Fork(command, cwd=tmp_path, env={**os.environ, **ENVIRONMENT}))
+            assert code == 0, output
+            assert said in output
+        assert tree(disk) == before
+        _, output = Command(tmp_path / "other", *sweep_arguments, cache, "data.max_length=9").run()
+        assert "another cache: paths.cache (or LORA_SWEEP_CACHE" in output
+        assert "Read-only file system" in output

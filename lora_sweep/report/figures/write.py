@@ -14,6 +14,7 @@ from PIL import Image
 
 from lora_sweep.errors import RecordError
 from lora_sweep.files import write_whole
+from lora_sweep.report.figures.fonts import make_readable
 from lora_sweep.report.figures.method import (
     draw_distribution,
     draw_masks,
@@ -214,6 +215,7 @@ def _best_run(group: _Group, is_candidate: "pd.Series[bool]") -> tuple[Path, Run
 
 def _save(figure: Figure, path: Path) -> None:
     """Both forms, each whole or not at all; the same picture gives the same bytes."""
+    make_readable(figure)
     figure.set_dpi(_DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
