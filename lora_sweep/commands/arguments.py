@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lora_sweep import terminal
-from lora_sweep.error_lines import error_lines
-from lora_sweep.errors import LoraSweepError, SettingError
+from lora_sweep.errors import SettingError
 from lora_sweep.rules import expand_home
 
 
@@ -26,7 +25,11 @@ def exit_code(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         terminal.left()
         return 1
-    except (LoraSweepError, OSError) as error:
+    except Exception as error:
+        from lora_sweep.error_lines import EXPECTED, error_lines  # with Hydra: not for every start
+
+        if not isinstance(error, EXPECTED):
+            raise
         print("\n".join(error_lines(error)), file=sys.stderr)
         return 1
     return 0
