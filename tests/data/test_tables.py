@@ -27,8 +27,14 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
             '[{"text": "One, two.", "label": "1"}, {"label": "0", "text": "A \\"quote\\"."},\n'
             '{"text": "null", "label": "1"}]\n',
         ),
-        ("a.csv.gz", gzip.compress(b'text,label\n"One, two.",1\n"A ""quote"".",0\nnull,1\n')),
-        ("a.TSV.GZ", gzip.compress(b'text\tlabel\nOne, two.\t1\nA "quote".\t0\nnull\t1\n')),
+        (
+            "a.csv.gz",
+            gzip.compress(b'text,label\n"One, two.",1\n"A ""quote"".",0\nnull,1\n', mtime=0),
+        ),
+        (
+            "a.TSV.GZ",
+            gzip.compress(b'text\tlabel\nOne, two.\t1\nA "quote".\t0\nnull\t1\n', mtime=0),
+        ),
         ("a.csv", 'id,text,label\n1,"One, two.",1\n2,"A ""quote"".",0\n3,null,1\n'),
         ("a.CSV", b'\xef\xbb\xbftext,label\r\n"One, two.",1\r\n"A ""quote"".",0\r\nnull,1'),
         ("a.tsv", 'label\ttext\n1\tOne, two.\n0\tA "quote".\n1\tnull'),
@@ -102,8 +108,12 @@ def test_very_long_line_is_read(tmp_path: Path, suffix: str) -> None:
         ("a.jsonl", '["a"]\n', "line 1: must be an object, but got list"),
         ("a.jsonl", '{"text": "a", "label": 1}\n["a"]', "line 2: must be an object, .* list"),
         ("a.csv.gz", "text,label\na,1\n", "not a gzip file that can be read: Not a gzipped"),
-        ("a.csv.gz", gzip.compress(b"text,label\na,1\n")[:-9], "not a gzip file that can be"),
-        ("a.csv.gz", gzip.compress(b"text,label\na\n"), "a.csv.gz, line 2: 1 columns"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"text,label\na,1\n", mtime=0)[:-9],
+            "not a gzip file that can be",
+        ),
+        ("a.csv.gz", gzip.compress(b"text,label\na\n", mtime=0), "a.csv.gz, line 2: 1 columns"),
         ("a.txt.gz", "x", r"suffix must be one of .csv, .* with .gz behind it .* got '.txt'"),
         ("a.csv.bz2", "x", r"suffix must be one of .csv, .* but got '.bz2'"),
         ("a.parquet", "text", "not a Parquet file"),
