@@ -1,5 +1,6 @@
 """Rows read and written one at a time: as whole tables are, in bounded memory."""
 
+import functools
 import gzip
 import itertools
 import json
@@ -14,6 +15,7 @@ from lora_sweep.data.streams import row_writer, stream_rows
 from lora_sweep.data.tables import read_table
 from lora_sweep.errors import CorpusError
 
+gzipped = functools.partial(gzip.compress, mtime=0)  # without the time, so always the same
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12)
 FLAT = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n\t"'), max_size=12)
 ROWS = {".csv": TEXT, ".tsv": FLAT, ".jsonl": TEXT}
@@ -55,7 +57,7 @@ def test_written_rows_are_read_back(suffix: str, drawn: st.DataObject, tmp_path:
         ("a.csv.gz", b"text\ncat\n", r"not a gzip file that can be read"),
         (
             "a.csv.gz",
-            gzip.compress(b"text\n" + b"cat\n" * 9, mtime=0)[:-9],
+            gzipped(b"text\n" + b"cat\n" * 9)[:-9],
             r"not a gzip file that can",
         ),
         ("a.txt", b"cat", r"suffix must be one of \.csv, .*but got '\.txt'"),
@@ -83,7 +85,7 @@ def test_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
     ("name", "content"), [("a.csv.gz", "text\ncat\n"), ("a.jsonl.GZ", '{"text": "cat"}')]
 )
 def test_compressed_rows_are_read(name: str, content: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(gzip.compress(content.encode(), mtime=0))
+    (tmp_path / name).write_bytes(gzipped(content.encode()))
     assert [row.values for row in stream_rows(tmp_path / name, ["text"])] == [{"text": "cat"}]
 
 

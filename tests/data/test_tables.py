@@ -1,3 +1,4 @@
+import functools
 import gzip
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from lora_sweep.data.tables import read_table
 from lora_sweep.data.text_files import read_text
 from lora_sweep.errors import CorpusError
 
+gzipped = functools.partial(gzip.compress, mtime=0)  # without the time, so always the same
 ROWS = {"text": ("One, two.", 'A "quote".', "null"), "label": ("1", "0", "1")}
 
 
@@ -29,11 +31,11 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
         ),
         (
             "a.csv.gz",
-            gzip.compress(b'text,label\n"One, two.",1\n"A ""quote"".",0\nnull,1\n', mtime=0),
+            gzipped(b'text,label\n"One, two.",1\n"A ""quote"".",0\nnull,1\n'),
         ),
         (
             "a.TSV.GZ",
-            gzip.compress(b'text\tlabel\nOne, two.\t1\nA "quote".\t0\nnull\t1\n', mtime=0),
+            gzipped(b'text\tlabel\nOne, two.\t1\nA "quote".\t0\nnull\t1\n'),
         ),
         ("a.csv", 'id,text,label\n1,"One, two.",1\n2,"A ""quote"".",0\n3,null,1\n'),
         ("a.CSV", b'\xef\xbb\xbftext,label\r\n"One, two.",1\r\n"A ""quote"".",0\r\nnull,1'),
@@ -110,10 +112,10 @@ def test_very_long_line_is_read(tmp_path: Path, suffix: str) -> None:
         ("a.csv.gz", "text,label\na,1\n", "not a gzip file that can be read: Not a gzipped"),
         (
             "a.csv.gz",
-            gzip.compress(b"text,label\na,1\n", mtime=0)[:-9],
+            gzipped(b"text,label\na,1\n")[:-9],
             "not a gzip file that can be",
         ),
-        ("a.csv.gz", gzip.compress(b"text,label\na\n", mtime=0), "a.csv.gz, line 2: 1 columns"),
+        ("a.csv.gz", gzipped(b"text,label\na\n"), "a.csv.gz, line 2: 1 columns"),
         ("a.txt.gz", "x", r"suffix must be one of .csv, .* with .gz behind it .* got '.txt'"),
         ("a.csv.bz2", "x", r"suffix must be one of .csv, .* but got '.bz2'"),
         ("a.parquet", "text", "not a Parquet file"),
