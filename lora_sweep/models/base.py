@@ -66,7 +66,8 @@ def base_fingerprint(folder: Path) -> str:
         BaseModelError: the embedded model's weights are not the ones that are known.
     """
     digest = hashlib.sha256()
-    for file in sorted({file for pattern in _READ for file in folder.glob(pattern)}):
+    read = {file for pattern in _READ for file in folder.glob(pattern) if file.is_file()}
+    for file in sorted(read):
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         if file.parent.parent.name == _PACKAGE and file.suffix == ".safetensors":
