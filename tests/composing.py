@@ -36,12 +36,10 @@ def composed_once(compose: Callable[[list[str]], DictConfig]) -> Callable[..., D
 
 
 class QuickLoader:
-    """Hydra's loader of configs, whose sweeps and their jobs are `composed_once`.
+    """Hydra's loader of configs, which composes the same options once for all tests."""
 
-    What is kept serves all sweeps with the same options and settings of Hydra's own.
-    """
-
-    _kept: ClassVar[dict[tuple[str, ...], Callable[..., DictConfig]]] = {}
+    _sweeps: ClassVar[Callable[..., DictConfig] | None] = None
+    _jobs: ClassVar[dict[tuple[str, ...], DictConfig]] = {}
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
@@ -55,17 +53,17 @@ class QuickLoader:
         def compose(options: list[str]) -> DictConfig:
             return self._loader.load_configuration("config", options, RunMode.MULTIRUN)
 
-        return self._kept.setdefault(("sweep",), composed_once(compose))(overrides)
+        cls = type(self)
+        cls._sweeps = cls._sweeps or composed_once(compose)
+        return cls._sweeps(overrides)
 
-    def load_sweep_config(self, master: DictConfig, overrides: list[str]) -> DictConfig:
-        """Returns the config of a job."""
-
-        def compose(options: list[str]) -> DictConfig:
-            return self._loader.load_sweep_config(master, options)
-
+    def load_sweep_config(self, master: DictConfig, options: list[str]) -> DictConfig:
+        """Returns the config of a job; the composer of the sweep sets its single values."""
         hydra = master.hydra
-        key = (*hydra.overrides.hydra, *map(str, hydra.runtime.choices.items()))
-        return self._kept.setdefault(key, composed_once(compose))(overrides)
+        key = (*hydra.overrides.hydra, *map(str, hydra.runtime.choices.items()), *options)
+        if key not in self._jobs:
+            self._jobs[key] = self._loader.load_sweep_config(master, options)
+        return copy.deepcopy(self._jobs[key])
 
 
 def _is_composed(override: Override) -> bool:
