@@ -53,6 +53,13 @@ class LogOutput(logging.StreamHandler):  # type: ignore[type-arg]
         """Writes to the output of this moment."""
         super().__init__(sys.stdout)
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line; a progress bar on the same terminal stays below it."""
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:
         """Called by logging while it handles an error."""
         if isinstance(sys.exc_info()[1], BrokenPipeError):

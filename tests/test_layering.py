@@ -14,6 +14,7 @@ EVERYWHERE = {"errors", "error_lines", "extras", "rules", "vocabulary"}
 FILES_ON_DISK = {"files", "tensor_files"}
 # folder or file of the package -> the others that it may import
 ALLOWED: dict[str, set[str]] = {
+    "durations": set(),
     "padding": set(),
     "interrupt": set(),
     "terminal": set(),
@@ -30,11 +31,11 @@ ALLOWED: dict[str, set[str]] = {
     "library": {"adapters", "allocation", "tensor_files", "training"},
     "store": {"training", *FILES_ON_DISK},
     "execution": {
-        *("adapters", "config", "data", "interrupt", "metrics", "models", "store", "trackers"),
+        *("adapters", "config", "data", "durations", "interrupt", "metrics", "models", "store", "trackers"),
         *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "store"},
-    "status": {"store"},
+    "status": {"durations", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
         *("training", *FILES_ON_DISK),

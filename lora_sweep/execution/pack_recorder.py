@@ -1,12 +1,12 @@
 """Hands what a pack's training tells to the recorders of its runs, and shows the progress."""
 
+import logging
 import statistics
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from tqdm.auto import tqdm
-
+from lora_sweep.durations import duration
 from lora_sweep.errors import ClaimedElsewhereError
+from lora_sweep.execution.display import Display
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StopRequest
@@ -17,6 +17,8 @@ from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
 
+log = logging.getLogger(__name__)
+
 
 class PackRecorder:
     """A pack's observer: tells every run's recorder what is its own, and shows the progress."""
@@ -24,7 +26,7 @@ class PackRecorder:
     def __init__(
         self,
         recorders: Sequence[RunRecorder],
-        bar: "tqdm[Any]",
+        display: Display,
         *,
         stop: StopRequest | None = None,
         claim: Claim | None = None,
@@ -34,31 +36,28 @@ class PackRecorder:
 
         Args:
             recorders: one a run.
-            bar: shows the progress.
+            display: shows the progress.
             stop: whether the training is to end after the step under way; None for never.
             claim: what makes the runs this process's to write; None for what nobody else has.
             stop_policy: decides which runs end early; None for none.
         """
-        self.recorders, self.bar = recorders, bar
+        self.recorders, self.display = recorders, display
         self._stop, self._claim, self._stop_policy = stop, claim, stop_policy
         self._evaluated: dict[str, int] = {}  # name -> run, of those at the latest evaluation
-        self.step = bar.n
         self.metrics: dict[int, float] = {}
-        self.shown: dict[str, str] = {}
 
     def wants_stop(self) -> bool:
         """Returns whether the training is to end after the step under way."""
         return self._stop is not None and self._stop.signal_number is not None
 
     def on_step(self, step: int) -> None:
-        """Moves the progress bar."""
-        self.step = step
-        self.bar.update(step - self.bar.n)
+        """Shows how far it is."""
+        self.display.move(step)
 
     def on_losses(self, losses: dict[int, float]) -> None:
         """Shows the latest loss, the median over the runs."""
         if losses:
-            self._show(loss=f"{statistics.median(losses.values()):.3f}")
+            self.display.show(loss=f"{statistics.median(losses.values()):.3f}")
 
     def on_ranks(
         self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
@@ -78,7 +77,7 @@ class PackRecorder:
             recorder.on_evaluation(evaluation, state)
         self._evaluated[recorder.folder.path.name] = run
         self.metrics[run] = known_value(evaluation.metrics, recorder.origin.metric)
-        self._show(metric=f"{max(self.metrics.values()):.3f}")
+        self.display.show(metric=f"{max(self.metrics.values()):.3f}")
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 
     def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
@@ -122,6 +121,12 @@ class PackRecorder:
                 recorder.finish()
         for recorder in finished:
             recorder.folder.clear_checkpoints()
+        records = [recorder.record for recorder in finished if recorder.record is not None]
+        if records:
+            # The time is the pack's: every run's clock ran while all of them trained.
+            seconds = max(record.wall_seconds for record in records)
+            what = "1 run" if len(records) == 1 else f"{len(records)} runs together"
+            log.info("%s trained in %s", what, duration(seconds))
 
     def _check_claim(self) -> None:
         if self._claim is not None and not self._claim.is_held:
@@ -133,8 +138,4 @@ class PackRecorder:
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:
         if len(self.recorders) == 1:
             shown = "-" if alpha is None else f"{alpha:.2f}"
-            self._show(ranks=f"{min(ranks):.1f}-{max(ranks):.1f}", alpha=shown)
-
-    def _show(self, **values: str) -> None:
-        self.shown |= values
-        self.bar.set_postfix(self.shown, refresh=False)
+            self.display.show(ranks=f"{min(ranks):.1f}-{max(ranks):.1f}", alpha=shown)

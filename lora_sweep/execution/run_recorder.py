@@ -149,13 +149,12 @@ class RunRecorder:
         self.folder.finish(self.record)
         self.tracker.finish(FINISHED, record_values(self.record))
         log.info(
-            "%s: %s: best %.2f (epoch %d), final %.2f, %.0f s%s",
+            "%s: %s: best %.2f (epoch %d), final %.2f%s",
             self.name,
             self.record.metric,
             100 * self.record.best_metric,
             self.record.best_epoch,
             100 * self.record.final_metric,
-            self.record.wall_seconds,
             ", COLLAPSED: predictions are one class only" if self.record.collapsed else "",
         )
 

@@ -1,14 +1,12 @@
 """One pack: runs that train together, from the beginning or from where they stood."""
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
-from tqdm.auto import tqdm
-
 from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.execution.display import Display
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
@@ -45,6 +43,7 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
     """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
+    log.info("loading %s, and the singular vectors of its matrices", base.name)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
 
 
@@ -114,13 +113,13 @@ def _train(
         ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
-        # tqdm's own variable holds for defaults only; the workers of a sweep share one terminal.
-        hidden = True if os.environ.get("TQDM_DISABLE") else None
-        bar = tqdm(total=n_steps, initial=n_done, desc=_title(jobs), unit="step", disable=hidden)
+        display = stack.enter_context(
+            Display(_title(jobs), n_steps, unit="step", done=n_done)
+        )
         stop = stack.enter_context(stop_on_signals())
         recorder = PackRecorder(
             recorders,
-            stack.enter_context(bar),
+            display,
             stop=stop,
             claim=claim,
             stop_policy=stop_policy,
@@ -131,7 +130,7 @@ def _train(
         if not is_done:
             assert stop.signal_number is not None
             raise StoppedError(
-                stop.signal_number, _stopped(int(recorder.step), n_steps, len(jobs))
+                stop.signal_number, _stopped(display.n, n_steps, len(jobs))
             )
         recorder.finish()
     return [one.record or _early_end(one) for one in recorders]
@@ -200,7 +199,7 @@ def _dev_labels(texts: PackTexts) -> DevLabels:
 
 
 def _title(jobs: Sequence[Job]) -> str:
-    """What the progress bar is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
+    """What the progress is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
     path = jobs[0].folder.path
     n_finished, n_runs = count_runs(path.parent)
     name = path.name.rpartition("-")[0] if len(jobs) == 1 else ""

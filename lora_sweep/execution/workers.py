@@ -9,11 +9,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-from tqdm.auto import tqdm
+from typing import NamedTuple
 
 from lora_sweep.errors import StorageError, WorkerDiedError
+from lora_sweep.execution.display import Display
 from lora_sweep.execution.group import WAIT_SECONDS, Group, Options, compatible_groups
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.pack_task import PackTask
@@ -43,9 +42,9 @@ def dispatch_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
     groups = compatible_groups(jobs, options)
     with (
         stop_on_signals() as stop,
-        tqdm(total=len(jobs), desc="runs done", unit="run", disable=None) as bar,
+        Display("all runs", len(jobs), unit="run") as display,
     ):
-        dispatch = _Dispatch(groups, options, options.executor, bar)
+        dispatch = _Dispatch(groups, options, options.executor, display)
         try:
             dispatch.run(stop)
         except BaseException:
@@ -67,10 +66,11 @@ class _Dispatch:
     """The packs of one call: those to hand out, and those under way."""
 
     def __init__(
-        self, groups: Sequence[Group], options: Options, executor: Executor, bar: Any
+        self, groups: Sequence[Group], options: Options, executor: Executor, display: Display
     ) -> None:
         """Takes the groups, none of whose packs is under way."""
-        self.groups, self.options, self.executor, self.bar = groups, options, executor, bar
+        self.groups, self.options, self.executor = groups, options, executor
+        self.display = display
         self.todo: dict[str, tuple[Group, list[str]]] = {}
         self.under_way: dict[str, _PackUnderWay] = {}
         self.n_deaths: Counter[str] = Counter()
@@ -91,6 +91,7 @@ class _Dispatch:
                 self._collect(pack)
             if stop.signal_number is not None:
                 self._stop(stop.signal_number)
+            self.display.move(self.display.n)
             time.sleep(POLL_SECONDS)
 
     def _look(self) -> None:
@@ -195,5 +196,5 @@ class _Dispatch:
     def _show(self) -> tuple[int, int]:
         """Shows, and returns, how many runs have an outcome, and how many there are."""
         n_done = sum(len(group.outcomes) for group in self.groups)
-        self.bar.update(n_done - self.bar.n)
+        self.display.move(n_done)
         return n_done, sum(len(group.jobs) for group in self.groups)

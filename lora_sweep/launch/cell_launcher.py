@@ -31,7 +31,7 @@ class CellLauncher:
         """
         from lora_sweep.execution.execute import check_inputs
 
-        with naming(cell.overrides):
+        with naming(cell.title):
             trains_here = self._packs is None or self._packs.trains_here
             check_inputs(cell.config, trains_here=trains_here)
 

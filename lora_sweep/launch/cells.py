@@ -22,12 +22,14 @@ class Cell:
 
     Attributes:
         overrides: that name it.
+        title: what sets it apart from the other jobs of its command.
         composed: the whole config, with Hydra's own node.
         config: the typed config.
         runs: name of a run's folder -> its settings, in order of seeds.
     """
 
     overrides: tuple[str, ...]
+    title: str
     composed: DictConfig
     config: RunConfig
     runs: dict[str, Settings]
@@ -43,8 +45,8 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
     Raises:
         SettingError: its settings break a rule, or it would lie in another sweep's folder.
     """
-    composed = composer.compose(overrides)
-    with naming(overrides):
+    composed, title = composer.compose(overrides), job_title(composer.master, overrides)
+    with naming(title):
         check_subfolder(composed)
         config = to_run_config(task_config(composed))
         # The list of runs and the report lie in one folder, and the runs inside it.
@@ -56,18 +58,29 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
         require(place == sweep_dir, "paths.sweep", rule, place)
     from lora_sweep.execution.content import runs_of  # it loads torch
 
-    with naming(overrides):
+    with naming(title):
         runs = runs_of(config)
-    return Cell(tuple(overrides), composed, config, runs)
+    return Cell(tuple(overrides), title, composed, config, runs)
+
+
+def job_title(master: DictConfig, overrides: Sequence[str]) -> str:
+    """Returns what sets a job apart: its overrides but for those that the command gives to all.
+
+    Args:
+        master: config of the sweep.
+        overrides: of the job.
+    """
+    of_all = {*master.hydra.overrides.task, *master.hydra.overrides.hydra}
+    return " ".join(one for one in overrides if one not in of_all) or "as the command says"
 
 
 @contextmanager
-def naming(overrides: Sequence[str]) -> Iterator[None]:
+def naming(title: str) -> Iterator[None]:
     """Adds to a user's error which run of the sweep it stands in."""
     try:
         yield
     except LoraSweepError as error:
-        raise type(error)(f"{error}\nin the run {' '.join(overrides)}") from error
+        raise type(error)(f"{error}\nin the run {title}") from error
 
 
 def command_line(master: DictConfig, arguments: Sequence[str]) -> str:

@@ -102,7 +102,7 @@ class GridSweeper(Sweeper):
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
         log.info("%d runs in %s", sum(len(cell.runs) for cell in cells), sweep_dir)
         results = self._launch(cells)
-        _raise_failures(results, sweep_dir)
+        _raise_failures(results, [cell.title for cell in cells], sweep_dir)
         return [result.return_value for result in results]
 
     def _launch(self, cells: Sequence[Cell]) -> list[JobReturn]:
@@ -170,17 +170,22 @@ def register() -> None:
     )
 
 
-def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
-    failed = [result for result in results if result.status is not JobStatus.COMPLETED]
+def _raise_failures(
+    results: Sequence[JobReturn], titles: Sequence[str], sweep_dir: Path
+) -> None:
+    failed = [
+        (title, result._return_value)
+        for title, result in zip(titles, results, strict=True)
+        if result.status is not JobStatus.COMPLETED
+    ]
     if failed:
-        first = failed[0]
-        error = first._return_value
+        title, error = failed[0]
         # An error from elsewhere may say little, or nothing, without its kind.
         kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
         others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
             f"{len(failed)} of {len(results)} jobs failed{others}; the same command tries them "
-            f"again\nfirst: {' '.join(first.overrides or [])}\n"
+            f"again\nfirst: {title}\n"
             f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
+from lora_sweep.launch.cells import job_title
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.rules import require
@@ -116,7 +117,8 @@ class PackLauncher(Launcher):
             for i, overrides in enumerate(job_overrides)
         ]
         for overrides, job in zip(job_overrides, jobs, strict=True):
-            log.info("\t#%d : %s", job.hydra.job.num, " ".join(filter_overrides(overrides)))
+            title = job_title(self.config, overrides)
+            log.info("\t#%d : %s", job.hydra.job.num, title)
         results = self._train(jobs)
         return [self._return(job, result) for job, result in zip(jobs, results, strict=True)]
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
 
@@ -49,6 +50,8 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "collapsed": [f"{status.collapsed} of {status.finished} finished runs"],
         "runs per hour": [_pace(status)],
         "time to the end": [_time_left(status)],
+        "saved midway": _saved(status),
+        "to go on": _going_on(status),
         "best cell so far": list(map(_cell, status.best)) or ["no run is finished"],
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
@@ -66,20 +69,21 @@ def _time_left(status: Status) -> str:
     if status.is_over:
         return "nothing is left"
     if not status.packs:
-        return "nothing is trained now: the sweep's command goes on with it"
+        return "nothing is trained now: the same command goes on"
     if status.seconds_left is None:
         return UNKNOWN
-    return f"about {_duration(status.seconds_left)}, if it goes on like this"
+    return f"about {duration(status.seconds_left)}, if it goes on like this"
 
 
-def _duration(seconds: float) -> str:
-    """In the unit that gives a number people can hold: 40 s, 12 min, 3.5 h, 2.1 days."""
-    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < limit:
-            return (
-                f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
-            )
-    return f"{seconds / 86400:.1f} days"
+def _saved(status: Status) -> list[str]:
+    if not status.saved:
+        return []
+    return [f"{status.saved} of the {status.left} runs that are left go on from a checkpoint"]
+
+
+def _going_on(status: Status) -> list[str]:
+    """The commands that train what is left, where nobody does."""
+    return [] if status.is_over or status.packs else _shortened(status.commands)
 
 
 def _cell(cell: CellStatus) -> str:

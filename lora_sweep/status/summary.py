@@ -9,6 +9,7 @@ from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
 from lora_sweep.status.packs import PackStatus, pack_states
 from lora_sweep.store.state import State
+from lora_sweep.store.sweep_list import read_commands
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Status:
         n_runs: asked for, or found.
         finished, failed, pruned, damaged, running, left: they sum to `n_runs`. Left is what is
             not trained now, begun or not; damaged is a record that can't be read.
+        saved: those of the left that are saved midway, and go on from there.
         collapsed: finished runs that predict one class only.
         runs_per_hour: while the sweep trains; None while that is not known.
         from_runs: as many runs' training tells it.
@@ -29,6 +31,7 @@ class Status:
         packs: trained now.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
+        commands: that asked for the runs, oldest first: the same commands go on with them.
     """
 
     sweep: str
@@ -39,6 +42,7 @@ class Status:
     damaged: int
     running: int
     left: int
+    saved: int
     collapsed: int
     runs_per_hour: float | None
     from_runs: float
@@ -47,6 +51,7 @@ class Status:
     packs: list[PackStatus]
     failures: dict[str, str]
     damages: dict[str, str]
+    commands: list[str]
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +73,8 @@ def sweep_status(folder: SweepFolder) -> Status:
     packs = pack_states(folder.path, {run.name: run for run in runs})
     live = [pack for pack in packs if pack.owner is not None]
     count = Counter(run.state for run in runs)
-    n_running = sum(len(pack.runs) for pack in live)
+    running = {name for pack in live for name in pack.runs}
+    saved = [run for run in runs if run.has_begun and run.name not in running]
     pace = _pace(runs, live)
     # What is trained of the runs that are not done, in runs.
     begun = sum(pack.share * len(pack.runs) for pack in packs)
@@ -79,8 +85,9 @@ def sweep_status(folder: SweepFolder) -> Status:
         failed=count[State.FAILED],
         pruned=count[State.PRUNED],
         damaged=count[State.DAMAGED],
-        running=n_running,
-        left=count[State.OPEN] - n_running,
+        running=len(running),
+        left=count[State.OPEN] - len(running),
+        saved=sum(run.state is State.OPEN for run in saved),
         collapsed=sum(run.collapsed for run in runs),
         runs_per_hour=None if pace is None else 3600 * pace.runs_per_second,
         from_runs=0.0 if pace is None else pace.n_runs,
@@ -89,6 +96,7 @@ def sweep_status(folder: SweepFolder) -> Status:
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
+        commands=read_commands(folder.path),
     )
 
 
