@@ -31,7 +31,17 @@ ALLOWED: dict[str, set[str]] = {
     "library": {"adapters", "allocation", "tensor_files", "training"},
     "store": {"training", *FILES_ON_DISK},
     "execution": {
-        *("adapters", "config", "data", "durations", "interrupt", "metrics", "models", "store", "trackers"),
+        *(
+            "adapters",
+            "config",
+            "data",
+            "durations",
+            "interrupt",
+            "metrics",
+            "models",
+            "store",
+            "trackers",
+        ),
         *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "store"},

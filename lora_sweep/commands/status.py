@@ -35,7 +35,7 @@ def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
     from rich.live import Live
 
     from lora_sweep.status.folders import SweepFolder
-    from lora_sweep.status.show import status_json, status_text
+    from lora_sweep.status.show import commands_to_go_on, status_json, status_text
     from lora_sweep.status.summary import sweep_status
 
     folder = SweepFolder(path)
@@ -52,6 +52,8 @@ def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
         console = Console(width=WIDE)  # a file or pipe need not cut lines
     if seconds is None:
         console.print(status_text(status))
+        for line in commands_to_go_on(status):
+            print(line)
         return
     with Live(status_text(status), console=console, auto_refresh=False) as live:
         while not status.is_over:

@@ -113,9 +113,7 @@ def _train(
         ]
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
-        display = stack.enter_context(
-            Display(_title(jobs), n_steps, unit="step", done=n_done)
-        )
+        display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
         stop = stack.enter_context(stop_on_signals())
         recorder = PackRecorder(
             recorders,
@@ -129,9 +127,7 @@ def _train(
         )
         if not is_done:
             assert stop.signal_number is not None
-            raise StoppedError(
-                stop.signal_number, _stopped(display.n, n_steps, len(jobs))
-            )
+            raise StoppedError(stop.signal_number, _stopped(display.n, n_steps, len(jobs)))
         recorder.finish()
     return [one.record or _early_end(one) for one in recorders]
 

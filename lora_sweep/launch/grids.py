@@ -170,9 +170,7 @@ def register() -> None:
     )
 
 
-def _raise_failures(
-    results: Sequence[JobReturn], titles: Sequence[str], sweep_dir: Path
-) -> None:
+def _raise_failures(results: Sequence[JobReturn], titles: Sequence[str], sweep_dir: Path) -> None:
     failed = [
         (title, result._return_value)
         for title, result in zip(titles, results, strict=True)

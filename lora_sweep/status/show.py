@@ -28,6 +28,11 @@ def status_text(status: Status) -> RenderableType:
     return Group(Text(_counts(status), style="bold"), table)
 
 
+def commands_to_go_on(status: Status) -> list[str]:
+    """Returns the commands that train what is left, where nobody does; to be printed unwrapped."""
+    return [] if status.is_over or status.packs else _shortened(status.commands)
+
+
 def status_json(status: Status) -> str:
     """Returns the status as one line of JSON, with the fields of `Status` and the counts."""
     return json.dumps(dataclasses.asdict(status))
@@ -51,7 +56,6 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "runs per hour": [_pace(status)],
         "time to the end": [_time_left(status)],
         "saved midway": _saved(status),
-        "to go on": _going_on(status),
         "best cell so far": list(map(_cell, status.best)) or ["no run is finished"],
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
@@ -69,7 +73,7 @@ def _time_left(status: Status) -> str:
     if status.is_over:
         return "nothing is left"
     if not status.packs:
-        return "nothing is trained now: the same command goes on"
+        return "nothing is trained now: the same command goes on with it"
     if status.seconds_left is None:
         return UNKNOWN
     return f"about {duration(status.seconds_left)}, if it goes on like this"
@@ -79,11 +83,6 @@ def _saved(status: Status) -> list[str]:
     if not status.saved:
         return []
     return [f"{status.saved} of the {status.left} runs that are left go on from a checkpoint"]
-
-
-def _going_on(status: Status) -> list[str]:
-    """The commands that train what is left, where nobody does."""
-    return [] if status.is_over or status.packs else _shortened(status.commands)
 
 
 def _cell(cell: CellStatus) -> str:

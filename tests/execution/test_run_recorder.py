@@ -1,6 +1,8 @@
 """What is kept of a training: the reported epoch, its state, predictions and the record."""
 
 import json
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file as load_tensors
-from tqdm.auto import tqdm
 
 from lora_sweep.errors import ClaimedElsewhereError
+from lora_sweep.execution.display import Display
 from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.execution.pack_recorder import PackRecorder
 from lora_sweep.execution.run_recorder import RunRecorder
@@ -136,7 +138,7 @@ def test_run_whose_folder_is_deleted_fails_and_the_others_go_on(tmp_path: Path) 
     recorders = [RunRecorder(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
     for recorder in recorders:
         recorder.folder.ready()
-    pack = PackRecorder(recorders, tqdm(disable=True))
+    pack = PackRecorder(recorders, Display("a pack", 4, unit="step"))
     (tmp_path / "a-0").rmdir()
     for run in (0, 1):
         pack.on_ranks(run, 0, None, 8.0, [2.0, 2.0])
@@ -149,10 +151,28 @@ def test_run_whose_folder_is_deleted_fails_and_the_others_go_on(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["b-0"]
 
 
+def test_time_is_said_of_the_pack_and_not_of_each_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    recorders = [RunRecorder(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
+    for recorder in recorders:
+        recorder.folder.ready()
+        recorder.started -= 18
+    pack = PackRecorder(recorders, Display("a pack", 4, unit="step"))
+    for run in (0, 1):
+        pack.on_evaluation(run, evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
+    pack.finish()
+    with_time = [line for line in caplog.messages if re.search(r"\b\d+ s\b", line)]
+    assert with_time == ["2 runs together trained in 18 s"]
+
+
 def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> None:
     recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
     pack = PackRecorder(
-        [recorder], tqdm(disable=True), claim=cast(Any, SimpleNamespace(is_held=False))
+        [recorder],
+        Display("a pack", 4, unit="step"),
+        claim=cast(Any, SimpleNamespace(is_held=False)),
     )
     with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
         pack.on_snapshot(0, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
@@ -186,7 +206,7 @@ def test_recorder_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
 def test_failed_run_leaves_no_result(tmp_path: Path) -> None:
     recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
     recorder.on_evaluation(evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)})
-    pack = PackRecorder([recorder], tqdm(disable=True))
+    pack = PackRecorder([recorder], Display("a pack", 4, unit="step"))
     pack.on_failure(0, "loss became nan at step 3")
     pack.finish()
     assert recorder.record is None
@@ -209,7 +229,7 @@ class Strict:
 def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
     recorders = [RunRecorder(RunFolder(tmp_path / name), ORIGIN, DEV) for name in ("a-0", "b-0")]
     stop_policy = Strict(0.5)
-    pack = PackRecorder(recorders, tqdm(disable=True), stop_policy=stop_policy)
+    pack = PackRecorder(recorders, Display("a pack", 4, unit="step"), stop_policy=stop_policy)
     for run, metric in enumerate((0.4, 0.6)):
         recorders[run].folder.ready()
         pack.on_evaluation(run, evaluation(1, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
@@ -232,7 +252,7 @@ def test_dismissed_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
 def test_stop_policy_sees_what_would_be_reported(tmp_path: Path) -> None:
     recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
     stop_policy = Strict(0.0)
-    pack = PackRecorder([recorder], tqdm(disable=True), stop_policy=stop_policy)
+    pack = PackRecorder([recorder], Display("a pack", 4, unit="step"), stop_policy=stop_policy)
     for epoch, metric in ((1, 0.7), (2, 0.3)):
         pack.on_evaluation(0, evaluation(epoch, metric, None, [0, 1, 0]), {"R": torch.zeros(2)})
         assert pack.leaving() == set()

@@ -23,9 +23,9 @@ class Sweep:
         """Settings of a run."""
         return {"init": "uniform", "lr": 0.1, "seed": 0, "training.epochs": 4, **changes}
 
-    def ask_for(self, runs: dict[str, dict[str, Any]]) -> None:
-        """The list of the runs that were asked for."""
-        content = {"format_version": 1, "commands": [], "runs": runs}
+    def ask_for(self, runs: dict[str, dict[str, Any]], *commands: str) -> None:
+        """The list of the runs that were asked for, and by which commands."""
+        content = {"format_version": 1, "commands": list(commands), "runs": runs}
         (self.path / "sweep.json").write_text(to_checked_json(content))
 
     def agree(self, packs: dict[str, list[str]]) -> None:

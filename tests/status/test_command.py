@@ -10,6 +10,7 @@ import pytest
 
 from lora_sweep.commands import status as command
 from lora_sweep.status.show import MAX_LINES
+from lora_sweep.store.claims import Claims
 
 
 @pytest.fixture
@@ -36,10 +37,34 @@ def test_text_names_counts_best_cell_and_reasons(sweep: Any, run: Any) -> None:
         f"{sweep.path}: 4 runs: 0 running, 1 finished, 2 failed, 0 pruned, 0 damaged, 1 left",
         "collapsed 0 of 1 finished runs",
         "runs per hour 60 (from 1 runs' training)",
-        "time to the end nothing is trained now: the sweep's command goes on with it",
+        "time to the end nothing is trained now: the same command goes on with it",
         "best cell so far the only cell: accuracy 50.00, median of 1 of 4 seeds (incomplete)",
         "failed r1 and 1 more: loss became nan [at step 3]",
     ]
+
+
+def test_stopped_sweep_says_what_is_saved_and_how_to_go_on(sweep: Any, run: Any) -> None:
+    command = f"python -m lora_sweep --multirun seed=0,1,2 model.path={'long/' * 60}"
+    sweep.ask_for({f"r{seed}": sweep.settings(seed=seed) for seed in range(3)}, command)
+    sweep.agree({"p0": ["r0", "r1"], "p1": ["r2"]})
+    for name in ("r0", "r1"):
+        sweep.checkpoint(name, epoch=1, step=10, seconds=20)
+    code, out, _ = run(sweep.path)
+    assert code == 0
+    assert "2 of the 3 runs that are left go on from a checkpoint" in out
+    assert command in out.splitlines()  # whole, to be copied
+
+
+def test_command_is_left_out_while_a_pack_trains_and_at_the_end(sweep: Any, run: Any) -> None:
+    sweep.ask_for({"r0": sweep.settings()}, "python -m lora_sweep --multirun")
+    sweep.agree({"p0": ["r0"]})
+    sweep.checkpoint("r0", epoch=1, step=10, seconds=20)
+    with Claims(sweep.path / ".packs").claimed("p0"):
+        during = run(sweep.path)[1]
+    sweep.finish("r0", 0.5, sweep.settings())
+    for out in (during, run(sweep.path)[1]):
+        assert "--multirun" not in out
+        assert "saved midway" not in out
 
 
 def test_many_reasons_are_cut(sweep: Any, run: Any) -> None:

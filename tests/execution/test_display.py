@@ -1,0 +1,84 @@
+"""Signs of life: lines that become rarer where there is no terminal, a bar where there is one."""
+
+import logging
+import os
+import pty
+import re
+import sys
+import termios
+import time
+
+import pytest
+
+from lora_sweep.execution import display
+from lora_sweep.execution.display import Display
+from lora_sweep.terminal import LogOutput
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which tests move."""
+    now = [100.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_say_steps_values_and_time_left(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with Display("runs 1-4 of 24", 900, unit="step", done=100) as shown:
+        shown.show(loss="0.692")
+        shown.move(120)
+        assert caplog.messages == []  # too early
+        clock[0] += 10
+        shown.move(300)
+    # 200 steps in 10 s: the 600 that are left take 30 s.
+    assert caplog.messages == ["runs 1-4 of 24: step 300 of 900, loss=0.692, about 30 s left"]
+
+
+def test_lines_become_rarer_and_come_while_nothing_moves(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    begun, said = clock[0], []
+    with Display("all runs", 24, unit="run") as shown:
+        for _ in range(1000):
+            clock[0] += 1
+            shown.move(0)
+            if len(caplog.messages) > len(said):
+                said.append(clock[0] - begun)
+    # After 10, then 20, 40, 80, 160 more, and from there on every 300.
+    assert said == [10, 30, 70, 150, 310, 610, 910]
+    assert set(caplog.messages) == {"all runs: run 0 of 24"}
+
+
+def test_bar_and_log_lines_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell, terminal = pty.openpty()
+    with open(terminal, "w", encoding="utf-8") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setattr(sys, "stdout", screen)
+        termios.tcsetwinsize(terminal, (30, 100))
+        with Display("run 1 of 2", 8, unit="step") as shown:
+            shown.bar.mininterval = 0
+            shown.move(2)
+            LogOutput().handle(logging.makeLogRecord({"msg": "epoch 1 is done"}))
+            time.sleep(0.01)
+            shown.move(5)
+        screen.flush()
+        text = os.read(shell, 65536).decode()
+    os.close(shell)
+    last = _screen(text)
+    assert "epoch 1 is done" in last  # a line of its own
+    assert re.search(r"run 1 of 2: .*5/8 \[\d+:\d+<\d+:\d+, .*step", last[-1])
+
+
+def _screen(text: str) -> list[str]:
+    """What stands on a screen: a carriage return lets a line be written over from its start."""
+    lines = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return [line for line in lines if line]
