@@ -16,6 +16,7 @@ from hydra.types import HydraContext
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import CorpusError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.execution import execute
+from lora_sweep.launch.cells import job_title
 from lora_sweep.launch.grids import GridSweeper, runs_of_grids
 from lora_sweep.store.sweep_list import read_sweep
 
@@ -56,6 +57,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
         loader: Any = QuickLoader(GlobalHydra.instance().config_loader())
         plain = [argument for argument in arguments if "," not in argument]
         master = loader.load_sweep(plain)
+        master.hydra.overrides.task = arguments
         sweeper = GridSweeper(**{"grids": master.hydra.sweeper.grids} | sweeper_settings)
         sweeper.master = master
         sweeper.context = HydraContext(config_loader=loader, callbacks=Callbacks())
@@ -115,13 +117,22 @@ def test_second_sweep_joins_the_first_ones_list(sweep: Sweep, tmp_path: Path) ->
     assert {s["lr"] for s in read_sweep(tmp_path / "s").values()} == {0.1, 0.2, 0.3}
 
 
+def test_job_is_named_by_what_the_command_does_not_give_to_all() -> None:
+    with initialize_config_dir(CONF):
+        given = ["sweep=demo", "training.epochs=2", "seed=0"]
+        master = compose("config", given, return_hydra_config=True)
+    master.hydra.overrides.task = [*given, "lr=0.1,0.2"]  # as Hydra notes them in a sweep
+    assert job_title(master, [*given, "init=randn", "lr=0.2"]) == "init=randn lr=0.2"
+    assert job_title(master, given) == "as the command says"
+
+
 def test_batches_keep_number_and_size(sweep: Sweep) -> None:
     batches = sweep("seed=range(5)", max_batch_size=2).batches
     assert [(start, len(jobs)) for start, jobs in batches] == [(0, 2), (2, 2), (4, 1)]
 
 
 def test_wrong_run_stops_the_sweep_before_it_starts(sweep: Sweep, tmp_path: Path) -> None:
-    match = "rank.average must be within .* but got 30\nin the run .* rank.average=30"
+    match = "rank.average must be within .* but got 30\nin the run rank.average=30$"
     with pytest.raises(SettingError, match=match):
         sweep("rank.average=20,30")
     assert list(tmp_path.iterdir()) == []
@@ -134,7 +145,7 @@ def test_missing_input_stops_the_sweep_before_it_starts(
         raise CorpusError("no corpus here")
 
     monkeypatch.setattr(execute, "check_inputs", fail)
-    with pytest.raises(CorpusError, match=r"no corpus here\nin the run .* seed=0"):
+    with pytest.raises(CorpusError, match=r"no corpus here\nin the run seed=0$"):
         sweep("seed=0,1")
     assert list(tmp_path.iterdir()) == []
 
@@ -155,7 +166,7 @@ def test_failed_runs_are_counted_and_the_first_named(
         sweep("seed=0,1,2", failing={"seed=1": error})
     lines = str(caught.value).splitlines()
     assert len(lines) <= 5
-    assert lines[1].endswith("seed=1")
+    assert lines[1] == "first: seed=1"
     assert lines[2] == line
 
 
