@@ -1,103 +1,72 @@
-"""The Hydra entry point: compose, check, run, return the objective; and errors in few lines."""
+"""The command `lora-sweep`, also `python -m lora_sweep`: which of the commands is meant.
 
-import contextlib
-import math
-import os
+    lora-sweep COMMAND ...
+
+Without the name of a command, what is typed is of `run`. A command is loaded when it is called.
+"""
+
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from lora_sweep import __version__
 
-from lora_sweep import terminal
-from lora_sweep.config.store import CONF
-from lora_sweep.error_lines import EXPECTED, error_lines
-from lora_sweep.errors import LoraSweepError, StorageError
-from lora_sweep.interrupt import StoppedError, handle_termination
-from lora_sweep.launch import command_errors, grids
-from lora_sweep.launch.places import quote_homes
-from lora_sweep.plugins import register
-
-EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
-"""What a `_target_` of a config may name: our own code, and Hydra's plugins."""
-_DEBUG = "LORA_SWEEP_DEBUG"
-
-register()
-
-
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=EXECUTABLE)
-def run(config: DictConfig) -> float:
-    """Returns the objective of one job: the cell's median reported metric over its seeds."""
-    from lora_sweep.config.run import to_run_config
-    from lora_sweep.execution.execute import run_cell
-
-    job = HydraConfig.get()
-    is_single = job.mode is RunMode.RUN
-    try:
-        # A sweep of grids does not wait for a run that another process trains: it comes back.
-        waits = is_single or job.runtime.choices["hydra/sweeper"] != grids.NAME
-        # With hydra.job.chdir too, a relative path is from where the command was started.
-        with contextlib.chdir(job.runtime.cwd):
-            return run_cell(to_run_config(config), waits=waits)
-    except LoraSweepError as error:
-        if not is_single or _is_debugging():
-            raise
-        command_errors.note(error)
-        return math.nan
+COMMANDS = {
+    "run": "train a run; with --multirun a sweep or a search",
+    "status": "show how a sweep stands",
+    "report": "print a sweep's tables, and write its report",
+    "evaluate": "print the metrics of a run on any data",
+    "predict": "write the labels of a file of texts",
+    "export": "write a run as a PEFT adapter, a merged model or its few matrices",
+}
+"""Name of a command, and of its file in `commands/` -> what it does."""
+_EXAMPLES = (
+    "lora-sweep run init=quadratic lr=0.002",
+    "lora-sweep run --multirun init=uniform,randn seed=0,1,2",
+    "lora-sweep run --multirun sweep=initializations",
+    "lora-sweep report outputs/SWEEP",
+)
 
 
-def main() -> None:
-    """Runs the command line; a user's error ends in a few lines and exit code 1.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command, and ends the process with its exit code.
 
-    With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
-    Ctrl-C ends in exit code 130, SIGTERM in 143.
+    Args:
+        arguments: of the command line; None for those of this process.
     """
-    terminal.prepare()
-    if "--debug" in sys.argv:
-        sys.argv.remove("--debug")
-        os.environ["HYDRA_FULL_ERROR"] = os.environ[_DEBUG] = "1"
-    elif os.environ.get("HYDRA_FULL_ERROR"):
-        os.environ[_DEBUG] = "1"
-    sys.argv[1:] = [quote_homes(argument) for argument in sys.argv[1:]]
-    # Hydra then raises what it would print with a traceback, and the message is ours.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    handle_termination()
-    command_errors.forget()
-    try:
-        try:
-            _check_folder()
-            run()
-            command_errors.raise_first()
-        finally:
-            sys.stdout.flush()
-    except KeyboardInterrupt as stop:
-        said = str(stop) or "interrupted: the same command goes on where this one stopped"
-        print(said, file=sys.stderr)
-        sys.exit(stop.exit_code if isinstance(stop, StoppedError) else 130)
-    except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        terminal.left()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    first = given[0] if given else ""
+    if first in ("-h", "--help"):
+        print(_help())
+    elif first == "--version":
+        print(f"lora_sweep {__version__}")
+    elif first.isidentifier() and first not in COMMANDS:
+        near = get_close_matches(first, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "--help says what each does"
+        there = ", ".join(COMMANDS)
+        print(
+            f"error: the command must be one of {there}, but got {first}: {hint}", file=sys.stderr
+        )
         sys.exit(1)
-    except Exception as error:
-        if _is_debugging():
-            raise
-        first, *others = error_lines(error)
-        if not isinstance(error, EXPECTED):
-            first += f" ({type(error).__name__}; --debug shows where)"
-        print("\n".join([first, *others]), file=sys.stderr)
-        sys.exit(1)
+    else:
+        name, rest = (first, given[1:]) if first in COMMANDS else ("run", given)
+        sys.exit(import_module(f"lora_sweep.commands.{name}").main(rest))
 
 
-def _check_folder() -> None:
-    """Checks that the folder of the command is there: every relative path starts at it."""
-    try:
-        os.getcwd()
-    except FileNotFoundError as error:
-        raise StorageError(
-            "the folder that the command is started in must be there, but it was deleted: "
-            "go to another (cd DIR)"
-        ) from error
-
-
-def _is_debugging() -> bool:
-    return bool(os.environ.get(_DEBUG))
+def _help() -> str:
+    commands = [f"  {name:10}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: lora-sweep COMMAND ...",
+            "",
+            "Sweeps over LoRA-XS adapters whose ranks are learnt under a budget.",
+            "",
+            *commands,
+            "",
+            "lora-sweep COMMAND --help explains a command; that of run shows every setting.",
+            "Without COMMAND, run is meant. --version prints the version.",
+            "",
+            *(f"  {example}" for example in _EXAMPLES),
+        ]
+    )

@@ -19,6 +19,8 @@ def error_lines(error: BaseException) -> list[str]:
     """
     own = _own(error)
     text = str(own or error)
+    if own is None and isinstance(error, HydraException | OmegaConfBaseException):
+        text = f"the settings can't be put together: {text}"
     if own is None and isinstance(error.__cause__, OmegaConfBaseException):
         text += f"\n{error.__cause__}"
     # Hydra's inside is left out, and so is its advice to add settings that this package refuses.

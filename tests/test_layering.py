@@ -56,25 +56,20 @@ ALLOWED: dict[str, set[str]] = {
     "launch": {"config", "execution", "interrupt", "report", "store"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
-        "evaluate",
-        "execution",
-        "export",
-        "predict",
-        "report",
-        "status",
-        "terminal",
-        "trained",
+        *("config", "evaluate", "execution", "export", "interrupt", "launch", "plugins"),
+        *("predict", "report", "status", "terminal", "trained"),
     },
     "plugins": {"config", "launch", "search"},
-    "cli": {"config", "execution", "interrupt", "launch", "plugins", "terminal"},
+    "cli": {"commands"},
 }
 # package -> the parts that may import it
 ONLY_IN = {
     "hydra": {
         "config.store",
+        "config.arguments",
         "launch",
         "search",
-        "cli",
+        "commands.run",
         "error_lines",
         "evaluate.sources",
     },

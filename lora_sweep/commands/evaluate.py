@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.evaluate RUN [data=NAME ...]`: a run's metrics, with their intervals."""
+"""`lora-sweep evaluate RUN [data=NAME ...]`: a run's metrics, with their intervals."""
 
 import argparse
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def _check(given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lora_sweep.evaluate",
+        prog="lora-sweep evaluate",
         description="Print the metrics of a run on its own dev set, on another data source "
         "(data=cola data.path=DIR, as for training) or on a file, with their intervals.",
     )

@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.export RUN --to FORMAT --out DIR`: takes a run away."""
+"""`lora-sweep export RUN --to FORMAT --out DIR`: takes a run away."""
 
 import argparse
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def _export(given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lora_sweep.export",
+        prog="lora-sweep export",
         description="Write a finished run as a PEFT adapter, as a merged transformers model, as "
         "its few trained matrices alone, or as its learnt ranks; each with a model card.",
     )

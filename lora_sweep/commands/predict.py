@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.predict RUN --input FILE --output FILE`: labels for a file of texts."""
+"""`lora-sweep predict RUN --input FILE --output FILE`: labels for a file of texts."""
 
 import argparse
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def _predict(given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lora_sweep.predict",
+        prog="lora-sweep predict",
         description="Write the rows of a CSV, TSV or JSON lines file again, each with the label "
         "that a run predicts and the probability of every label. Files may be of any length.",
     )

@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.report outputs/SWEEP ...`: prints sweeps' tables and writes the report."""
+"""`lora-sweep report outputs/SWEEP ...`: prints sweeps' tables and writes the report."""
 
 import argparse
 import logging
@@ -45,7 +45,7 @@ def _report(given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lora_sweep.report",
+        prog="lora-sweep report",
         description="Print the median ± std tables of a sweep and write report.md, report.html, "
         "results.csv, runs.csv and figures/ into its folder. The sweep may still be running. "
         "Several sweeps are compared in one report.",

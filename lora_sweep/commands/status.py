@@ -1,4 +1,4 @@
-"""`python -m lora_sweep.status outputs/SWEEP`: how a sweep stands; `--watch` keeps looking."""
+"""`lora-sweep status outputs/SWEEP`: how a sweep stands; `--watch` keeps looking."""
 
 import argparse
 import time
@@ -64,7 +64,7 @@ def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lora_sweep.status",
+        prog="lora-sweep status",
         description="Show how a sweep stands: runs running, finished, failed, pruned and left, "
         "runs per hour, time to the end, the best cell so far, and why runs failed. Nothing in "
         "the sweep's folder is changed.",

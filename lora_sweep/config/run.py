@@ -49,6 +49,7 @@ _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
     *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
+    "training.max_steps",
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
 _UNNAMED_MODES = ("published", "capped")

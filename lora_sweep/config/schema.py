@@ -170,6 +170,7 @@ class TrainingConfig:
     """Length of the training, batches, and what the optimiser is told besides its rates."""
 
     epochs: int = MISSING
+    max_steps: int | None = None
     epochs_discrete: int = MISSING
     batch_size: int = MISSING
     evaluation_batch_size: int = MISSING
@@ -181,6 +182,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "evaluation_batch_size", "log_every"):
             value = getattr(self, name)
             require(value >= 1, f"training.{name}", "at least 1", value)
+        is_bound = self.max_steps is None or self.max_steps >= 1
+        require(is_bound, "training.max_steps", "null or at least 1", self.max_steps)
         within = f"within 0 ... training.epochs={self.epochs}"
         is_within = 0 <= self.epochs_discrete <= self.epochs
         require(is_within, "training.epochs_discrete", within, self.epochs_discrete)

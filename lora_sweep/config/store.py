@@ -14,7 +14,7 @@ _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
 CONF = str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT)
 """Where the YAML files lie: beside the package in a checkout, inside it where it is installed."""
 
-_SCHEMAS = {
+SCHEMAS = {
     "init": schema.InitConfig,
     "rank": schema.RankConfig,
     "alpha": schema.AlphaConfig,
@@ -27,6 +27,7 @@ _SCHEMAS = {
     "pruner": schema.PrunerConfig,
     "tracker": schema.TrackerConfig,
 }
+"""The schema of each group; a data source has its own."""
 
 
 def register() -> None:
@@ -36,7 +37,7 @@ def register() -> None:
     """
     store = ConfigStore.instance()
     store.store(name="schema", node=RunConfig, replace=True)
-    for group, node in _SCHEMAS.items():
+    for group, node in SCHEMAS.items():
         store.store(group=group, name="schema", node=node, replace=True)
     for name, source in DATA_SOURCES.items():
         store.store(group="data", name=f"schema_{name}", node=source, replace=True)

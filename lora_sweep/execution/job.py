@@ -23,7 +23,7 @@ Outcome = RunRecord | Exception
 _SHARED = (
     *("model.pooling", "model.dropout", "model.adapted"),
     *("training.batch_size", "training.evaluation_batch_size", "training.epochs"),
-    *("training.log_every", "device", "precision", "compile", "paths"),
+    *("training.max_steps", "training.log_every", "device", "precision", "compile", "paths"),
 )
 
 

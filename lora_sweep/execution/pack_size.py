@@ -47,7 +47,7 @@ def best_pack_size(
     per_run = _bytes_per_run(encoder, texts, plans, shared)
     fits = max(1, _free_bytes(shared.device) // 2 // per_run)
     size, most = min(SMALLEST, len(plans), fits), min(LARGEST, len(plans), fits)
-    n_run_steps = len(plans) * -(-len(texts.train) // shared.batch_size) * shared.n_epochs
+    n_run_steps = len(plans) * shared.length(len(texts.train)).n_steps
     costs: dict[int, float] = {}
     if 2 * size <= most and (N_TIMED + 1) * 3 * size <= TIMING_SHARE * n_run_steps:
         costs[size] = _cost(encoder, texts, plans[:size], shared)
@@ -130,7 +130,7 @@ def _step(pack: Pack, step: int) -> None:
     batch = pack.encoder.batch(pack.texts.train, index.expand(len(pack.runs), -1))
     generators = [stream_generator(0, "timing", pack.shared.device) for _ in pack.runs]
     pack.encoder.encoder.train()
-    pack.step = min(step, pack.n_steps - 1)
+    pack.step = min(step, pack.length.n_steps - 1)
     train_step(pack, batch, 0, generators)
 
 

@@ -55,6 +55,7 @@ def pack_plan(config: RunConfig) -> PackPlan:
     """
     return PackPlan(
         n_epochs=config.training.epochs,
+        max_steps=config.training.max_steps,
         batch_size=config.training.batch_size,
         evaluation_batch_size=config.training.evaluation_batch_size,
         log_every=config.training.log_every,

@@ -105,7 +105,7 @@ def _train(
     plans = [job.plan for job in jobs]
     snapshots = [checkpoint.snapshot for _, checkpoint in group if checkpoint is not None]
     n_done = snapshots[0].step if snapshots else 0
-    n_steps = -(-len(shared.texts.train) // shared.plan.batch_size) * shared.plan.n_epochs
+    n_steps = shared.plan.length(len(shared.texts.train)).n_steps
     with ExitStack() as stack:
         recorders = [
             stack.enter_context(_recorded(job, plan, checkpoint, shared))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lora_sweep.config.run import RunConfig, Settings, to_run_config
 from lora_sweep.config.store import task_config
@@ -70,7 +70,7 @@ def job_title(master: DictConfig, overrides: Sequence[str]) -> str:
         master: config of the sweep.
         overrides: of the job.
     """
-    of_all = {*master.hydra.overrides.task, *master.hydra.overrides.hydra}
+    of_all = {*_as_typed(master.hydra.overrides.task), *_as_typed(master.hydra.overrides.hydra)}
     return " ".join(one for one in overrides if one not in of_all) or "as the command says"
 
 
@@ -90,5 +90,11 @@ def command_line(master: DictConfig, arguments: Sequence[str]) -> str:
         master: config of the sweep.
         arguments: the command's overrides but for Hydra's own settings.
     """
-    own = [o for o in master.hydra.overrides.hydra if not o.startswith("hydra.mode=")]
+    typed = _as_typed(master.hydra.overrides.hydra)
+    own = [one for one in typed if not one.startswith("hydra.mode=")]
     return shlex.join(["python", "-m", "lora_sweep", "--multirun", *own, *arguments])
+
+
+def _as_typed(overrides: ListConfig) -> list[str]:
+    """Overrides with the interpolations in them, which are no one's of the list to resolve."""
+    return [str(one) for one in OmegaConf.to_container(overrides, resolve=False)]

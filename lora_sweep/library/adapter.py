@@ -25,6 +25,7 @@ from lora_sweep.library.watch import TrainingWatch
 from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
+from lora_sweep.training.plan import Length
 from lora_sweep.vocabulary import LORA_ALPHA
 
 
@@ -130,7 +131,7 @@ class LoRAXSAdapter(nn.Module):
     def is_discrete(self) -> bool:
         """Whether this step trains with discrete masks."""
         allocator = self._allocator()
-        steps_per_epoch = allocator.schedules.steps_per_epoch
+        steps_per_epoch = allocator.schedules.length.steps_per_epoch
         return allocator.schedules.is_discrete(self._place() // steps_per_epoch)[0]
 
     @torch.no_grad()
@@ -240,7 +241,7 @@ class LoRAXSAdapter(nn.Module):
 
     def _place(self) -> int:
         """This step, at most the schedule's last."""
-        return min(self.step, self._allocator().schedules.n_steps)
+        return min(self.step, self._allocator().schedules.length.n_steps)
 
     def _allocator(self) -> PackAllocator:
         """The allocator of this schedule, on the device where the parameters are now."""
@@ -251,8 +252,7 @@ class LoRAXSAdapter(nn.Module):
                 [run_plan(self.plan)],
                 len(self.names),
                 r=self.plan.rank_max,
-                steps_per_epoch=steps_per_epoch,
-                n_epochs=n_epochs,
+                length=Length(steps_per_epoch, n_epochs),
                 device=self.logits.device,
             )
             self._kept_allocator = key, allocator

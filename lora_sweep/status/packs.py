@@ -70,19 +70,22 @@ def _state(sweep_dir: Path, name: str, left: Sequence[Run], owner: str | None) -
     first = next((run for run in left if run.has_begun), left[0])
     n_epochs = first.settings.get("training.epochs")
     n_epochs = n_epochs if isinstance(n_epochs, int) and n_epochs > 0 else 1
+    max_steps = first.settings.get("training.max_steps")
+    max_steps = max_steps if isinstance(max_steps, int) and max_steps > 0 else None
     folder = sweep_dir / first.name
-    progress = read_progress(folder / CHECKPOINTS, n_epochs) or _beginning(folder)
+    progress = read_progress(folder / CHECKPOINTS, n_epochs, max_steps)
+    progress = progress or _beginning(folder, n_epochs)
     share = progress.share
     if owner is not None and share and progress.seconds > 0:
         since = max(0.0, time.time() - progress.written_at)
         # Not further than to the next evaluation: that one would have been noted.
-        share = min(1.0, share + 1 / n_epochs, share * (1 + since / progress.seconds))
+        share = min(1.0, share + 1 / progress.n_epochs, share * (1 + since / progress.seconds))
     return PackStatus(
         name=name,
         runs=tuple(run.name for run in left),
         owner=owner,
         epoch=progress.epoch,
-        n_epochs=n_epochs,
+        n_epochs=progress.n_epochs,
         share=share,
         noted_share=progress.share,
         started_at=progress.written_at - progress.seconds,
@@ -90,9 +93,9 @@ def _state(sweep_dir: Path, name: str, left: Sequence[Run], owner: str | None) -
     )
 
 
-def _beginning(folder: Path) -> Progress:
+def _beginning(folder: Path, n_epochs: int) -> Progress:
     """Nothing trained yet, since the run's folder was made."""
     try:
-        return Progress(0.0, 0, 0.0, (folder / SETTINGS_FILE).stat().st_mtime)
+        return Progress(0.0, 0, n_epochs, 0.0, (folder / SETTINGS_FILE).stat().st_mtime)
     except FileNotFoundError:
-        return Progress(0.0, 0, 0.0, time.time())
+        return Progress(0.0, 0, n_epochs, 0.0, time.time())

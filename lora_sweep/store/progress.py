@@ -1,6 +1,7 @@
 """How far a run has come, read off its newest checkpoint without loading what it has trained."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +19,27 @@ class Progress:
         share: of its steps that are taken, 0 to 1; within its first epoch 0, for the number of
             steps is not known before.
         epoch: evaluations so far.
+        n_epochs: evaluations in all, as far as that is known.
         seconds: trained so far.
         written_at: when, seconds of the file system's clock.
     """
 
     share: float
     epoch: int
+    n_epochs: int
     seconds: float
     written_at: float
 
 
-def read_progress(checkpoints: Path, n_epochs: int) -> Progress | None:
+def read_progress(
+    checkpoints: Path, n_epochs: int, max_steps: int | None = None
+) -> Progress | None:
     """Returns how far a run has come; None without a checkpoint that can be read.
 
     Args:
         checkpoints: folder of the run's checkpoints; need not be there.
-        n_epochs: that the run trains for.
+        n_epochs: most epochs that the run trains for.
+        max_steps: most steps; None for no bound.
     """
     # Their names order them: epochs and steps, with leading zeros.
     for path in sorted(checkpoints.glob("*.safetensors"), reverse=True):
@@ -43,11 +49,12 @@ def read_progress(checkpoints: Path, n_epochs: int) -> Progress | None:
             numbers = json.loads(about["numbers"])
             seconds, written_at = float(numbers["wall_seconds"]), path.stat().st_mtime
             epochs = [entry for entry in numbers["history"] if entry["kind"] == "epoch"]
-            share = 0.0
+            share, n_all = 0.0, n_epochs
             if epochs:
-                steps_an_epoch = epochs[-1]["step"] / epochs[-1]["epoch"]
-                share = min(1.0, numbers["step"] / (steps_an_epoch * n_epochs))
-            return Progress(share, len(epochs), seconds, written_at)
+                per_epoch = epochs[0]["step"]  # a last epoch may be cut off
+                n_steps = min(per_epoch * n_epochs, max_steps or math.inf)
+                share, n_all = min(1.0, numbers["step"] / n_steps), math.ceil(n_steps / per_epoch)
+            return Progress(share, len(epochs), n_all, seconds, written_at)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             continue  # just replaced by a newer one, or damaged: who trains it says so
     return None

@@ -15,7 +15,7 @@ from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_mas
 from lora_sweep.allocation.mode import LogitMode, Terms
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.training.importance import PackImportance
-from lora_sweep.training.plan import RunPlan
+from lora_sweep.training.plan import Length, RunPlan
 from lora_sweep.training.schedules import PackSchedules
 from lora_sweep.training.seeds import stream_generator
 
@@ -36,8 +36,7 @@ class PackAllocator:
         n_matrices: int,
         *,
         r: int,
-        steps_per_epoch: int,
-        n_epochs: int,
+        length: Length,
         device: torch.device,
     ) -> None:
         """Turns the plans into vectors over the runs.
@@ -46,16 +45,13 @@ class PackAllocator:
             plans: one a run.
             n_matrices: N.
             r: size of the masks, at least every plan's rank_max.
-            steps_per_epoch: optimiser steps in an epoch.
-            n_epochs: epochs of the whole training.
+            length: of the training.
             device: where logits and masks are.
         """
         self.n_matrices = n_matrices
         self.device = device
         self.r = r
-        self.schedules = PackSchedules(
-            plans, n_matrices, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs, device=device
-        )
+        self.schedules = PackSchedules(plans, n_matrices, length=length, device=device)
         self.importance = PackImportance(plans, n_matrices, r=r, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}

@@ -81,7 +81,8 @@ def train_pack(
     r = max((shot.r for shot in start), default=None)
     pack = Pack(encoder, texts, plans, shared, r=r)
     progress = restore(pack, start) if start else EpochProgress(pack, 0)
-    while progress.epoch < shared.n_epochs:
+    n_all = pack.length.n_epochs
+    while progress.epoch < n_all:
         losses = train_epoch(pack, progress, observer)
         if losses is None:
             _tell_snapshots(pack, progress.epoch, progress, observer)
@@ -93,7 +94,7 @@ def train_pack(
             state = run_state(pack.parameters, row, pack.plans[row])
             observer.on_evaluation(pack.runs[row], evaluation, state)
         _tell_snapshots(pack, n_epochs, None, observer)
-        if n_epochs < shared.n_epochs:
+        if n_epochs < n_all:
             if observer.wants_stop():
                 return False
             leaving = observer.leaving()
@@ -116,18 +117,18 @@ def train_epoch(pack: Pack, progress: EpochProgress, observer: Observer) -> list
     Returns:
         The losses, or None if the observer wanted to stop.
     """
-    shared = pack.shared
+    shared, n_steps = pack.shared, pack.length.steps_in(progress.epoch)
     pack.encoder.encoder.train()
     with progress.own_dropout(pack):
         batches = progress.batches(pack)
-        while progress.n_done < pack.steps_per_epoch:
+        while progress.n_done < n_steps:
             if progress.epoch < shared.log_ranks_epochs and pack.step % shared.log_every == 0:
                 _tell_ranks(pack, observer)
             generators = [progress.drops[run] for run in pack.runs]
             progress.unread.append(train_step(pack, next(batches), progress.epoch, generators))
             progress.n_done += 1
             observer.on_step(pack.step)
-            is_last = progress.n_done == pack.steps_per_epoch
+            is_last = progress.n_done == n_steps
             if is_last or len(progress.unread) == shared.log_every:
                 n_runs = len(pack.runs)
                 _read_losses(pack, progress, observer)
@@ -137,7 +138,7 @@ def train_epoch(pack: Pack, progress: EpochProgress, observer: Observer) -> list
                     batches = progress.batches(pack)
             if observer.wants_stop():
                 return None
-    return [progress.totals[run] / pack.steps_per_epoch for run in pack.runs]
+    return [progress.totals[run] / n_steps for run in pack.runs]
 
 
 def train_step(
@@ -200,7 +201,9 @@ def _read_losses(pack: Pack, progress: EpochProgress, observer: Observer) -> Non
         if bad:
             failed.append(row)
             step = pack.step - len(values) + bad[0] + 1
-            observer.on_failure(run, _failure(pack.plans[row], values[bad[0]], step, pack.n_steps))
+            observer.on_failure(
+                run, _failure(pack.plans[row], values[bad[0]], step, pack.length.n_steps)
+            )
         progress.totals[run] += sum(values)
     if failed:
         pack.drop(failed)

@@ -56,6 +56,7 @@ class Pack:
         runs: positions of the runs that are left, in the order that the pack was made with; row
             k of every bank belongs to `runs[k]`.
         plans: their plans.
+        length: of the training.
         step: optimiser steps taken so far.
         lora_scale: factor on the update, s = LORA_ALPHA / rank_max, of every run (K,).
         max_gradient_norm: bound on every run's gradient norm (K,).
@@ -91,16 +92,14 @@ class Pack:
         self.plans = list(plans)
         self.runs = list(range(len(plans)))
         self.step = 0
-        self.steps_per_epoch = -(-len(texts.train) // shared.batch_size)
-        self.n_steps = self.steps_per_epoch * shared.n_epochs
+        self.length = shared.length(len(texts.train))
         n_matrices = len(encoder.layers)
         r = r or max(plan.rank_max for plan in plans)
         self.allocator = PackAllocator(
             plans,
             n_matrices,
             r=r,
-            steps_per_epoch=self.steps_per_epoch,
-            n_epochs=shared.n_epochs,
+            length=self.length,
             device=shared.device,
         )
         start = start_parameters(
@@ -154,13 +153,13 @@ class Pack:
 
     def _rate_table(self) -> Tensor:
         """Learning rates of R, logits and head of every run at every step (n_steps, K, 3)."""
-        columns: dict[tuple[str, float], list[float]] = {}
+        length, columns = self.length, dict[tuple[str, float], list[float]]()
         for plan in self.plans:
             key = plan.lr_schedule, plan.warmup_fraction
             if key not in columns:  # most runs of a sweep share their schedule
                 columns[key] = [
-                    lr_factor(key[0], step, self.n_steps, warmup_fraction=key[1])
-                    for step in range(self.n_steps)
+                    lr_factor(key[0], step, length.n_steps, warmup_fraction=key[1])
+                    for step in range(length.n_steps)
                 ]
         rows = [columns[plan.lr_schedule, plan.warmup_fraction] for plan in self.plans]
         factors = torch.tensor(rows, dtype=torch.float64).T[..., None]  # (n_steps, K, 1)
@@ -170,9 +169,11 @@ class Pack:
         ]
         rates = factors * torch.tensor(lrs, dtype=torch.float64)
         rests = [
-            self.allocator.schedules.is_discrete(epoch) for epoch in range(self.shared.n_epochs)
+            self.allocator.schedules.is_discrete(epoch)
+            for epoch in range(length.n_epochs)
+            for _ in range(length.steps_in(epoch))
         ]
-        rates[..., 1][torch.tensor(rests).repeat_interleave(self.steps_per_epoch, dim=0)] = 0.0
+        rates[..., 1][torch.tensor(rests)] = 0.0
         return rates
 
     def _rate_columns(self) -> Tensor:

@@ -54,11 +54,45 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class Length:
+    """How long a training is.
+
+    It ends after `most_epochs` epochs or `max_steps` steps, whichever comes first; its last epoch
+    may so be cut off.
+
+    Attributes:
+        steps_per_epoch: optimiser steps in an epoch, at least 1.
+        most_epochs: passes over the training set, at least 1.
+        max_steps: optimiser steps, at least 1; None for no bound.
+    """
+
+    steps_per_epoch: int
+    most_epochs: int
+    max_steps: int | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps in all."""
+        n_steps = self.steps_per_epoch * self.most_epochs
+        return n_steps if self.max_steps is None else min(n_steps, self.max_steps)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs, with one that is cut off; so many evaluations."""
+        return -(-self.n_steps // self.steps_per_epoch)
+
+    def steps_in(self, epoch: int) -> int:
+        """Returns the steps in an epoch, 0 for the first."""
+        return min(self.steps_per_epoch, self.n_steps - epoch * self.steps_per_epoch)
+
+
+@dataclass(frozen=True)
 class PackPlan:
     """What all runs of a pack share.
 
     Attributes:
-        n_epochs: passes over the training set.
+        n_epochs: most passes over the training set.
+        max_steps: most optimiser steps; None for no bound.
         batch_size: texts a step and run.
         evaluation_batch_size: texts at once in an evaluation, over all runs.
         log_every: steps between two looks at the losses, and two records of the ranks.
@@ -72,3 +106,8 @@ class PackPlan:
     log_every: int
     log_ranks_epochs: int
     device: torch.device
+    max_steps: int | None = None
+
+    def length(self, n_texts: int) -> Length:
+        """Returns how long a training on so many texts is."""
+        return Length(-(-n_texts // self.batch_size), self.n_epochs, self.max_steps)

@@ -13,13 +13,14 @@ from lora_sweep.allocation.budget_schedules import ramp
 from lora_sweep.allocation.importance import shrunk_budget
 from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.training.plan import RunPlan
+from lora_sweep.training.plan import Length, RunPlan
 
 
 class PackSchedules:
     """Budget and alpha of K runs over N matrices, by their plans.
 
     Attributes:
+        length: of the training.
         alphas, budgets: after 0 ... n_steps steps (n_steps + 1, K), float64; alpha is 1 for a run
             without logits.
     """
@@ -29,8 +30,7 @@ class PackSchedules:
         plans: Sequence[RunPlan],
         n_matrices: int,
         *,
-        steps_per_epoch: int,
-        n_epochs: int,
+        length: Length,
         device: torch.device,
     ) -> None:
         """Tables the schedules.
@@ -38,14 +38,12 @@ class PackSchedules:
         Args:
             plans: one a run.
             n_matrices: N.
-            steps_per_epoch: optimiser steps in an epoch.
-            n_epochs: epochs of the whole training.
+            length: of the training.
             device: where the tables are.
         """
         self._allocations = [plan.allocation for plan in plans]
         self.n_matrices = n_matrices
-        self.steps_per_epoch, self.n_epochs = steps_per_epoch, n_epochs
-        self.n_steps = steps_per_epoch * n_epochs
+        self.length = length
         self.alphas, self.budgets = self._tables().to(device)
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -64,13 +62,13 @@ class PackSchedules:
     def is_discrete(self, epoch: int) -> list[bool]:
         """Returns whether each run trains epoch `epoch` (0 for the first) with discrete masks."""
         return [
-            not plan.has_logits or epoch >= self.n_epochs - plan.epochs_discrete
+            not plan.has_logits or epoch >= self.length.n_epochs - plan.epochs_discrete
             for plan in self._allocations
         ]
 
     def _tables(self) -> Tensor:
         """Alpha and budget after 0 ... n_steps steps (2, n_steps + 1, K)."""
-        steps = range(self.n_steps + 1)
+        steps = range(self.length.n_steps + 1)
         columns: dict[AllocationPlan, list[list[float]]] = {}
         for plan in self._allocations:
             if plan not in columns:  # most runs of a sweep share their schedules
@@ -87,7 +85,7 @@ class PackSchedules:
         return alpha_at(
             plan.alpha_schedule,
             step,
-            self.n_steps,
+            self.length.n_steps,
             alpha_min=plan.alpha_min,
             alpha_max=plan.alpha_max,
         )
@@ -107,8 +105,8 @@ class PackSchedules:
             self.n_matrices,
             start=start,
             end=end,
-            n_hold=plan.budget_hold_epochs * self.steps_per_epoch,
-            n_move=plan.budget_move_epochs * self.steps_per_epoch,
+            n_hold=plan.budget_hold_epochs * self.length.steps_per_epoch,
+            n_move=plan.budget_move_epochs * self.length.steps_per_epoch,
         )
 
     def _shrunk(self, plan: Importance, step: int, start: float, end: float) -> float:
@@ -116,7 +114,7 @@ class PackSchedules:
             step,
             start=start,
             end=end,
-            first=int(plan.warmup_fraction * self.n_steps),
-            last=self.n_steps - int(plan.final_fraction * self.n_steps),
+            first=int(plan.warmup_fraction * self.length.n_steps),
+            last=self.length.n_steps - int(plan.final_fraction * self.length.n_steps),
             every=plan.every,
         )

@@ -105,7 +105,7 @@ def restore(pack: Pack, snapshots: Sequence[RunSnapshot]) -> EpochProgress:
         pack.allocator.importance.set_state(row, own)
     progress = EpochProgress(pack, first.n_epochs)
     if first.is_within_epoch:
-        progress.n_done = first.step - first.n_epochs * pack.steps_per_epoch
+        progress.n_done = first.step - first.n_epochs * pack.length.steps_per_epoch
         _restore_progress(pack, progress, snapshots)
     return progress
 

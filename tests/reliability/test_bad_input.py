@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from sweeps import tree
 
 from lora_sweep import cli
+from lora_sweep.config.arguments import check_arguments
 from lora_sweep.config.run import RunConfig
 from lora_sweep.error_lines import EXPECTED, MAX_ERROR_LINES, error_lines
 from lora_sweep.execution.execute import check_inputs
@@ -95,8 +96,7 @@ def refused(
         assert end.value.code not in (0, None)
         said = capsys.readouterr()
         lines = said.err.splitlines()
-        # Only the command line's parser says how it is used first.
-        assert 1 <= len(lines) <= MAX_ERROR_LINES or lines[0].startswith("usage:"), said.err
+        assert 1 <= len(lines) <= MAX_ERROR_LINES, said.err
         assert "Traceback" not in said.out + said.err
         after = _finished_work(outputs)
         assert {name: after.get(name) for name in before} == before
@@ -113,6 +113,7 @@ def complaint(finished: list[str], composed: Callable[..., RunConfig]) -> Refuse
 
     def check(*more: str) -> str:
         with pytest.raises(EXPECTED) as caught:
+            check_arguments([*finished, *more], is_multirun=False)
             config = composed(*finished, *more)
             check_inputs(config)
             base = base_folder(config)

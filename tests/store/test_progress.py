@@ -31,6 +31,19 @@ def test_share_is_of_all_steps(epochs: int, step: int, share: float, tmp_path: P
     assert (progress.share, progress.epoch, progress.seconds) == (share, epochs, 3.5)
 
 
+@pytest.mark.parametrize(
+    ("max_steps", "share", "n_epochs"),
+    [(32, 16 / 32, 4), (25, 16 / 25, 3), (16, 1.0, 2), (90, 16 / 40, 4)],
+)
+def test_share_is_of_the_steps_up_to_the_bound(
+    max_steps: int, share: float, n_epochs: int, tmp_path: Path
+) -> None:
+    write(tmp_path, epochs=1, step=16, seconds=3.5)
+    progress = read_progress(tmp_path, 4, max_steps)
+    assert progress is not None
+    assert (progress.share, progress.n_epochs) == (share, n_epochs)
+
+
 def test_newest_readable_checkpoint_counts(tmp_path: Path) -> None:
     write(tmp_path, epochs=1, step=10, seconds=1.0)
     write(tmp_path, epochs=2, step=20, seconds=2.0)
