@@ -27,7 +27,7 @@ run: install ## train the demo sweep on the embedded corpus and print its table
 	@echo "  python -m lora_sweep init=quadratic lr=0.05              # one run"
 	@echo "  python -m lora_sweep --multirun sweep=demo seed=0,1,2,3,4  # the demo with more seeds"
 	@echo "  python -m lora_sweep.report outputs/demo                 # its tables again"
-	@echo "  python -m lora_sweep --help                              # all options"
+	@echo "  python -m lora_sweep run --help                          # all options"
 
 SWEEP ?= initializations
 sweep: install ## train a preset: make sweep SWEEP=initializations

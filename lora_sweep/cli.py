@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from lora_sweep import __version__
+from lora_sweep.commands import completion
 
 COMMANDS = {
     "run": "train a run; with --multirun a sweep or a search",
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     first = given[0] if given else ""
+    if completion.is_asked(given) and not completion.complete_commands(COMMANDS):
+        return
     if first in ("-h", "--help"):
         print(_help())
     elif first == "--version":

@@ -3,6 +3,7 @@
 Most commands run in this process, which saves their start; `test_sweep.py` runs real ones.
 """
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 
-from lora_sweep import cli
+from lora_sweep import __version__, cli
 from lora_sweep.error_lines import MAX_ERROR_LINES, error_lines
 from lora_sweep.errors import CorpusError, SettingError
 
@@ -233,3 +234,98 @@ def test_folder_that_was_deleted_is_said(command: Command, tmp_path: Path) -> No
     os.chdir(tmp_path)
     assert code == 1
     assert lines[0].startswith("error: the folder that the command is started in must be there")
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("--version", f"lora_sweep {__version__}\n"), ("--help", "usage: lora-sweep COMMAND ...\n")],
+)
+def test_questions_about_the_command_are_answered_by_it(
+    argument: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main([argument])
+    out = capsys.readouterr().out
+    assert out.startswith(said)
+    assert "ydra" not in out
+
+
+def test_every_command_is_named_in_the_help_and_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.main(["--help"])
+    out = capsys.readouterr().out
+    files = {file.stem for file in Path(cli.__file__).with_name("commands").glob("*.py")}
+    for name in cli.COMMANDS:
+        assert f"\n  {name} " in out
+        assert name in files
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"run"}))
+def test_command_has_its_own_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, "--help"])
+    assert not end.value.code
+    assert capsys.readouterr().out.startswith(f"usage: lora-sweep {name} ")
+
+
+def test_report_of_a_folder_that_is_none_is_the_reports_to_refuse(command: Command) -> None:
+    code, lines = command("report", "nowhere")
+    assert code == 1
+    assert lines[0].startswith("error: nowhere must hold a sweep")
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("reprot", "did you mean report?"), ("go", "--help says what each does")]
+)
+def test_unknown_command_is_refused(word: str, hint: str, command: Command) -> None:
+    there = "run, status, report, evaluate, predict, export"
+    line = f"error: the command must be one of {there}, but got {word}: {hint}"
+    assert command(word) == (1, [line])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--lr=0.3", "but got --lr=0.3: a setting has no dashes, lr=0.3"),
+        ("run --nope", "but got --nope: a setting has no dashes, nope=VALUE"),
+        ("--cfg=nope", "the options must be as --help shows them, but got: argument --cfg/-c"),
+        ("run lr=0.1, 0.2", "but got lr=0.1, 0.2: type lr=0.1,0.2"),
+        ("-m lr=[0.1,0.2]", "but got [0.1,0.2]: type --multirun lr=0.1,0.2"),
+        ("max_steps=3", "but got max_steps=3: did you mean training.max_steps?"),
+    ],
+)
+def test_mistyped_command_is_refused_in_one_line(
+    arguments: str, message: str, command: Command, tmp_path: Path
+) -> None:
+    code, lines = command(*arguments.split())
+    assert (code, len(lines)) == (1, 1)
+    assert message in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "not_offered"),
+    [
+        ("lora-sweep re", {"report"}, {"run"}),
+        ("lora-sweep run training=", {"training=short", "training=published"}, set()),
+        ("lora-sweep training=", {"training=short", "training=published"}, {"training=schema"}),
+        ("lora-sweep report out", set(), {"report", "run"}),
+    ],
+)
+def test_shell_is_told_what_a_line_may_go_on_with(
+    line: str,
+    offered: set[str],
+    not_offered: set[str],
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setattr(sys, "argv", ["lora-sweep"])
+    GlobalHydra.instance().clear()
+    with contextlib.suppress(SystemExit):
+        cli.main(["-sc", "query=bash"])
+    words = set(capsys.readouterr().out.split())
+    assert offered <= words
+    assert not words & not_offered
+    assert not [word for word in words if "schema" in word]

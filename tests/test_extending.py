@@ -64,7 +64,7 @@ class FewSentencesConfig(DataConfig):
 
 FEW = """\
 defaults:
-  - schema_few
+  - /hydra/schema/data_few@_here_
   - _self_
 
 name: few
@@ -208,7 +208,7 @@ def _option(folder: Path, group: str, name: str, content: str) -> str:
     """Writes an option of a group; the override that makes Hydra look for it."""
     option = folder / "conf" / group / f"{name}.yaml"
     option.parent.mkdir(parents=True, exist_ok=True)
-    option.write_text(f"defaults:\n  - schema\n  - _self_\n\n{content}")
+    option.write_text(f"defaults:\n  - /hydra/schema/{group}@_here_\n  - _self_\n\n{content}")
     return f"hydra.searchpath=[file://{folder / 'conf'}]"
 
 

@@ -1,1 +1,1 @@
-"""The commands beside training: one file a command."""
+"""The commands: one file a command."""

@@ -1,7 +1,8 @@
 """The data sources: what each asks for, and how it is loaded.
 
 A source is one class here: its settings, their rules, and `load`. `data_source` registers it under
-a name; that name makes Hydra's schema `schema_NAME`, which an option in `conf/data/` starts from.
+a name; that name makes Hydra's schema `hydra/schema/data_NAME`, which an option in `conf/data/`
+starts from.
 """
 
 import dataclasses

@@ -31,16 +31,15 @@ SCHEMAS = {
 
 
 def register() -> None:
-    """Makes the schemas known under `schema` of each group.
+    """Makes the schemas known as `hydra/schema/GROUP`, that of all as `hydra/schema/root`.
 
-    A data source has a schema of its own, `schema_NAME` of the group `data`.
+    A data source has a schema of its own, `hydra/schema/data_NAME`. Below `hydra` they are no
+    options that help and shell completion would offer.
     """
     store = ConfigStore.instance()
-    store.store(name="schema", node=RunConfig, replace=True)
-    for group, node in SCHEMAS.items():
-        store.store(group=group, name="schema", node=node, replace=True)
-    for name, source in DATA_SOURCES.items():
-        store.store(group="data", name=f"schema_{name}", node=source, replace=True)
+    sources = {f"data_{name}": source for name, source in DATA_SOURCES.items()}
+    for name, node in {"root": RunConfig, **SCHEMAS, **sources}.items():
+        store.store(group="hydra/schema", name=name, node=node, replace=True)
 
 
 def task_config(config: DictConfig) -> DictConfig:
