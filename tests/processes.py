@@ -29,7 +29,7 @@ from typing import Any
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 """Of every command in the tests: a process a core, and nothing from the network."""
 PRELOADED = (
-    *("lora_sweep.cli", "lora_sweep.execution.execute", "lora_sweep.report.show"),
+    *("lora_sweep.commands.run", "lora_sweep.execution.execute", "lora_sweep.report.show"),
     *("lora_sweep.search.search", "lora_sweep.search.confirm", "lora_sweep.search.results"),
     *("lora_sweep.launch.callbacks", "lora_sweep.launch.executors.local", "PIL.Image"),
     *("transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto"),
