@@ -1,12 +1,12 @@
 """Signs of life: lines that become rarer where there is no terminal, a bar where there is one."""
 
+import contextlib
 import logging
 import os
 import pty
 import re
 import sys
 import termios
-import time
 
 import pytest
 
@@ -60,17 +60,26 @@ def test_bar_and_log_lines_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "stdout", screen)
         termios.tcsetwinsize(terminal, (30, 100))
         with Display("run 1 of 2", 8, unit="step") as shown:
-            shown.bar.mininterval = 0
             shown.move(2)
+            shown.bar.refresh()
             LogOutput().handle(logging.makeLogRecord({"msg": "epoch 1 is done"}))
-            time.sleep(0.01)
             shown.move(5)
+            shown.bar.refresh()
         screen.flush()
-        text = os.read(shell, 65536).decode()
+        last = _screen(_all_of(shell))
     os.close(shell)
-    last = _screen(text)
     assert "epoch 1 is done" in last  # a line of its own
     assert re.search(r"run 1 of 2: .*5/8 \[\d+:\d+<\d+:\d+, .*step", last[-1])
+
+
+def _all_of(shell: int) -> str:
+    """What was written so far; one read gives a part of it."""
+    os.set_blocking(shell, False)
+    parts: list[bytes] = []
+    with contextlib.suppress(BlockingIOError):
+        while part := os.read(shell, 65536):
+            parts.append(part)
+    return b"".join(parts).decode()
 
 
 def _screen(text: str) -> list[str]:
