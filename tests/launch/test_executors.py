@@ -10,7 +10,7 @@ import pytest
 from sweeps import TORTURE, Command, Process, end, lines_with, text_of, wait_for
 
 pytestmark = pytest.mark.slow
-AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=40")
+AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=16")
 EXECUTORS = {
     "local": ["hydra.launcher.devices=[cpu,cpu]"],
     "joblib": ["hydra/launcher=pack_joblib"],
