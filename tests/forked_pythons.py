@@ -15,8 +15,10 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 _ORDINARY = _posixsubprocess.fork_exec
@@ -41,8 +43,8 @@ def _fork_exec(args: Sequence[Any], executables: Any, close_fds: bool, *more: An
         return pid
     code = 1
     try:
-        pass_fds, cwd, environment, stdin, _, _, stdout, _, stderr = more[:9]
-        _take_files((stdin, stdout, stderr), pass_fds)
+        pass_fds, cwd, environment, stdin, _, _, stdout, _, stderr, _, until_exec = more[:11]
+        _take_files((stdin, stdout, stderr), set(pass_fds) - {until_exec})
         _forget_the_command()
         if environment is not None:
             os.environb.clear()
@@ -68,7 +70,16 @@ def _python(command: Sequence[str]) -> Callable[[], Any] | None:
 def _run_module(name: str, arguments: Sequence[str]) -> None:
     sys.argv[1:] = arguments
     sys.modules.pop(name, None)  # else runpy warns
+    if name == "submitit.local._local":
+        _wait_for(Path(arguments[0].replace("%j", str(os.getpid()))))
     runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _wait_for(folder: Path, seconds: float = 60.0) -> None:
+    """submitit makes a job's folder after it has started the process that needs it."""
+    until = time.monotonic() + seconds
+    while not folder.exists() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def _run_code(code: str, arguments: Sequence[str]) -> None:
@@ -76,7 +87,7 @@ def _run_code(code: str, arguments: Sequence[str]) -> None:
     exec(code, {"__name__": "__main__"})
 
 
-def _take_files(streams: Sequence[int], kept: Iterable[int]) -> None:
+def _take_files(streams: Sequence[int], kept: Collection[int]) -> None:
     """Makes these stdin, stdout and stderr, unless negative, and closes all files but the kept.
 
     Their numbers stay taken: the command's objects, which are still here, may close them later.
@@ -86,7 +97,7 @@ def _take_files(streams: Sequence[int], kept: Iterable[int]) -> None:
             os.dup2(stream, number)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in sorted({int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, nothing}):
-        if number not in set(kept):
+        if number not in kept:
             with contextlib.suppress(OSError):  # the one that listed them
                 os.fstat(number)
                 os.dup2(nothing, number)
