@@ -131,8 +131,8 @@ def _exit_code(going_on: Callable[[], Any]) -> int:
         traceback.print_exc()
         code = 1
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
     if isinstance(code, str):
         sys.stderr.write(f"{code}\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
     return code if isinstance(code, int) else int(code is not None)
