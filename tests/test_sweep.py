@@ -56,10 +56,10 @@ def numbers(run: Path) -> dict[str, Any]:
     return {k: v for k, v in record.items() if k not in ("wall_seconds", "git_commit", "versions")}
 
 
-def call(folder: Path, *arguments: str) -> Outcome:
+def call(folder: Path, *arguments: str, anew: bool = False) -> Outcome:
     """Runs the command in the folder; outputs go to `outputs/tiny` there."""
     command = Command(folder, *arguments)
-    code, output = command.run()
+    code, output = command.run(anew=anew)
     return Outcome(code, output, command.sweep_dir)
 
 
@@ -74,13 +74,13 @@ def sweep_command(
 ) -> Callable[..., Outcome]:
     """More arguments -> the sweep of 2 cells x 2 seeds, always in the same folder."""
     folder = tmp_path_factory.mktemp("sweep")
-    return lambda *more: call(folder, "-m", *tiny_settings, cache, *AXES, *more)
+    return lambda *more, **how: call(folder, "-m", *tiny_settings, cache, *AXES, *more, **how)
 
 
 @pytest.fixture(scope="module")
 def swept(sweep_command: Callable[..., Outcome]) -> Outcome:
-    """The first such sweep, with all that a report holds."""
-    return sweep_command(*PICTURES)
+    """The first such sweep: as a user starts it, and with all that a report holds."""
+    return sweep_command(*PICTURES, anew=True)
 
 
 @pytest.fixture
