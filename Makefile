@@ -66,10 +66,10 @@ test-fast: ## run the tests that take seconds
 	$(INSTALL) dev
 	$(PYTEST) $(SPREAD) -m "not slow and not gpu"
 
-torture: ## run the long reliability tests: 50 kills, 500 runs in one process; half an hour
+torture: ## run the long tests: 50 kills, 500 runs in one process, true workers; half an hour
 	$(INSTALL) dev
 	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability tests/launch tests/search/test_processes.py \
-		tests/training/test_snapshot.py
+		tests/training/test_snapshot.py tests/training/test_loop.py
 
 lint: ## check style
 	$(INSTALL) dev

@@ -26,6 +26,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from forked_pythons import fork_pythons
+
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 """Of every command in the tests: a process a core, and nothing from the network."""
 PRELOADED = (
@@ -33,6 +35,7 @@ PRELOADED = (
     *("lora_sweep.search.search", "lora_sweep.search.confirm", "lora_sweep.search.results"),
     *("lora_sweep.launch.callbacks", "lora_sweep.launch.executors.local", "PIL.Image"),
     *("transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto"),
+    *("joblib.externals.loky", "submitit.core.submission"),
 )
 _OF_THE_SERVER = {"MPLBACKEND": "agg", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _LOCK = threading.Lock()
@@ -138,6 +141,8 @@ def _main() -> None:
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+    if not request["env"].get("LORA_SWEEP_TORTURE"):  # the long version has true workers
+        fork_pythons()
     what, *sys.argv[1:] = request["command"]
     is_script = what.endswith(".py")
     sys.path.insert(0, str(Path(what).parent) if is_script else request["cwd"])  # as python does

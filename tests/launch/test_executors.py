@@ -10,7 +10,7 @@ import pytest
 from sweeps import TORTURE, Command, Process, end, lines_with, text_of, wait_for
 
 pytestmark = pytest.mark.slow
-AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=40")
+AXES = ("learning_rate.head=0.001,0.01,1e30", "seed=0,1", "training.epochs=20")
 EXECUTORS = {
     "local": ["hydra.launcher.devices=[cpu,cpu]"],
     "joblib": ["hydra/launcher=pack_joblib"],
@@ -21,7 +21,7 @@ ONE_WORKER = {  # each takes seconds to start
     "local": [],  # two, that train at the same time
     "joblib": ["hydra.launcher.joblib.n_jobs=1"],
     "submitit": ["hydra.launcher.submitit.max_queued=1"],
-    "ray": [],
+    "ray": ["++hydra.launcher.ray.init.num_cpus=1"],
 }
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 EACH = [pytest.param(name, marks=[RAY] if name == "ray" else []) for name in EXECUTORS]

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from sweeps import TORTURE
 from torch import Tensor, nn
 from torch.nn import functional
 from toy import (
@@ -32,6 +33,10 @@ from lora_sweep.vocabulary import LORA_ALPHA
 
 PUBLISHED = dataclasses.replace(ALLOCATION, mode=Published(), init="quadratic", alpha_max=5.0)
 FROZEN = changed(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
+INDUCTOR = pytest.mark.skipif(
+    not TORTURE or shutil.which("g++") is None,
+    reason="the long version: make torture, which needs g++ on a CPU",
+)
 PACK = (
     RUN,
     changed(RUN, seed=4, rank_max=8, allocation=PUBLISHED, lr_logits=0.2, lr_adapter=0.02),
@@ -129,21 +134,21 @@ def _neighbours(n: int) -> list[RunPlan]:
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
     def trained(*plans: RunPlan) -> Listener:
-        return train(*plans, encoder=make_encoder(family, dropout=0.2))
+        return train(*plans, encoder=make_encoder(family, dropout=0.2), n_epochs=2)
 
     alone = trained(RUN)
     _assert_same(trained(*_neighbours(1), RUN, *_neighbours(1)), 1, alone)
     _assert_same(trained(*_neighbours(5), RUN, *_neighbours(2)), 5, alone)
-    without = train(RUN, encoder=make_encoder(family))
+    without = train(RUN, encoder=make_encoder(family), n_epochs=2)
     assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own insides
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
-def test_compiled_encoder_gives_the_same() -> None:
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=INDUCTOR)])
+def test_compiled_encoder_gives_the_same(backend: str) -> None:
     encoder = make_encoder("roberta", dropout=0.2, n_layers=1)
-    encoder.encoder.compile(dynamic=True)
+    encoder.encoder.compile(dynamic=True, backend=backend)
     compiled = train(RUN, FIXED, encoder=encoder, n_epochs=1)
     plain = train(RUN, encoder=make_encoder("roberta", dropout=0.2, n_layers=1), n_epochs=1)
     _assert_same(compiled, 0, plain)
