@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "adapters": {"padding", *FILES_ON_DISK},
     "data": {"metrics", "padding", *FILES_ON_DISK},
     "training": {"adapters", "allocation", "data", "metrics", "padding"},
-    "library": {"adapters", "allocation", "tensor_files", "training"},
+    "library": {"adapters", "allocation", "training", *FILES_ON_DISK},
     "store": {"training", *FILES_ON_DISK},
     "execution": {
         *("adapters", "config", "data", "interrupt", "metrics", "models", "store", "trackers"),

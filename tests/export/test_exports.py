@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft_readers import add_without_patterns
 from torch import Tensor
 
 from lora_sweep.commands.export import main
@@ -112,26 +113,12 @@ def test_peft_adapter_has_our_logits(
 
 
 def read_without_patterns(folder: Path) -> tuple[Any, Any]:
-    """Model and tokeniser as a server reads them that knows no patterns: W + alpha/r B A."""
-    from safetensors.torch import load_file
+    """Model and tokeniser as a server reads them that knows no patterns."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     config = json.loads((folder / "adapter_config.json").read_text())
-    scale = config["lora_alpha"] / config["r"]
-    model = AutoModelForSequenceClassification.from_pretrained(config["base_model_name_or_path"])
-    parts = {
-        name.removeprefix("base_model.model."): part
-        for name, part in load_file(folder / "adapter_model.safetensors").items()
-    }
-    state = model.state_dict()
-    for name, part in parts.items():
-        if name.endswith(".lora_A.weight"):
-            matrix = name.removesuffix(".lora_A.weight")
-            state[f"{matrix}.weight"] += scale * (parts[f"{matrix}.lora_B.weight"] @ part)
-        elif not name.endswith(".lora_B.weight"):
-            state[name].copy_(part)
-    model.load_state_dict(state)
-    return model, AutoTokenizer.from_pretrained(folder)
+    base = AutoModelForSequenceClassification.from_pretrained(config["base_model_name_or_path"])
+    return add_without_patterns(base, folder), AutoTokenizer.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("uniform_rank", [False, True])
