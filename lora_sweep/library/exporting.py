@@ -103,7 +103,6 @@ def _check_names(matrices: list[str], saved: list[str]) -> None:
 
 
 def _base_name(model: nn.Module, base: str | PathLike[str] | None) -> str | None:
-    """The hub's name of the base, or its folder's path from the root."""
-    name = getattr(model, "name_or_path", None) if base is None else fspath(base)
-    is_folder = name and Path(name).is_dir()
-    return str(Path(name).resolve()) if is_folder else name or None
+    """The hub's name of the base, or its folder's path from the root; None for an unknown one."""
+    name = str(getattr(model, "name_or_path", "")) if base is None else fspath(base)
+    return str(Path(name).resolve()) if name and Path(name).is_dir() else name or None
