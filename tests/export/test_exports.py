@@ -374,6 +374,48 @@ def test_folder_that_holds_something_is_left_alone(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+def test_factors_that_may_not_be_read_are_no_fault_of_the_folder(
+    trained_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object) -> None:
+        raise PermissionError(13, "Permission denied", "factors/x.safetensors")
+
+    monkeypatch.setattr("lora_sweep.export.stock.cached_factors", refuse)
+    for kind in ("peft", "merged"):
+        with pytest.raises(PermissionError, match=r"factors/x\.safetensors"):
+            exported(open_adapter(trained_runs["bert"]), kind, tmp_path)
+        assert not (tmp_path / kind).exists()
+
+
+@pytest.mark.parametrize("kind", ["loraxs", RANK_PATTERN, "peft", "merged"])
+def test_only_stock_exports_want_a_cache(
+    kind: str,
+    trained_runs: dict[str, Path],
+    tmp_path: Path,
+    user_without_home: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [str(trained_runs["bert"]), "--to", kind, "--out", str(tmp_path / "out")]
+    wants = kind in ("peft", "merged")
+    assert main(command) == int(wants)
+    told = "LORA_SWEEP_CACHE must be a path without ~ where the user has no home folder"
+    assert (told in capsys.readouterr().err) == wants
+    assert (tmp_path / "out").exists() != wants
+
+
+@pytest.mark.parametrize("kind", ["merged", "peft"])
+def test_stock_export_is_opened_without_a_cache(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "peft":
+        pytest.importorskip("peft")
+    folder = exported(open_adapter(trained_runs["bert"]), kind, tmp_path)
+    request.getfixturevalue("user_without_home")
+    open_classifier(folder, base=None, device=CPU)
+    with pytest.raises(SettingError, match="LORA_SWEEP_CACHE must be a path without ~"):
+        open_classifier(trained_runs["bert"], base=None, device=CPU)
+
+
 def test_command_exports_into_an_empty_folder(
     trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
