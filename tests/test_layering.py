@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "store"},
-    "status": {"store"},
+    "status": {"metrics", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
         *("training", *FILES_ON_DISK),
