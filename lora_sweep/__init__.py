@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lora_sweep.library.adapter import LoRAXSAdapter
     from lora_sweep.library.callback import AllocationCallback
+    from lora_sweep.library.exporting import export_peft
     from lora_sweep.library.loading import load_adapter
     from lora_sweep.library.merging import merge
     from lora_sweep.library.model import adapt
@@ -23,6 +24,7 @@ __all__ = [
     "AllocationCallback",
     "LoRAXSAdapter",
     "adapt",
+    "export_peft",
     "find_adapter",
     "head_parameters",
     "load_adapter",
@@ -36,6 +38,7 @@ _HOMES = {
     "AllocationCallback": "callback",
     "LoRAXSAdapter": "adapter",
     "adapt": "model",
+    "export_peft": "exporting",
     "find_adapter": "parts",
     "head_parameters": "parts",
     "load_adapter": "loading",

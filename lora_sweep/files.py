@@ -62,6 +62,46 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def check_new_folder(name: str, folder: Path) -> None:
+    """Checks that a folder can be written without touching what somebody else has there.
+
+    Args:
+        name: the setting that says the folder.
+        folder: to be written.
+
+    Raises:
+        StorageError: there is a file, or a folder that holds something.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise StorageError(f"{name} must be a folder, but got {folder}, which is something else")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise StorageError(
+            f"{name} must be a new or an empty folder, but got {folder}, which holds "
+            f"{next(folder.iterdir()).name}: choose another, or remove it"
+        )
+
+
+@contextmanager
+def new_folder(name: str, folder: Path) -> Iterator[Path]:
+    """Yields a folder to fill, which then appears at its place: whole, or not at all.
+
+    Args:
+        name: the setting that says the folder.
+        folder: where it appears; must not be there, or be empty. Its parents are made.
+
+    Raises:
+        StorageError: as in `check_new_folder`, or it can't be written.
+    """
+    check_new_folder(name, folder)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished:
+            inside = Path(unfinished) / folder.name
+            inside.mkdir()
+            yield inside
+            inside.replace(folder)  # an empty folder there is replaced
+
+
 def clear_unfinished(folder: Path, *, older_than: float = 0.0) -> None:
     """Removes what killed processes were writing in a folder.
 

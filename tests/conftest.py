@@ -33,6 +33,19 @@ def ctrl_c_is_heard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def user_without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a number for a user: no HOME, and no entry among the users."""
+    import pwd
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("HOME", "LORA_SWEEP_CACHE", "USER", "LOGNAME", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random BERT of 2 layers (8 adapted matrices) and a fast tokeniser."""

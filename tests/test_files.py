@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +15,36 @@ from hypothesis import strategies as st
 from lora_sweep.errors import DamagedFileError, StorageError
 from lora_sweep.files import (
     clear_unfinished,
+    new_folder,
     read_checked_json,
     set_aside,
     to_checked_json,
     write_text,
     write_whole,
 )
-from lora_sweep.tensor_files import read_tensors, write_tensors
+from lora_sweep.tensor_files import kept_tensors, read_tensors, write_tensors
 
+NOBODY = 65534
 TENSORS = {
     "a": torch.arange(6.0).view(2, 3),
     "b": torch.tensor([True, False]),
     "c": torch.zeros(0, dtype=torch.bfloat16),
     "d": torch.tensor(3, dtype=torch.int64),
 }
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder of a user whom permissions bind: root becomes another one for as long."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        if user == 0:
+            os.chown(folder, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
 
 
 @pytest.mark.parametrize("before", [None, "old"], ids=["new", "replaced"])
@@ -90,6 +108,40 @@ def test_tensors_come_back(tmp_path: Path) -> None:
     for name, part in TENSORS.items():
         assert tensors[name].dtype == part.dtype and torch.equal(tensors[name], part)
     assert path.read_bytes() == again.read_bytes()
+
+
+def test_tensors_that_may_not_be_read_are_not_called_damaged(own_folder: Path) -> None:
+    path = own_folder / "x.safetensors"
+    write_tensors(path, TENSORS, {})
+    path.chmod(0o000)
+    with pytest.raises(PermissionError, match=r"x\.safetensors"):
+        read_tensors(path)
+    with pytest.raises(PermissionError, match=r"x\.safetensors"):
+        kept_tensors(path, lambda: TENSORS, consequence="it is made anew")
+    assert list(own_folder.iterdir()) == [path]  # neither set aside nor made anew
+    path.chmod(0o400)
+    assert read_tensors(path)[0].keys() == TENSORS.keys()
+
+
+def test_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    for attempt, error in (("full", OSError(errno.ENOSPC, "No space")), ("wrong", KeyError())):
+        with pytest.raises((StorageError, KeyError)), new_folder("--out", tmp_path / attempt) as a:
+            (a / "half.txt").write_text("half")
+            raise error
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "deep/er"):
+        with new_folder("--out", tmp_path / name) as inside:
+            (inside / "a.txt").write_text("whole")
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["a.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "empty"]
+
+
+def test_new_folder_where_nothing_may_be_written(own_folder: Path) -> None:
+    own_folder.chmod(0o500)
+    told = pytest.raises(StorageError, match=r"out can't be written: Permission denied")
+    with told, new_folder("--out", own_folder / "out"):
+        pass
 
 
 @given(data=st.data())

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "adapters": {"padding", *FILES_ON_DISK},
     "data": {"metrics", "padding", *FILES_ON_DISK},
     "training": {"adapters", "allocation", "data", "metrics", "padding"},
-    "library": {"adapters", "allocation", "tensor_files", "training"},
+    "library": {"adapters", "allocation", "training", *FILES_ON_DISK},
     "store": {"training", *FILES_ON_DISK},
     "execution": {
         *(
@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "store"},
-    "status": {"durations", "store"},
+    "status": {"durations", "metrics", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
         *("training", *FILES_ON_DISK),

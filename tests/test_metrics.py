@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -85,6 +87,24 @@ def test_undefined_sets_of_a_stack_are_nan_and_no_others() -> None:
     found = stacked_metric("matthews_correlation", np.array([0, 1, 1]), labels)
     assert found[0] == pytest.approx(1.0)
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("n_labels", [2, 3])
+@pytest.mark.parametrize("labels", [(0, 0, 0), (1, 1, 1), (0, 0, 1), (1, 0, 1)])
+def test_library_warnings_are_kept_from_users(labels: tuple[int, ...], n_labels: int) -> None:
+    """Warnings are errors here: classes that nobody predicts, or that dev does not have."""
+    for predictions in itertools.product(range(n_labels), repeat=3):
+        found = metric_values(fitting_metrics(n_labels), np.array(predictions), np.array(labels))
+        right = sum(one == other for one, other in zip(predictions, labels, strict=True))
+        assert found["accuracy"] == pytest.approx(right / 3)
+
+
+def test_numbers_that_hardly_differ_warn_of_nothing() -> None:
+    """As a head that has all but collapsed gives them: neighbours of float32."""
+    next_one = float(np.nextafter(np.float32(1), np.float32(2)))
+    found = metric_values(fitting_metrics(1), np.array([1.0, 1.0, next_one]), np.arange(3.0))
+    # Of (0, 0, 1) with (0, 1, 2): 1 / sqrt(2/3 * 2) = sqrt(3)/2; ranks are (1.5, 1.5, 3).
+    assert found == pytest.approx({"pearson": 3**0.5 / 2, "spearman": 3**0.5 / 2})
 
 
 def test_known_value_is_never_none() -> None:

@@ -20,12 +20,11 @@ def _evaluate(given: argparse.Namespace) -> None:
     from lora_sweep.evaluate.score import score_parts, scores_json, scores_table
     from lora_sweep.evaluate.sources import data_parts, file_parts
     from lora_sweep.execution.plans import find_device
-    from lora_sweep.trained.open import default_cache, open_classifier
+    from lora_sweep.trained.open import open_classifier
 
     _check(given)
-    classifier = open_classifier(
-        given.run, base=given.base, cache_dir=default_cache(), device=find_device(given.device)
-    )
+    device = find_device(given.device)
+    classifier = open_classifier(given.run, base=given.base, device=device)
     about = classifier.about
     if given.input is None:
         texts = data_parts(about, given.overrides)

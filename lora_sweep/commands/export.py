@@ -19,19 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _export(given: argparse.Namespace) -> None:
     from lora_sweep.export.write import check_out, write_export
     from lora_sweep.trained.adapted import base_of
-    from lora_sweep.trained.open import default_cache, open_adapter
+    from lora_sweep.trained.open import open_adapter
 
     check_out(given.out)
     adapter = open_adapter(given.run)
     base = base_of(adapter.about, given.base)
-    files = write_export(
-        adapter,
-        given.to,
-        given.out,
-        base=base,
-        cache_dir=default_cache(),
-        uniform_rank=given.uniform_rank,
-    )
+    files = write_export(adapter, given.to, given.out, base=base, uniform_rank=given.uniform_rank)
     for file in files:
         print(f"{file}  {file.stat().st_size / 1000:,.1f} kB")
 

@@ -19,12 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _predict(given: argparse.Namespace) -> None:
     from lora_sweep.execution.plans import find_device
     from lora_sweep.predict.rows import TextColumns, check_target, predict_file
-    from lora_sweep.trained.open import default_cache, open_classifier
+    from lora_sweep.trained.open import open_classifier
 
     check_target(given.output)
-    classifier = open_classifier(
-        given.run, base=given.base, cache_dir=default_cache(), device=find_device(given.device)
-    )
+    device = find_device(given.device)
+    classifier = open_classifier(given.run, base=given.base, device=device)
     text, pair, _ = classifier.about.columns
     if given.text_pair is not None and pair is None:
         raise SettingError(

@@ -209,8 +209,21 @@ def _init_setting(config: RunConfig) -> str:
 
 def run_name(settings: Settings) -> str:
     """Returns the name of the run's folder: readable, and unique by a hash of all settings."""
-    own = json.dumps(identity(settings), sort_keys=True)
-    digest = hashlib.sha256(own.encode()).hexdigest()[:10]
+    return f"{_readable(settings)}-seed{settings['seed']}-{_digest(identity(settings))}"
+
+
+def cell_name(settings: Settings) -> str:
+    """Returns the name that the runs of all seeds of a cell have in common, and no others."""
+    others = {name: value for name, value in identity(settings).items() if name != "seed"}
+    return f"{_readable(settings)}-{_digest(others)}"
+
+
+def _digest(settings: Settings) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _readable(settings: Settings) -> str:
+    """How a run allocates, for people."""
     low, lr = settings["rank.min"], settings["lr"]
     average = settings["rank.average"]
     most = settings["rank.max"] if average is None else average
@@ -220,7 +233,7 @@ def run_name(settings: Settings) -> str:
     parts += [] if mode in (None, *_UNNAMED_MODES, settings["init"]) else [mode]
     parts += [f"r{ranks}{most}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
-    return "-".join([*parts, f"seed{settings['seed']}", digest])
+    return "-".join(parts)
 
 
 def _refuse_unknown(config: DictConfig, typed: Any, prefix: str) -> None:

@@ -213,6 +213,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # Not the path: pyarrow reads a file in threads, and they may abort a process that then ends.
     source = pa.BufferReader(read_bytes(path))
     try:
         check_columns(str(path), pq.read_schema(source).names, columns)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.config.data import DataConfig, recorded_data
+from lora_sweep.config.data import DataConfig, FilesConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.errors import SettingError
@@ -28,7 +28,7 @@ class LabelledParts:
 
 
 def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
-    """Returns the dev parts of a data source.
+    """Returns the dev parts of a data source. Of a user's files the one with dev alone is read.
 
     Args:
         about: of the classifier.
@@ -39,12 +39,15 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
         LoraSweepError: a setting is wrong, or the corpus is not to be had or has other labels.
     """
     config = _data_config(about.settings, overrides)
-    corpus = config.load()
-    if (corpus.task.text_pair is None) != (about.columns[1] is None):
+    if (config.columns[1] is None) != (about.columns[1] is None):
         raise SettingError(
             f"data must be on {'single sentences' if about.columns[1] is None else 'pairs'} as "
             f"the run is, but got {config.name}"
         )
+    if isinstance(config, FilesConfig):
+        dev = _labelled(config.files()["dev"], about, config.columns)
+        return LabelledParts(config.name, {"dev": dev}, ("dev",))
+    corpus = config.load()
     renumbered = _numbers(corpus.task.label_names, about.label_names, config.name)
     parts = {name: _renumber(part, renumbered) for name, part in corpus.dev.items()}
     return LabelledParts(config.name, parts, corpus.headline_parts)
@@ -61,11 +64,14 @@ def file_parts(path: Path, about: About, columns: tuple[str, str | None, str]) -
     Raises:
         CorpusError: the file can't be read, or a row breaks a rule; says where.
     """
+    return LabelledParts(str(path), {"input": _labelled(path, about, columns)}, ("input",))
+
+
+def _labelled(path: Path, about: About, columns: tuple[str, str | None, str]) -> LabelledTexts:
     text, text_pair, label = columns
-    texts = load_labelled(
+    return load_labelled(
         path, text=text, text_pair=text_pair, label=label, label_names=about.label_names
     )
-    return LabelledParts(str(path), {"input": texts}, ("input",))
 
 
 def _data_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> DataConfig:

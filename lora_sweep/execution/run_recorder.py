@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lora_sweep.execution.origin import RunOrigin
-from lora_sweep.metrics import known_value
+from lora_sweep.metrics import known_value, metric_words
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
@@ -87,14 +87,13 @@ class RunRecorder:
         self._add_history({"kind": "epoch", **fields})
         if self._chosen_epoch() == evaluation.epoch:
             self.state = state
-        metric = self.origin.metric
-        value = known_value(evaluation.metrics, metric)
+        value = known_value(evaluation.metrics, self.origin.metric)
         log.info(
             "%s: epoch %d: loss %.4f, %s %.4f",
             self.name,
             evaluation.epoch,
             evaluation.train_loss,
-            metric,
+            self.metric_words,
             value,
         )
 
@@ -126,7 +125,7 @@ class RunRecorder:
             "%s: pruned after epoch %d at %s %.4f",
             self.name,
             self.pruned.epoch,
-            self.origin.metric,
+            self.metric_words,
             self.pruned.metric,
         )
         self.folder.prune(self.pruned)
@@ -151,7 +150,7 @@ class RunRecorder:
         log.info(
             "%s: %s: best %.2f (epoch %d), final %.2f%s",
             self.name,
-            self.record.metric,
+            self.metric_words,
             100 * self.record.best_metric,
             self.record.best_epoch,
             100 * self.record.final_metric,
@@ -162,6 +161,11 @@ class RunRecorder:
     def reported_metric(self) -> float:
         """What would be reported of the run if it ended now."""
         return known_value(self.epochs[self._chosen_epoch() - 1].metrics, self.origin.metric)
+
+    @property
+    def metric_words(self) -> str:
+        """What the log calls the reported metric: with the label that it is of."""
+        return metric_words(self.origin.metric, self.origin.label_names)
 
     @property
     def name(self) -> str:

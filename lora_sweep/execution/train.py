@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from lora_sweep.config.run import cell_name
 from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
@@ -141,8 +142,8 @@ def _recorded(
     with log_to(job.folder.path):
         if checkpoint is None:
             job.folder.start(job.settings, job.config_yaml())
-        name = job.config.tracker.name
-        with closing(start_tracker(name, job.folder.path, job.settings)) as tracker:
+        name, cell = job.config.tracker.name, cell_name(job.settings)
+        with closing(start_tracker(name, job.folder.path, job.settings, cell)) as tracker:
             yield RunRecorder(
                 job.folder,
                 _origin(job, plan, shared),

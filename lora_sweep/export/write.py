@@ -1,21 +1,24 @@
 """Writes an export: a folder that appears whole or not at all."""
 
 import dataclasses
-import tempfile
+import json
+from collections.abc import Callable
 from pathlib import Path
 
-from lora_sweep.errors import StorageError
 from lora_sweep.export.card import model_card
-from lora_sweep.export.stock import write_merged, write_peft, write_rank_pattern
-from lora_sweep.files import UNFINISHED, write_text, writing
+from lora_sweep.export.stock import merged_model, peft_adapter
+from lora_sweep.files import check_new_folder, new_folder, write_text
 from lora_sweep.models.base import load_tokenizer
 from lora_sweep.models.classifier import stock_head
 from lora_sweep.rules import require
 from lora_sweep.trained.about import About, write_about
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
+from lora_sweep.trained.open import default_cache
 from lora_sweep.vocabulary import RANK_PATTERN
 
 CARD_FILE = "README.md"
+RANK_PATTERN_FILE = "rank_pattern.json"
+_OUT = "--out"
 _STOCK_KINDS = ("peft", "merged")
 
 
@@ -25,7 +28,7 @@ def write_export(
     folder: Path,
     *,
     base: Path,
-    cache_dir: Path,
+    cache_dir: Path | None = None,
     uniform_rank: bool = False,
 ) -> list[Path]:
     """Writes an export of a run, and returns its files.
@@ -35,11 +38,11 @@ def write_export(
         kind: one of `EXPORT_KINDS`.
         folder: where to; must not be there, or be empty.
         base: folder of the run's base.
-        cache_dir: where factors are kept.
+        cache_dir: where factors are kept; None for `default_cache()`.
         uniform_rank: whether all pairs of a `peft` export get one rank, by zeros.
 
     Raises:
-        SettingError: one rank is asked of another kind.
+        SettingError: one rank is asked of another kind, or no place for factors is known.
         StorageError: the folder holds something, or can't be written.
         BaseModelError: the family's own head can't compute what the run's does.
     """
@@ -49,28 +52,48 @@ def write_export(
     adapter = dataclasses.replace(adapter, about=_exported(adapter.about, kind, base))
     pooling = adapter.about.settings["model.pooling"]
     place = stock_head(base, pooling) if kind in _STOCK_KINDS else None
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        writing(folder),
-        tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished,
-    ):
-        inside = Path(unfinished) / folder.name
-        inside.mkdir()
-        if kind == "loraxs":
-            write_adapter(inside, adapter)
-        elif kind == RANK_PATTERN:
-            write_rank_pattern(inside, adapter)
-        elif kind == "merged":
-            write_merged(inside, adapter, base, cache_dir)
-        else:
-            write_peft(inside, adapter, base, cache_dir, uniform_rank=uniform_rank)
-        if kind in _STOCK_KINDS:
-            load_tokenizer(base).save_pretrained(inside)
+    write = _writer(adapter, kind, base, cache_dir, uniform_rank)
+    with new_folder(_OUT, folder) as inside:
+        write(inside)
         write_text(inside / CARD_FILE, model_card(adapter.about, place))
         write_about(inside, adapter.about)
-        inside.replace(folder)  # an empty folder there is replaced
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def check_out(folder: Path) -> None:
+    """Checks that nothing would be overwritten.
+
+    Raises:
+        StorageError: there is a file, or a folder that holds something.
+    """
+    check_new_folder(_OUT, folder)
+
+
+def _writer(
+    adapter: TrainedAdapter, kind: str, base: Path, cache_dir: Path | None, uniform_rank: bool
+) -> Callable[[Path], object]:
+    """What fills a folder; all that it needs is read and computed by now."""
+    if kind == "loraxs":
+        return lambda folder: write_adapter(folder, adapter)
+    if kind == RANK_PATTERN:
+        return lambda folder: _write_rank_pattern(folder, adapter.about)
+    cache_dir, tokenizer = cache_dir or default_cache(), load_tokenizer(base)
+    if kind == "merged":
+        write = merged_model(adapter, base, cache_dir).save_pretrained
+    else:
+        pairs = peft_adapter(adapter, base, cache_dir)
+        write = (pairs.with_one_rank() if uniform_rank else pairs).write
+    return lambda folder: (write(folder), tokenizer.save_pretrained(folder))
+
+
+def _write_rank_pattern(folder: Path, about: About) -> None:
+    """Writes the learnt ranks as PEFT's `LoraConfig(rank_pattern=...)` takes them.
+
+    PEFT compares the ends of module names, so the names within the encoder fit every model that
+    holds it.
+    """
+    ranks = dict(zip(about.matrices, about.integer_ranks, strict=True))
+    write_text(folder / RANK_PATTERN_FILE, json.dumps(ranks, indent=1))
 
 
 def _exported(about: About, kind: str, base: Path) -> About:
@@ -82,18 +105,3 @@ def _exported(about: About, kind: str, base: Path) -> About:
     if settings["model.path"] is not None:
         settings["model.path"] = str(base)
     return dataclasses.replace(about, kind=kind, settings=settings)
-
-
-def check_out(folder: Path) -> None:
-    """Checks that nothing would be overwritten.
-
-    Raises:
-        StorageError: there is a file, or a folder that holds something.
-    """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise StorageError(f"--out must be a folder, but got {folder}, which is something else")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise StorageError(
-            f"--out must be a new or an empty folder, but got {folder}, which holds "
-            f"{next(folder.iterdir()).name}: choose another, or remove it"
-        )

@@ -17,6 +17,7 @@ class CellStatus:
     Attributes:
         settings: those in which the sweep's cells differ, dotted name -> value.
         metric: what is reported.
+        metric_words: the same with the label that it is of.
         median: of the reported metric over the finished runs, 0 to 1.
         n_seeds: finished runs.
         n_expected: runs of the cell, whatever became of them.
@@ -25,6 +26,7 @@ class CellStatus:
 
     settings: dict[str, Any]
     metric: str
+    metric_words: str
     median: float
     n_seeds: int
     n_expected: int
@@ -39,6 +41,8 @@ class CellStatus:
 def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
     """Returns, of each metric and data set, the cell with the highest median.
 
+    F1 of one label and F1 of the other are two metrics.
+
     Where that one lacks runs, the best of the complete cells follows it, if there is one.
     """
     members: dict[str, list[Run]] = {}
@@ -50,7 +54,7 @@ def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
     for cell in members.values():
         finished = [run for run in cell if run.state is State.FINISHED]
         if finished:
-            task = finished[0].metric, finished[0].settings.get("data.name")
+            task = finished[0].metric_words, finished[0].settings.get("data.name")
             by_task.setdefault(task, []).append(_describe(cell, finished, differing))
     return [best for cells in by_task.values() for best in _best(cells)]
 
@@ -62,6 +66,7 @@ def _describe(
     return CellStatus(
         settings={name: settings[name] for name in differing if settings.get(name) is not None},
         metric=finished[0].metric,
+        metric_words=finished[0].metric_words,
         median=statistics.median(run.value for run in finished),
         n_seeds=len(finished),
         n_expected=len(cell),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.metrics import metric_words
 from lora_sweep.store.record import RESULT_FILE
 from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
@@ -34,6 +35,7 @@ class Run:
         cell: the same for the runs of one cell; empty where there are no settings.
         reason: why it failed, was pruned, or can't be read.
         metric, value: of a finished run: the metric that a table would show, 0 to 1.
+        metric_words: the metric with the label that it is of.
         collapsed: of a finished run: it predicts one class only.
         ended_at: of a finished run, seconds of the file system's clock.
         seconds: of a finished run: trained so long.
@@ -46,6 +48,7 @@ class Run:
     cell: str
     reason: str = ""
     metric: str = ""
+    metric_words: str = ""
     value: float = math.nan
     collapsed: bool = False
     ended_at: float = math.nan
@@ -145,6 +148,7 @@ def _run(found: RunState) -> Run:
     return replace(
         run,
         metric=found.record.metric,
+        metric_words=metric_words(found.record.metric, found.record.label_names),
         value=found.record.reported_metric,
         collapsed=found.is_collapsed,
         ended_at=(found.folder / RESULT_FILE).stat().st_mtime,

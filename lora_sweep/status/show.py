@@ -92,7 +92,7 @@ def _cell(cell: CellStatus) -> str:
     marks += [f"{cell.n_collapsed} collapsed"] if cell.n_collapsed else []
     said = f" ({', '.join(marks)})" if marks else ""
     return (
-        f"{settings or 'the only cell'}: {cell.metric} {100 * cell.median:.2f}, median of "
+        f"{settings or 'the only cell'}: {cell.metric_words} {100 * cell.median:.2f}, median of "
         f"{cell.n_seeds} of {cell.n_expected} seeds{said}"
     )
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.trackers.cell import cell_name
 from lora_sweep.vocabulary import FAILED
 
 FLUSH_SECONDS = 10
@@ -23,18 +22,19 @@ HPARAMS = "hparams"
 class TensorBoardTracker:
     """Writes one run as it goes: scalars, and at its end its settings with its last numbers."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], cell: str) -> None:
         """Starts anew: what an earlier training of the run left is removed.
 
         Args:
             folder: of the run.
             settings: of the run.
+            cell: name of the run's cell.
         """
         from torch.utils.tensorboard import SummaryWriter
 
         for path in (*folder.glob(EVENTS), *folder.glob(f"{HPARAMS}/{EVENTS}")):
             path.unlink()
-        self._folder, self._settings = folder, settings
+        self._folder, self._settings, self._cell = folder, settings, cell
         self._started = time.time()
         self._writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
 
@@ -48,11 +48,7 @@ class TensorBoardTracker:
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
         from torch.utils.tensorboard import SummaryWriter
 
-        told = {
-            "cell": cell_name(self._folder.name, self._settings),
-            **self._settings,
-            "outcome": outcome,
-        }
+        told = {"cell": self._cell, **self._settings, "outcome": outcome}
         plain = {
             name: value if isinstance(value, bool | int | float) else str(value)
             for name, value in told.items()

@@ -107,21 +107,22 @@ def check_tracker(name: str) -> None:
         )
 
 
-def start_tracker(name: str, folder: Path, settings: Mapping[str, Any]) -> Tracker:
+def start_tracker(name: str, folder: Path, settings: Mapping[str, Any], cell: str) -> Tracker:
     """Returns the tracker of a run that is about to train or go on; it knows no points yet.
 
     Args:
         name: `none`, `tensorboard` or `wandb`.
         folder: of the run.
         settings: of the run; those that are None have no effect, and are left out.
+        cell: what the runs of all its seeds are put together by.
     """
     known = {key: value for key, value in settings.items() if value is not None}
     if name == "tensorboard":
         from lora_sweep.trackers.tensorboard import TensorBoardTracker
 
-        return GuardedTracker(folder.name, lambda: TensorBoardTracker(folder, known))
+        return GuardedTracker(folder.name, lambda: TensorBoardTracker(folder, known, cell))
     if name == "wandb":
         from lora_sweep.trackers.wandb import WandbTracker
 
-        return GuardedTracker(folder.name, lambda: WandbTracker(folder, known))
+        return GuardedTracker(folder.name, lambda: WandbTracker(folder, known, cell))
     return NoTracker()

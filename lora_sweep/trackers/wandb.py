@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.trackers.cell import cell_name
 from lora_sweep.vocabulary import FAILED
 
 ID_FILE = "wandb_id"
@@ -21,15 +20,15 @@ ID_FILE = "wandb_id"
 class WandbTracker:
     """Keeps one run's points, and writes them at its end."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], cell: str) -> None:
         """Writes nothing yet.
 
         Args:
-            folder: of the run; its name is the run's, and the sweep's the project's. The runs of a
-                cell are a group.
+            folder: of the run; its name is the run's, and the sweep's the project's.
             settings: of the run.
+            cell: name of the run's cell, whose runs are a group.
         """
-        self._folder, self._settings = folder, dict(settings)
+        self._folder, self._settings, self._cell = folder, dict(settings), cell
         self._points: list[tuple[int, Mapping[str, float]]] = []
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -47,7 +46,7 @@ class WandbTracker:
             id=own_id,
             project=sweep.name,
             name=self._folder.name,
-            group=cell_name(self._folder.name, self._settings),
+            group=self._cell,
             dir=sweep,
             config=self._settings,
             reinit="create_new",  # whatever else of this process is tracked stays as it is

@@ -16,7 +16,11 @@ from lora_sweep.trained.stock import load_merged, load_peft
 
 
 def default_cache() -> Path:
-    """Returns where factors are kept: LORA_SWEEP_CACHE, or the folder that runs use without it."""
+    """Returns where factors are kept: LORA_SWEEP_CACHE, or the folder that runs use without it.
+
+    Raises:
+        SettingError: neither is known, for the user has no home.
+    """
     place = os.environ.get("LORA_SWEEP_CACHE", "~/.cache/lora_sweep")
     return expand_home("LORA_SWEEP_CACHE", place)
 
@@ -38,14 +42,15 @@ def open_adapter(folder: Path) -> TrainedAdapter:
 
 
 def open_classifier(
-    folder: Path, *, base: Path | None, cache_dir: Path, device: torch.device
+    folder: Path, *, base: Path | None, cache_dir: Path | None = None, device: torch.device
 ) -> Classifier:
     """Returns a classifier from a run's folder or any export of one.
 
     Args:
         folder: of the run or the export.
         base: folder of the base, where it is not where the run found it; None else.
-        cache_dir: where factors are kept.
+        cache_dir: where factors are kept; None for `default_cache()`. Only runs and `loraxs`
+            exports need one.
         device: where it computes.
 
     Raises:
@@ -58,4 +63,4 @@ def open_classifier(
         return load_peft(folder, base_of(read_about(folder), base), device)
     adapter = open_adapter(folder)
     found = base_of(adapter.about, base)
-    return load_adapted(adapter, found, cache_dir=cache_dir, device=device)
+    return load_adapted(adapter, found, cache_dir=cache_dir or default_cache(), device=device)

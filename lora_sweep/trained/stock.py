@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lora_sweep.adapters.peft_files import PEFT_WEIGHTS
 from lora_sweep.data.batches import evaluation_batches, padded_batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, RecordError
@@ -15,8 +16,6 @@ from lora_sweep.extras import install_command
 from lora_sweep.models.base import base_shape, load_tokenizer
 from lora_sweep.models.classifier import load_classifier, stock_head
 from lora_sweep.trained.about import About, read_about
-
-PEFT_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)

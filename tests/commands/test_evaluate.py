@@ -145,12 +145,29 @@ def test_setting_alone_changes_the_runs_own_data(
     assert found == scores(capsys, run, "--input", tiny_corpus / "train.tsv")
 
 
+def test_training_rows_are_not_asked_of(
+    trained_runs: dict[str, Path], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    """Labels all the same, texts that stand in dev too, or no such file: nobody reads them."""
+    about = open_adapter(trained_runs["bert"]).about
+    dev = (tiny_corpus / "dev.tsv").read_text()
+    (tmp_path / "dev.tsv").write_text(dev)
+    expected = data_parts(about, []).parts
+    assert len(expected["dev"]) == 24
+    for train in ("text\tlabel\ncat sees\t1\ndog sees\t1\n", dev, None):
+        if train is None:
+            (tmp_path / "train.tsv").unlink()
+        else:
+            (tmp_path / "train.tsv").write_text(train)
+        assert data_parts(about, [f"data.path={tmp_path}"]).parts == expected
+
+
 def test_labels_of_another_corpus_are_renumbered(
     trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
     """The run's classes are `0` and `1`; minimal pairs number theirs alike, by other names."""
     about = open_adapter(trained_runs["bert"]).about
-    for name in ("train", "dev"):  # class 0 of this corpus is the run's class 1
+    for name in ("train", "dev"):
         rows = ["text,label", f"a {name} cat,1", f"the {name} dog,0", f"old {name} dog,0"]
         (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
     places = (f"data.path={tmp_path}", "data.train=train.csv", "data.dev=dev.csv")

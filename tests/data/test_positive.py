@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lora_sweep.config.data import FilesConfig, GlueConfig
 from lora_sweep.config.run import RunConfig
@@ -16,6 +17,9 @@ from lora_sweep.errors import SettingError
 from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.status.folders import SweepFolder
+from lora_sweep.status.show import status_text
+from lora_sweep.status.summary import sweep_status
 from lora_sweep.store.finished import read_finished
 from lora_sweep.store.predictions import read_predictions
 from lora_sweep.store.run_folder import PREDICTIONS_FILE
@@ -69,8 +73,12 @@ def test_files_take_the_setting_however_it_is_written(tiny_corpus: Path) -> None
 
 
 def test_f1_of_a_run_is_of_that_label(
-    tiny_run: list[str], tiny_corpus: Path, composed: Callable[..., RunConfig]
+    tiny_run: list[str],
+    tiny_corpus: Path,
+    composed: Callable[..., RunConfig],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     config = composed(*tiny_run, "data.metric=f1", "data.positive=0", "training.epochs=1")
     run_cell(config)
     (name,) = runs_of(config)
@@ -86,3 +94,12 @@ def test_f1_of_a_run_is_of_that_label(
     assert record.reported_metric == pytest.approx(2 * tp / (2 * tp + n_wrong))
     (words,) = collect_runs(folder.parent)["metric_words"]
     assert words == "f1 of label 0"
+    value, log = record.reported_metric, "\n".join(caplog.messages)
+    assert f", f1 of label 0 {value:.4f}" in log
+    assert f": f1 of label 0: best {100 * value:.2f} (epoch 1)" in log
+    (cell,) = sweep_status(SweepFolder(folder.parent)).best
+    assert (cell.metric, cell.metric_words) == ("f1", "f1 of label 0")
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(status_text(sweep_status(SweepFolder(folder.parent))))
+    assert f"the only cell: f1 of label 0 {100 * value:.2f}, median of 1" in shown.get()

@@ -1,7 +1,9 @@
 import functools
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,6 +60,20 @@ def test_parquet_keeps_types_and_counts_rows(tmp_path: Path) -> None:
     table = read_table(path, ["text", "label"])
     assert table.columns == {"text": ("a", "b"), "label": (0, 1)}
     assert table.place(1) == f"{path}, row 2"
+
+
+def test_parquet_is_read_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a path, pyarrow reads in threads that may abort a process that ends by an error."""
+    path, sources = tmp_path / "a.parquet", []
+    pq.write_table(pa.table({"text": ["a"]}), path)
+
+    def seen(read: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda source, **options: (sources.append(source), read(source, **options))[1]
+
+    for name in ("read_schema", "read_table"):
+        monkeypatch.setattr(pq, name, seen(getattr(pq, name)))
+    assert read_table(path, ["text"]).columns == {"text": ("a",)}
+    assert [type(source) for source in sources] == [pa.BufferReader] * 2
 
 
 def test_rows_of_an_array_are_counted(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft_readers import add_without_patterns
 from torch import Tensor
 
 from lora_sweep.commands.export import main
@@ -112,26 +113,12 @@ def test_peft_adapter_has_our_logits(
 
 
 def read_without_patterns(folder: Path) -> tuple[Any, Any]:
-    """Model and tokeniser as a server reads them that knows no patterns: W + alpha/r B A."""
-    from safetensors.torch import load_file
+    """Model and tokeniser as a server reads them that knows no patterns."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     config = json.loads((folder / "adapter_config.json").read_text())
-    scale = config["lora_alpha"] / config["r"]
-    model = AutoModelForSequenceClassification.from_pretrained(config["base_model_name_or_path"])
-    parts = {
-        name.removeprefix("base_model.model."): part
-        for name, part in load_file(folder / "adapter_model.safetensors").items()
-    }
-    state = model.state_dict()
-    for name, part in parts.items():
-        if name.endswith(".lora_A.weight"):
-            matrix = name.removesuffix(".lora_A.weight")
-            state[f"{matrix}.weight"] += scale * (parts[f"{matrix}.lora_B.weight"] @ part)
-        elif not name.endswith(".lora_B.weight"):
-            state[name].copy_(part)
-    model.load_state_dict(state)
-    return model, AutoTokenizer.from_pretrained(folder)
+    base = AutoModelForSequenceClassification.from_pretrained(config["base_model_name_or_path"])
+    return add_without_patterns(base, folder), AutoTokenizer.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("uniform_rank", [False, True])
@@ -385,6 +372,48 @@ def test_folder_that_holds_something_is_left_alone(
     assert main([run, "--to", "loraxs", "--out", str(tmp_path / "out")]) == 1
     assert "--out must be a new or an empty folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_factors_that_may_not_be_read_are_no_fault_of_the_folder(
+    trained_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object) -> None:
+        raise PermissionError(13, "Permission denied", "factors/x.safetensors")
+
+    monkeypatch.setattr("lora_sweep.export.stock.cached_factors", refuse)
+    for kind in ("peft", "merged"):
+        with pytest.raises(PermissionError, match=r"factors/x\.safetensors"):
+            exported(open_adapter(trained_runs["bert"]), kind, tmp_path)
+        assert not (tmp_path / kind).exists()
+
+
+@pytest.mark.parametrize("kind", ["loraxs", RANK_PATTERN, "peft", "merged"])
+def test_only_stock_exports_want_a_cache(
+    kind: str,
+    trained_runs: dict[str, Path],
+    tmp_path: Path,
+    user_without_home: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [str(trained_runs["bert"]), "--to", kind, "--out", str(tmp_path / "out")]
+    wants = kind in ("peft", "merged")
+    assert main(command) == int(wants)
+    told = "LORA_SWEEP_CACHE must be a path without ~ where the user has no home folder"
+    assert (told in capsys.readouterr().err) == wants
+    assert (tmp_path / "out").exists() != wants
+
+
+@pytest.mark.parametrize("kind", ["merged", "peft"])
+def test_stock_export_is_opened_without_a_cache(
+    kind: str, trained_runs: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "peft":
+        pytest.importorskip("peft")
+    folder = exported(open_adapter(trained_runs["bert"]), kind, tmp_path)
+    request.getfixturevalue("user_without_home")
+    open_classifier(folder, base=None, device=CPU)
+    with pytest.raises(SettingError, match="LORA_SWEEP_CACHE must be a path without ~"):
+        open_classifier(trained_runs["bert"], base=None, device=CPU)
 
 
 def test_command_exports_into_an_empty_folder(

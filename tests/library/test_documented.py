@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 import lora_sweep
 
@@ -42,16 +43,17 @@ def _rows(n: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_page_has_both_ways_to_train() -> None:
-    assert ["Trainer(" in code for _, code in SNIPPETS] == [False, True]
+def test_page_has_both_ways_to_train_and_one_to_export() -> None:
+    calls = [("Trainer(" in code, "export_peft(" in code) for _, code in SNIPPETS]
+    assert calls == [(False, False), (True, False), (False, True)]
 
 
-@pytest.mark.parametrize(("n_lines", "code"), SNIPPETS, ids=["own loop", "trainer"])
+@pytest.mark.parametrize(("n_lines", "code"), SNIPPETS, ids=["own loop", "trainer", "peft"])
 def test_snippet_is_as_short_as_it_says(n_lines: str, code: str) -> None:
     assert len([line for line in code.splitlines() if line.strip()]) == int(n_lines) < 20
 
 
-@pytest.mark.parametrize("code", [code for _, code in SNIPPETS], ids=["own loop", "trainer"])
+@pytest.mark.parametrize("code", [code for _, code in SNIPPETS[:2]], ids=["own loop", "trainer"])
 # Of the Trainer on a CPU.
 @pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning")
 def test_snippet_trains(
@@ -79,6 +81,21 @@ def test_snippet_trains(
     ranks = adapter.integer_ranks()
     assert sum(rank * rank for rank in ranks.values()) <= 8 * 20**2
     assert str(ranks) in capsys.readouterr().out
+
+
+# PEFT asks transformers for a property by its old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_snippet_exports(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("peft")
+    monkeypatch.chdir(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    nn.init.normal_(lora_sweep.adapt(model).R, std=0.3)
+    stock = AutoModelForSequenceClassification
+    given = {stock.__name__: stock, "base": base, "model": model}
+    exec(SNIPPETS[2][1], given)
+    batch = {"input_ids": torch.tensor([[0, 5, 4, 2]]), "attention_mask": torch.ones(1, 4)}
+    expected, found = model.eval()(**batch).logits, given["again"](**batch).logits
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_reference_lists_every_public_name() -> None:

@@ -89,6 +89,21 @@ def test_read_only_folder(disk: Path, undisturbed: Command, sweep_arguments: lis
         assert tree(command.sweep_dir) == before
 
 
+@pytest.mark.parametrize("how", [(), ("--multirun", "search=rank_range")], ids=["run", "search"])
+def test_command_typed_in_a_read_only_folder(
+    how: tuple[str, ...], disk: Path, tiny_settings: list[str]
+) -> None:
+    """As in another user's checkout: the place that can't be written to is named."""
+    own = [setting for setting in tiny_settings if not setting.startswith("rank.")]
+    with mounted_tmpfs(disk, "size=1m"):
+        remount(disk, "ro")
+        command = ["lora_sweep", *how, *own]
+        code, output = end(Fork(command, cwd=disk, env={**os.environ, **ENVIRONMENT}))
+        assert code == 1
+        error = _clear_error(output)
+        assert "Read-only file system" in error and "outputs" in error
+
+
 @pytest.mark.parametrize(
     ("what", "damage"),
     [

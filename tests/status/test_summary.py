@@ -103,7 +103,7 @@ def test_best_cell_has_the_highest_median_over_its_seeds(sweep: Any) -> None:
     for lr, own in values.items():
         for seed, value in enumerate(own):
             sweep.finish(f"{lr}-{seed}", value, sweep.settings(lr=lr, seed=seed))
-    assert cells(sweep) == [CellStatus({"lr": 0.2}, "accuracy", 0.5, 3, 3, 0)]
+    assert cells(sweep) == [CellStatus({"lr": 0.2}, "accuracy", "accuracy", 0.5, 3, 3, 0)]
 
 
 def test_incomplete_best_cell_is_marked_and_followed_by_a_complete_one(sweep: Any) -> None:

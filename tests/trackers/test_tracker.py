@@ -32,7 +32,7 @@ class Breaking(NoTracker):
 
 def test_no_tracker_is_the_default(composed: Callable[..., RunConfig], tmp_path: Path) -> None:
     assert composed().tracker.name == "none"
-    assert isinstance(start_tracker("none", tmp_path, {}), NoTracker)
+    assert isinstance(start_tracker("none", tmp_path, {}, "cell"), NoTracker)
     check_tracker("none")
 
 

@@ -90,7 +90,7 @@ def test_runs_of_a_pack_are_told_apart_and_grouped_by_cell(tmp_path: Path) -> No
     for seed, (name, loss) in enumerate(zip(names, (1.0, 2.0), strict=True)):
         (sweep / name).mkdir(parents=True)
         settings = {"lr": 0.1, "init": "randn", "seed": seed}
-        trackers.append((WandbTracker(sweep / name, settings), loss))
+        trackers.append((WandbTracker(sweep / name, settings, "randn-r8-lr0.1"), loss))
     for step in (1, 5):
         for tracker, loss in trackers:
             tracker.log(step, {"loss/train": loss / step})
@@ -99,8 +99,7 @@ def test_runs_of_a_pack_are_told_apart_and_grouped_by_cell(tmp_path: Path) -> No
         tracker.finish(outcome, {"summary/best_metric": 0.75})
         tracker.close()
     first, second = (read_back(sweep, name) for name in names)
-    assert first["group"] == second["group"]
-    assert first["group"].startswith("randn-r8-lr0.1-")
+    assert first["group"] == second["group"] == "randn-r8-lr0.1"
     assert first["points"] == [(1, {"loss/train": 1.0}), (5, {"loss/train": 0.2})]
     assert second["points"] == [(1, {"loss/train": 2.0}), (5, {"loss/train": 0.4})]
     assert (first["project"], first["config"]["lr"], first["config"]["init"]) == (
@@ -118,7 +117,7 @@ def test_run_that_is_trained_again_is_one_run(tmp_path: Path) -> None:
     folder = tmp_path / "demo" / "randn-r8-lr0.1-seed0-h"
     folder.mkdir(parents=True)
     for outcome in ("failed", "finished"):
-        tracker = WandbTracker(folder, {"seed": 0})
+        tracker = WandbTracker(folder, {"seed": 0}, "randn-r8-lr0.1")
         tracker.log(1, {"loss/train": 1.0})
         tracker.finish(outcome, {})
         assert read_back(tmp_path / "demo", folder.name)["exit_code"] == int(outcome == "failed")
@@ -128,7 +127,7 @@ def test_run_that_is_trained_again_is_one_run(tmp_path: Path) -> None:
 
 def test_run_that_is_stopped_writes_nothing(tmp_path: Path) -> None:
     """It goes on later, and is told whole then."""
-    tracker = WandbTracker(tmp_path / "a", {})
+    tracker = WandbTracker(tmp_path / "a", {}, "a")
     tracker.log(1, {"loss/train": 1.0})
     tracker.close()
     assert not (tmp_path / "wandb").exists()

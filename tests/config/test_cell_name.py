@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-from lora_sweep.config.run import RunConfig, run_name, run_settings
-from lora_sweep.trackers.cell import cell_name
+from lora_sweep.config.run import RunConfig, cell_name, run_settings
 
 
 def cell_of(config: RunConfig, seed: int) -> str:
-    settings = run_settings(config, seed)
-    return cell_name(run_name(settings), settings)
+    return cell_name(run_settings(config, seed))
 
 
 def test_cell_is_the_runs_name_without_its_seed(composed: Callable[..., RunConfig]) -> None:
@@ -25,9 +23,11 @@ def test_cells_whose_names_are_alike_are_told_apart(composed: Callable[..., RunC
     assert names[0] != names[1]
 
 
-def test_base_that_was_moved_makes_no_other_cell() -> None:
-    here = {"seed": 0, "model.path": "/a/base", "model.name": "base", "model.content": "12ab"}
-    there = here | {"seed": 1, "model.path": "/b/other", "model.name": "other"}
-    assert cell_name("randn-r8-seed0-aa", here) == cell_name("randn-r8-seed1-bb", there)
-    changed = here | {"model.content": "34cd"}
-    assert cell_name("randn-r8-seed0-aa", here) != cell_name("randn-r8-seed0-cc", changed)
+def test_base_that_was_moved_makes_no_other_cell(composed: Callable[..., RunConfig]) -> None:
+    def name(path: str, seed: int, content: str) -> str:
+        settings = run_settings(composed(f"model.path={path}"), seed, {"model.content": content})
+        return cell_name(settings)
+
+    here = name("/a/base", 0, "12ab")
+    assert name("/b/other", 1, "12ab") == here
+    assert name("/a/base", 0, "34cd") != here
