@@ -165,14 +165,14 @@ def _failures(share: float, shape: tuple[int, int], rng: np.random.Generator) ->
 def _judge(lines: Sequence[Line], truth: Truth, question: Question, seen: Seen) -> None:
     region = question.equivalence_points
     claims = [(line, truth.difference(line.init)) for line in lines]
-    seen.better.append(any(ln.verdict == "better" and d <= region for ln, d in claims))
-    seen.worse.append(any(ln.verdict == "worse" and d >= -region for ln, d in claims))
+    seen.better.append(any(ln.verdict.claim == "better" and d <= region for ln, d in claims))
+    seen.worse.append(any(ln.verdict.claim == "worse" and d >= -region for ln, d in claims))
     seen.equivalent.append(
-        any(ln.verdict == "equivalent" and abs(d) >= region for ln, d in claims)
+        any(ln.verdict.claim == "equivalent" and abs(d) >= region for ln, d in claims)
     )
-    seen.found.append(any(ln.verdict == "better" and ln.init == "init 0" for ln in lines))
+    seen.found.append(any(ln.verdict.claim == "better" and ln.init == "init 0" for ln in lines))
     seen.fails.append(any(line.fails_more is not None for line in lines))
-    seen.equal += [ln.verdict == "equivalent" for ln in lines if ln.init != "init 0"]
+    seen.equal += [ln.verdict.claim == "equivalent" for ln in lines if ln.init != "init 0"]
     seen.covered += [ln.paired.low <= d <= ln.paired.high for ln, d in claims]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lora_sweep.report.compare.comparison import REGION
+from lora_sweep.report.compare.question import Question, read_question
 from lora_sweep.report.compare.sentences import verdict_sentence
 from lora_sweep.report.pages.markdown import counts_line
 from lora_sweep.report.pages.tables import init_tables
@@ -30,7 +30,7 @@ def show_report(
     folders: Sequence[Path],
     *,
     out: Path | None = None,
-    region: float = REGION,
+    question: Question | None = None,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
 ) -> None:
@@ -41,7 +41,7 @@ def show_report(
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
         out: where the report of several sweeps goes; None for a folder beside the first.
-        region: of practical equivalence, percent points.
+        question: what is asked of the inits; None for what the sweep was run for.
         forms: what is written.
         extra: further sections of Markdown.
 
@@ -49,11 +49,12 @@ def show_report(
         LoraSweepError: a folder holds no sweep, or the report can't be written.
     """
     sweep = _read(folders, out)
+    question = question or read_question(sweep.folder)
     is_written = is_writable(sweep.folder)
     if is_written:
-        findings = write_report(sweep, region=region, forms=forms, extra=extra)
+        findings = write_report(sweep, question=question, forms=forms, extra=extra)
     else:
-        findings = find(sweep, region=region, extra=extra)
+        findings = find(sweep, question=question, extra=extra)
     console = Console()
     print_tables(init_tables(sweep.summary), console)
     for comparison in findings.comparisons:

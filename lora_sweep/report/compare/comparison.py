@@ -16,9 +16,10 @@ from lora_sweep.report.statistics.paired import (
     ALPHA,
     Array,
     PairedComparison,
+    Verdict,
     compare_paired,
     holm,
-    verdicts,
+    judge,
 )
 from lora_sweep.report.statistics.per_seed import (
     SeedValues,
@@ -45,7 +46,7 @@ class Line:
         init, baseline: their names.
         n_settings: settings that the init was run with.
         paired: the difference over the seeds at which both have trained.
-        verdict: `better`, `worse`, `equivalent` or `not resolved`: of that difference.
+        verdict: on that difference.
         failures: failed runs of both.
         failures_p: Holm's p over all lines of «they fail equally often».
     """
@@ -54,7 +55,7 @@ class Line:
     baseline: str
     n_settings: int
     paired: PairedComparison
-    verdict: str
+    verdict: Verdict
     failures: Failures
     failures_p: float
 
@@ -176,7 +177,7 @@ def compare_pairs(
         for (init, baseline), *found in zip(
             compared,
             paired,
-            verdicts(paired),
+            judge(paired),
             failures,
             holm([one.p for one in failures]),
             strict=True,

@@ -1,9 +1,14 @@
 """What a report is asked: to be named before the runs are seen, in the sweep's config."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from lora_sweep.errors import RecordError
+from lora_sweep.files import write_text
 from lora_sweep.rules import is_rate, require
 
+QUESTION_FILE = "question.json"
 TUNED, MEAN = "tuned", "mean"
 SETTINGS = (TUNED, MEAN)
 _AT_LEAST_0 = "at least 0 and finite"
@@ -35,7 +40,7 @@ class Question:
     def __post_init__(self) -> None:
         """Checks the rules."""
         region, difference = self.equivalence_points, self.difference_points
-        require(self.settings in SETTINGS, "settings", "tuned or mean", self.settings)
+        require(self.settings in SETTINGS, "question", "tuned or mean", self.settings)
         require(_is_number(region) and is_rate(region), "equivalence_points", _AT_LEAST_0, region)
         require(
             _is_number(difference) and is_rate(difference) and difference > region,
@@ -46,3 +51,31 @@ class Question:
 
 
 STANDARD_QUESTION = Question()
+
+
+def write_question(folder: Path, question: Question) -> None:
+    """Keeps what a sweep is run for, so that a later report asks the same.
+
+    Args:
+        folder: of the sweep.
+        question: as its config has it.
+    """
+    write_text(folder / QUESTION_FILE, json.dumps(asdict(question), indent=2) + "\n")
+
+
+def read_question(folder: Path) -> Question:
+    """Returns what a sweep was run for; the standard question where nothing says it.
+
+    Args:
+        folder: of the sweep.
+
+    Raises:
+        RecordError: the file holds no question.
+    """
+    path = folder / QUESTION_FILE
+    if not path.exists():
+        return STANDARD_QUESTION
+    try:
+        return Question(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error

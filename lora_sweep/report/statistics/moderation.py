@@ -46,6 +46,6 @@ def _fit_prior(variances: Array, df: Array) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """x > 0 with trigamma(x) = value; 1/x < trigamma(x) < 1/x + 1/x² say where it lies."""
+    """X > 0 with trigamma(x) = value; 1/x < trigamma(x) < 1/x + 1/x² say where it lies."""
     low, high = 1 / value, (1 + (1 + 4 * value) ** 0.5) / (2 * value)
     return float(optimize.brentq(lambda x: special.polygamma(1, x) - value, low, high))

@@ -1,4 +1,4 @@
-"""Differences of an init and a baseline, seed by seed -> how large, how sure, and which verdict."""
+"""Differences of an init and a baseline, seed by seed -> size, interval, and verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from lora_sweep.report.statistics.moderation import moderate_variances
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.95
-ALPHA = 1 - CONFIDENCE
+ALPHA = 0.05
+CLAIMS = (BETTER, WORSE, EQUIVALENT) = ("better", "worse", "equivalent")
+NOT_RESOLVED = "not resolved"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,21 @@ def compare_paired(differences: Sequence[Array], *, region: float) -> list[Paire
     ]
 
 
-def verdicts(comparisons: Sequence[PairedComparison], *, alpha: float = ALPHA) -> list[str]:
-    """Returns `better`, `worse`, `equivalent` or `not resolved` for each comparison of a sweep.
+@dataclass(frozen=True)
+class Verdict:
+    """What may be claimed of a difference.
+
+    Attributes:
+        claim: `better`, `worse` or `equivalent`; or `not resolved`.
+        p: Holm's p of the claim; of `not resolved` the smallest of the three.
+    """
+
+    claim: str
+    p: float
+
+
+def judge(comparisons: Sequence[PairedComparison], *, alpha: float = ALPHA) -> list[Verdict]:
+    """Returns the verdicts on all comparisons of a sweep.
 
     Each of the three claims is tested by itself, by Holm's method over the comparisons: any
     false one of a kind is made in at most alpha of all sweeps.
@@ -71,12 +86,12 @@ def verdicts(comparisons: Sequence[PairedComparison], *, alpha: float = ALPHA) -
         comparisons: all of the sweep.
         alpha: level of each kind of claim.
     """
-    kinds = ("better", "worse", "equivalent")
-    adjusted = [holm([getattr(one, f"p_{kind}") for one in comparisons]) for kind in kinds]
-    return [
-        next((kind for kind, p in zip(kinds, own, strict=True) if p <= alpha), "not resolved")
+    adjusted = [holm([getattr(one, f"p_{claim}") for one in comparisons]) for claim in CLAIMS]
+    found = [
+        min(zip(own, CLAIMS, strict=True), key=lambda pair: pair[0])
         for own in zip(*adjusted, strict=True)
     ]
+    return [Verdict(claim if p <= alpha else NOT_RESOLVED, p) for p, claim in found]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -139,7 +154,7 @@ def _compare(d: Array, spread: float, df: float, region: float) -> PairedCompari
 
 
 def _one_sided(distance: float, spread: float, df: float, n: int) -> float:
-    """p of «the distance is at most 0»; 1 where nothing is known of the spread."""
+    """P of «the distance is at most 0»; 1 where nothing is known of the spread."""
     if np.isnan(spread):
         return 1.0
     return float(special.stdtr(df, -distance * n**0.5 / spread))

@@ -1,4 +1,4 @@
-"""An init's runs -> one value a seed: over all its settings, or at those that earlier seeds choose.
+"""An init's runs -> one value a seed: over all settings, or at those that earlier seeds choose.
 
 The seed is the unit of every claim: runs of one seed at other learning rates share their data
 order and starts, so they are no further evidence. Two questions may be asked of an init with
@@ -54,7 +54,7 @@ def over_settings(values: Array, failed: Flags) -> SeedValues:
 
 
 def over_chosen_settings(values: Array, failed: Flags) -> SeedValues:
-    """Returns each seed's mean over the settings that the seeds before it can't tell from the best.
+    """Returns each seed's mean over the settings that the earlier seeds can't tell from the best.
 
     Such are those whose mean lies within one standard error (of the paired difference) of the
     best mean. The first two seeds have nothing to choose by, and stand with all settings. In the

@@ -1,6 +1,7 @@
 """What choosing the best of many does: does the init matter, and what chance adds to a best."""
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -69,7 +70,7 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
 
 
 def _relabelled(values: Array, n: int, rng: np.random.Generator) -> Array:
-    """n sweeps with inits and settings relabelled within each seed: (n, n_inits, ..., n_seeds)."""
+    """N sweeps with inits and settings relabelled within each seed: (n, n_inits, ..., n_seeds)."""
     n_inits, n_settings, n_seeds = values.shape
     init = rng.permuted(np.tile(np.arange(n_inits), (n, n_seeds, 1)), axis=-1)
     setting = rng.permuted(np.tile(np.arange(n_settings), (n, n_seeds, 1)), axis=-1)
