@@ -172,16 +172,12 @@ def compare_pairs(
         compare_failures((arm.n_failed, arm.n_runs), (base.n_failed, base.n_runs))
         for arm, base in sides
     ]
+    found = zip(
+        compared, paired, judge(paired), failures, holm([f.p for f in failures]), strict=True
+    )
     return tuple(
-        Line(init.name, baseline.name, len(init.values), *found)
-        for (init, baseline), *found in zip(
-            compared,
-            paired,
-            judge(paired),
-            failures,
-            holm([one.p for one in failures]),
-            strict=True,
-        )
+        Line(init.name, baseline.name, len(init.values), difference, verdict, failed, p)
+        for (init, baseline), difference, verdict, failed, p in found
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 _MOST_FLIPS = 9_999
 
 
@@ -30,7 +31,7 @@ class Failures:
     p: float
 
 
-def compare_failures(init: tuple[Array, Array], baseline: tuple[Array, Array]) -> Failures:
+def compare_failures(init: tuple[Counts, Counts], baseline: tuple[Counts, Counts]) -> Failures:
     """Returns how failures of an init and a baseline compare over the seeds.
 
     Each seed has one share of failures on either side, for its runs at several settings tend to

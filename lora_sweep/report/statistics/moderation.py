@@ -31,12 +31,12 @@ def moderate_variances(variances: Array, df: Array) -> tuple[Array, Array]:
     if positive.sum() < 2:
         return variances, df
     floor = _SMALLEST * float(np.median(variances[positive]))
-    prior, d0 = _fit_prior(np.maximum(variances, floor), df)
+    prior, d0 = fit_prior(np.maximum(variances, floor), df)
     weight = np.minimum(d0, df)
     return (weight * prior + df * variances) / (weight + df), weight + df
 
 
-def _fit_prior(variances: Array, df: Array) -> tuple[float, float]:
+def fit_prior(variances: Array, df: Array) -> tuple[float, float]:
     """s0² and d0; d0 is infinite where the variances differ no more than chance lets them."""
     e = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
     spread = float(e.var(ddof=1) - special.polygamma(1, df / 2).mean())
