@@ -37,7 +37,6 @@ def simulate(
         inits, baselines = study(truth, rng)
         plan = Plan(
             question,
-            arms={arm.name: [] for arm in (*inits, *baselines)},
             pairs=[(i.name, b.name) for i in inits for b in baselines],
             looks=tuple(n for n in LOOKS if n <= truth.n_seeds),
             any_time=any_time,
@@ -66,9 +65,8 @@ def truths() -> Iterator[Truth]:
         for lead in (0.0, 0.49, 0.51, 1.0, 2.0, 4.0):
             yield Truth(f"one comparison, {lead:+g}{name}", 30, lead=lead, spread=spread, **two)
         for lead in (0.0, 0.49, 2.0, 4.0):
-            yield Truth(
-                f"eight comparisons, first init {lead:+g}{name}", 30, lead=lead, spread=spread
-            )
+            words = f"eight comparisons, first init {lead:+g}{name}"
+            yield Truth(words, 30, lead=lead, spread=spread)
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ def _compare(name: str, runs: pd.DataFrame, question: Question) -> Comparison:
         group=name,
         metric=str(finished["metric"].iloc[0]),
         question=question,
-        lines=compare_arms(list(learnt_arms(runs)), list(baseline_arms(runs)), question=question),
+        lines=compare_arms(learnt_arms(runs), baseline_arms(runs), question=question),
         effect=_effect(inits, grid),
         premium=selection_premium(grid) if min(grid.shape[0], grid.shape[2]) >= 2 else None,
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),

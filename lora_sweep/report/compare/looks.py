@@ -71,9 +71,9 @@ class Progress:
 
     def open_arms(self, plan: Plan) -> list[str]:
         """Returns the arms that a look still needs, in the plan's order."""
-        pairs = [(r.init, r.baseline) for r in self.resolved if r.is_open]
-        wanted = {name for pair in (pairs if self.resolved else plan.pairs) for name in pair}
-        return [name for name in plan.arms if name in wanted]
+        is_closed = {(r.init, r.baseline) for r in self.resolved if not r.is_open}
+        left = [pair for pair in plan.pairs if pair not in is_closed]
+        return list(dict.fromkeys(name for pair in left for name in pair))
 
 
 def look(plan: Plan, arms: Mapping[str, Arm]) -> Progress:

@@ -20,8 +20,6 @@ class Plan:
 
     Attributes:
         question: what is asked of each init, and which differences count.
-        arms: name of an init or baseline -> folders of one run of each of its cells, from which
-            the runs of further seeds are made.
         pairs: init and baseline of each comparison.
         first_seed: seeds are this one and those that follow.
         looks: seeds at each look, ascending.
@@ -29,7 +27,6 @@ class Plan:
     """
 
     question: Question
-    arms: dict[str, list[str]]
     pairs: list[tuple[str, str]]
     first_seed: int = 0
     looks: tuple[int, ...] = LOOKS

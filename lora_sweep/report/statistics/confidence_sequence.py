@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PRIOR_SEEDS = 0.5
-"""Weight of the prior in seeds: intervals are narrowest, for their number of seeds, from 8 to 20."""
+"""Weight of the prior in seeds: intervals are narrow for 8 to 20 of them."""
 
 
 def confidence_sequence(values: NDArray[np.float64], *, alpha: float) -> tuple[float, float]:

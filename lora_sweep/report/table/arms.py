@@ -31,26 +31,37 @@ class Arm:
     failed: NDArray[np.bool_]
 
 
-def learnt_arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    """Yields the runs of each init, in each of several sweeps.
+def learnt_arms(runs: pd.DataFrame) -> list[Arm]:
+    """Returns the runs of each init, in each of several sweeps.
 
     Args:
         runs: as from `collect_runs`.
     """
-    ended = ended_runs(runs)
-    for (sweep, init), own in _by_sweep(ended[ended["init"] != FIXED]):
-        yield arm_of(init if sweep is None else f"{init} of {sweep}", own)
+    return [arm_of(name, own) for name, own in learnt_rows(ended_runs(runs)).items()]
 
 
-def baseline_arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    """Yields each cell with fixed ranks, as an arm with a single setting.
+def baseline_arms(runs: pd.DataFrame) -> list[Arm]:
+    """Returns each cell with fixed ranks, as an arm with a single setting.
 
     Args:
         runs: as from `collect_runs`.
     """
-    ended = ended_runs(runs)
-    for cell in _cells(ended[ended["init"] == FIXED]):
-        yield arm_of(cell_words(cell.iloc[0].to_dict()), cell)
+    return [arm_of(name, own) for name, own in baseline_rows(ended_runs(runs)).items()]
+
+
+def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns name of each init (in each of several sweeps) -> its rows of the tidy table."""
+    learnt = runs[runs["init"] != FIXED]
+    return {
+        (init if sweep is None else f"{init} of {sweep}"): own
+        for (sweep, init), own in _by_sweep(learnt)
+    }
+
+
+def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
+    cells = _cells(runs[runs["init"] == FIXED])
+    return {cell_words(cell.iloc[0].to_dict()): cell for cell in cells}
 
 
 def arm_of(name: str, runs: pd.DataFrame) -> Arm:
