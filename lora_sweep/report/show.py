@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from lora_sweep.report.compare.question import Question, read_question
+from lora_sweep.report.compare.resolved import resolved_sentences
 from lora_sweep.report.compare.sentences import verdict_sentence
-from lora_sweep.report.pages.markdown import counts_line
+from lora_sweep.report.pages.markdown import Findings, counts_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
@@ -57,9 +58,8 @@ def show_report(
         findings = find(sweep, question=question, extra=extra)
     console = Console()
     print_tables(init_tables(sweep.summary), console)
-    for comparison in findings.comparisons:
-        for line in comparison.lines:
-            console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
+    for sentence in _verdicts(findings):
+        console.print(Text(sentence.replace("**", "")), soft_wrap=True)
     if sweep.search is not None:
         _show_search(sweep.search, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
@@ -68,6 +68,13 @@ def show_report(
     if not is_written:
         where = f"nothing was written: {sweep.folder} is read-only for this user"
     console.print(Text(f"\n{counts}\n{where}"), soft_wrap=True)
+
+
+def _verdicts(findings: Findings) -> list[str]:
+    """Those of the planned looks, where there is a plan; else of all runs at once."""
+    if findings.resolution is not None:
+        return resolved_sentences(findings.resolution)
+    return [verdict_sentence(line) for one in findings.comparisons for line in one.lines]
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:

@@ -17,6 +17,7 @@ from lora_sweep.errors import StorageError
 from lora_sweep.files import clear_unfinished, write_text, write_whole
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.compare.resolved import read_resolution
 from lora_sweep.report.figures.write import FOLDER, write_figures
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.latex import to_latex
@@ -103,7 +104,8 @@ def find(
         extra: further sections of Markdown.
     """
     comparisons = compare_inits(sweep.runs, question=question)
-    return Findings(comparisons=comparisons, pictures=(), question=question, extra=extra)
+    resolution = read_resolution(sweep.folder, sweep.runs)
+    return Findings(comparisons, question=question, extra=extra, resolution=resolution)
 
 
 def is_writable(folder: Path) -> bool:

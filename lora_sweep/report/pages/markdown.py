@@ -10,6 +10,7 @@ from lora_sweep.report.compare.comparison import Comparison
 from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.compare.resolved import Resolution, resolved_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
 from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
 from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
@@ -55,12 +56,14 @@ class Findings:
         pictures: those that lie in the report's folder, in order.
         question: what was asked of the inits.
         extra: further sections.
+        resolution: how far the sweep's resolve is; None where there was none.
     """
 
     comparisons: list[Comparison]
     pictures: Sequence[Picture] = ()
     question: Question = STANDARD_QUESTION
     extra: Sequence[str] = ()
+    resolution: Resolution | None = None
 
 
 def report_text(sweep: Sweep, findings: Findings) -> str:
@@ -91,6 +94,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
                 *parts,
                 *_without_result(runs),
                 *(["## The inits beside each other", *compared] if compared else []),
+                *resolved_section(findings.resolution),
                 *comparison_section(findings.comparisons, n_commands=len(sweep.commands)),
                 *between_section(runs, question=findings.question),
                 *noise_section(sweep),
