@@ -69,9 +69,11 @@ def test_failed_run_has_ended_and_missing_one_has_not() -> None:
 
 
 def test_level_of_a_made_claim_goes_to_the_others() -> None:
-    alone = look(dataclasses.replace(PLAN, pairs=[("b", "base")]), _arms(4)).resolved[0]
-    first, second = look(PLAN, _arms(4)).resolved
-    assert second.level == pytest.approx(alone.level)  # the better one of two is claimed
+    arms = _arms(4, b=_arm("b", 0.55, 4))  # nearest to «better»
+    alone = look(dataclasses.replace(PLAN, pairs=[("b", "base")]), arms).resolved[0]
+    first, second = look(PLAN, arms).resolved
+    assert (first.claim, second.claim) == ("better", "not resolved")
+    assert second.level == pytest.approx(alone.level)
     assert first.level < alone.level
 
 
