@@ -53,7 +53,10 @@ ALLOWED: dict[str, set[str]] = {
         "status",
         "terminal",
         "trained",
+        "cli",
+        "store",
     },
+    "resolve": set(),
     "plugins": {"config", "launch", "search"},
     "cli": {"config", "execution", "interrupt", "launch", "plugins", "terminal"},
 }
