@@ -36,11 +36,11 @@ def results(folder: Folder | Sequence[Folder], *, epochs: bool = False) -> pd.Da
     records: dict[Path, RunRecord] = {}
     keep = records.__setitem__ if epochs else None
     if isinstance(folder, str | PathLike):
-        start = expand_home("folder", folder)
+        start = expand_home("folder", Path(folder))
         runs = collect_runs(start, on_record=keep)
     else:
         start = Path.cwd()
-        folders = [expand_home("folder", one).resolve() for one in folder]
+        folders = [expand_home("folder", Path(one)).resolve() for one in folder]
         by_name = {one.name: one for one in folders}
         runs = collect_sweeps(by_name, start=start, on_record=keep)
     if not epochs:
