@@ -2,170 +2,251 @@
 
     python -m bench.simulated_sweeps [--studies 1000]
 
-A study has four inits with five settings each and two baselines; every run's metric is its cell's
-true value, plus what its seed does to all runs, plus noise: 0.95 points in all, the median std of
-the published study's cells.
+Runs of one seed depend on each other as those of real sweeps do: what a seed does to all runs,
+what it does to all runs of one init, and a run's own noise (see `bench.spreads`). Runs may
+collapse, end without a result, or be missing; inits may be unequally noisy.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from lora_sweep.report.compare.comparison import REGION, Line, compare_arms
+from bench.spreads import Spread
+from lora_sweep.report.compare.comparison import Line, compare_arms
+from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.statistics.per_seed import over_settings
 from lora_sweep.report.statistics.selection import init_effect_p, selection_premium
 from lora_sweep.report.table.arms import Arm
 
-INITS = ("uniform", "randn", "quadratic", "left_skewed")
-BASELINES = ("fixed, rank 20", "fixed, rank 25")
-N_SETTINGS = 5
+PUBLISHED = Spread(seed=0.42, init=0.35, run=0.78)
+"""Of the published study's size: 0.95 points in all, the median std of its cells."""
+TRAINED = Spread(seed=0.0, init=1.2, run=1.7)
+"""Of a sweep on a small corpus: 2.1 points in all, a third of it shared by an init's settings."""
+COLLAPSED_AT = 0.0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a simulated study is made of.
+    """What a simulated study is made of; levels in points.
 
     Attributes:
         name: in words.
         n_seeds: seeds of every cell.
-        difference: by which the first init is truly better than all else, in points.
-        seed_std: spread of what a seed does to all its runs, in points.
-        noise_std: spread of all else, in points.
-        is_skewed: noise with a long tail downwards, as runs that nearly collapse give it.
+        lead: of the first init over the baselines.
+        lead_of_all: of all inits over the baselines.
+        levels: of the settings, beside each other; their number is that of the settings.
+        spread: of the runs.
+        n_inits, n_baselines: how many.
+        first_noise: how many times as noisy the first init is.
+        is_skewed: noise with a long tail downwards.
+        init_failures, baseline_failures: share of runs that collapse; an init's runs of one seed
+            do so together in two cases of three.
+        missing: share of runs that are not there, at random.
     """
 
     name: str
     n_seeds: int
-    difference: float = 0.0
-    seed_std: float = 0.42
-    noise_std: float = 0.85
+    lead: float = 0.0
+    lead_of_all: float = 0.0
+    levels: tuple[float, ...] = (0.0, 0.0, 0.0)
+    spread: Spread = PUBLISHED
+    n_inits: int = 4
+    n_baselines: int = 2
+    first_noise: float = 1.0
     is_skewed: bool = False
+    init_failures: float = 0.0
+    baseline_failures: float = 0.0
+    missing: float = 0.0
+
+    def difference(self, init: str) -> float:
+        """The true difference of an init and a baseline, at the mean of its settings' levels."""
+        return self.lead_of_all + (self.lead if init == "init 0" else 0.0) + _mean(self.levels)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
-    """What came of simulated studies, as shares of them.
+    """What came of simulated studies, in shares.
 
     Attributes:
-        better: studies with any «better» verdict.
-        worse: studies with any «worse» verdict.
+        better, worse, equivalent: studies with any false claim of this kind.
         found: studies in which the first init is «better» than a baseline.
+        equal: inits other than the first, and baselines, found «equivalent».
         covered: 95 % intervals that hold the true difference.
-        effect: studies with an effect of the init over the grid at p <= 0.05; None if not asked.
-        premium: studies in which the best cell stands out at p <= 0.05; None if not asked.
+        fails: studies with any claim that an init fails more, or less, often.
+        effect, premium: studies in which the init matters, or the best cell stands out.
     """
 
-    better: float
-    worse: float
-    found: float
-    covered: float
-    effect: float | None
-    premium: float | None
+    better: list[bool] = field(default_factory=list)
+    worse: list[bool] = field(default_factory=list)
+    equivalent: list[bool] = field(default_factory=list)
+    found: list[bool] = field(default_factory=list)
+    equal: list[bool] = field(default_factory=list)
+    covered: list[bool] = field(default_factory=list)
+    fails: list[bool] = field(default_factory=list)
+    effect: list[bool] = field(default_factory=list)
+    premium: list[bool] = field(default_factory=list)
+
+    def share(self, name: str) -> float:
+        """Returns the share of a kind; NaN where it was not asked."""
+        flags = getattr(self, name)
+        return float(np.mean(flags)) if flags else float("nan")
 
 
-def simulate(truth: Truth, n_studies: int, *, seed: int = 0, n_resamples: int = 0) -> Seen:
+def simulate(
+    truth: Truth,
+    n_studies: int,
+    *,
+    question: Question = STANDARD_QUESTION,
+    seed: int = 0,
+    n_resamples: int = 0,
+) -> Seen:
     """Returns how the report's statistics do on studies with this truth.
 
     Args:
         truth: what they are made of.
         n_studies: how many.
+        question: what is asked of them.
         seed: of the simulation.
         n_resamples: relabellings of the permutation tests over the grid; 0 leaves them out.
     """
-    rng = np.random.default_rng(seed)
-    lines: list[tuple[Line, ...]] = []
-    effects, premiums = [], []
+    rng, seen = np.random.default_rng(seed), Seen()
     for _ in range(n_studies):
-        inits, baselines = _study(truth, rng)
-        lines.append(compare_arms(inits, baselines, region=REGION))
+        inits, baselines = study(truth, rng)
+        _judge(compare_arms(inits, baselines, question=question), truth, question, seen)
         if n_resamples:
-            grid = np.stack([init.values.ravel() for init in inits])
-            effects.append(init_effect_p(grid, n_resamples=n_resamples) <= 0.05)
-            cells = np.concatenate([init.values for init in inits])
-            premiums.append(selection_premium(cells, n_resamples=n_resamples).p <= 0.05)
-    return Seen(
-        better=_share(any(line.verdict == "better" for line in study) for study in lines),
-        worse=_share(any(line.verdict == "worse" for line in study) for study in lines),
-        found=_share(
-            any(line.verdict == "better" and line.init == INITS[0] for line in study)
-            for study in lines
-        ),
-        covered=_share(_covers(line, truth) for study in lines for line in study),
-        effect=_share(iter(effects)) if n_resamples else None,
-        premium=_share(iter(premiums)) if n_resamples else None,
-    )
+            _judge_grid(inits, n_resamples, seen)
+    return seen
 
 
-def _study(truth: Truth, rng: np.random.Generator) -> tuple[list[Arm], list[Arm]]:
-    seeds = tuple(range(truth.n_seeds))
-    of_seed = rng.normal(0.0, truth.seed_std, truth.n_seeds)
-    inits = [
-        Arm(
-            init,
-            seeds,
-            (truth.difference if init == INITS[0] else 0.0)
-            + of_seed
-            + _noise(truth, (N_SETTINGS, truth.n_seeds), rng),
-            0,
+def study(truth: Truth, rng: np.random.Generator) -> tuple[list[Arm], list[Arm]]:
+    """Returns the inits and baselines of one study.
+
+    Args:
+        truth: what it is made of.
+        rng: of the simulation.
+    """
+    n, spread = truth.n_seeds, truth.spread
+    of_seed = 65.0 + spread.seed * rng.standard_normal(n)
+    levels = np.array(truth.levels)[:, None]
+    arms = []
+    for place in range(truth.n_inits + truth.n_baselines):
+        is_init = place < truth.n_inits
+        noise = truth.first_noise if place == 0 else 1.0
+        shape = (len(truth.levels), n) if is_init else (1, n)
+        values = of_seed + noise * (
+            spread.init * _noise(truth, (1, n), rng) + spread.run * _noise(truth, shape, rng)
         )
-        for init in INITS
-    ]
-    baselines = [
-        Arm(name, seeds, of_seed + _noise(truth, (1, truth.n_seeds), rng), 0) for name in BASELINES
-    ]
-    return inits, baselines
+        if is_init:
+            values += levels + truth.lead_of_all + (truth.lead if place == 0 else 0.0)
+        share = truth.init_failures if is_init else truth.baseline_failures
+        failed = _failures(share, shape, rng)
+        values[failed] = COLLAPSED_AT
+        gone = rng.random(shape) < truth.missing
+        values[gone], failed[gone] = np.nan, False
+        name = f"init {place}" if is_init else f"baseline {place - truth.n_inits}"
+        arms.append(Arm(name, tuple(range(n)), values, failed))
+    return arms[: truth.n_inits], arms[truth.n_inits :]
 
 
 def _noise(truth: Truth, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Mean 0; the skewed one is a turned exponential distribution."""
-    if truth.is_skewed:
-        return np.asarray(truth.noise_std * (1.0 - rng.exponential(1.0, shape)))
-    return rng.normal(0.0, truth.noise_std, shape)
+    """Mean 0, std 1; the skewed one is a turned exponential distribution."""
+    return 1.0 - rng.exponential(1.0, shape) if truth.is_skewed else rng.standard_normal(shape)
 
 
-def _covers(line: Line, truth: Truth) -> bool:
-    true = truth.difference if line.init == INITS[0] else 0.0
-    return line.paired.low <= true <= line.paired.high
+def _failures(share: float, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    together = rng.random(shape) < 2 / 3
+    return np.where(together, rng.random((1, shape[1])), rng.random(shape)) < share
 
 
-def _share(flags: Iterator[bool]) -> float:
-    return float(np.mean(list(flags)))
+def _judge(lines: Sequence[Line], truth: Truth, question: Question, seen: Seen) -> None:
+    region = question.equivalence_points
+    claims = [(line, truth.difference(line.init)) for line in lines]
+    seen.better.append(any(ln.verdict.claim == "better" and d <= region for ln, d in claims))
+    seen.worse.append(any(ln.verdict.claim == "worse" and d >= -region for ln, d in claims))
+    seen.equivalent.append(
+        any(ln.verdict.claim == "equivalent" and abs(d) >= region for ln, d in claims)
+    )
+    seen.found.append(any(ln.verdict.claim == "better" and ln.init == "init 0" for ln in lines))
+    seen.fails.append(any(line.fails_more is not None for line in lines))
+    seen.equal += [ln.verdict.claim == "equivalent" for ln in lines if ln.init != "init 0"]
+    seen.covered += [ln.paired.low <= d <= ln.paired.high for ln, d in claims]
 
 
-TRUTHS = (
-    Truth("no difference", 5),
-    Truth("no difference", 8),
-    Truth("no difference, skewed noise", 5, is_skewed=True),
-    Truth("no difference, skewed noise", 8, is_skewed=True),
-    Truth("one init better by 2 points", 5, difference=2.0),
-    Truth("one init better by 2 points", 8, difference=2.0),
-    Truth("one init better by 1 point", 8, difference=1.0),
-)
+def _judge_grid(inits: Sequence[Arm], n_resamples: int, seen: Seen) -> None:
+    grid = np.stack([np.where(init.failed, np.nan, init.values) for init in inits])
+    levels = np.stack([over_settings(own, np.isnan(own)).values for own in grid])
+    levels = levels[:, ~np.isnan(levels).any(axis=0)]
+    seen.effect.append(init_effect_p(levels, n_resamples=n_resamples) <= 0.05)
+    seen.premium.append(selection_premium(grid, n_resamples=n_resamples).p <= 0.05)
+
+
+def _mean(levels: Sequence[float]) -> float:
+    return sum(levels) / len(levels)
+
+
+def truths() -> Iterator[Truth]:
+    """Yields what docs/statistics.md shows."""
+    for n in (3, 5, 8, 16, 30):
+        yield Truth("no difference", n)
+    for n in (5, 8, 30):
+        yield Truth("no difference, large spread", n, spread=TRAINED)
+        yield Truth("all inits at +0.49", n, lead_of_all=0.49)
+        yield Truth("all inits at -0.49, large spread", n, lead_of_all=-0.49, spread=TRAINED)
+        yield Truth("all inits at +0.51", n, lead_of_all=0.51)
+        yield Truth("skewed noise", n, is_skewed=True)
+        yield Truth("skewed noise, at +0.49", n, is_skewed=True, lead_of_all=0.49)
+        yield Truth("first init three times as noisy, at +0.49", n, first_noise=3, lead=0.49)
+        yield Truth("settings agree (0.9)", n, spread=Spread(0.42, 0.81, 0.27))
+        yield Truth("2 inits, 1 baseline", n, n_inits=2, n_baselines=1)
+        yield Truth("10 inits", n, n_inits=10)
+        yield Truth("a tenth of the inits' runs collapse", n, init_failures=0.1)
+        yield Truth("a tenth of all runs collapse", n, init_failures=0.1, baseline_failures=0.1)
+        yield Truth("a tenth of all runs missing", n, missing=0.1)
+    for n in (5, 8, 16, 30):
+        yield Truth("+1", n, lead=1)
+        yield Truth("+2", n, lead=2)
+        yield Truth("+2, large spread", n, lead=2, spread=TRAINED)
+        yield Truth("+2, a tenth missing", n, lead=2, missing=0.1)
+        yield Truth(
+            "+4, large spread, a tenth collapse", n, lead=4, spread=TRAINED, init_failures=0.1,
+            baseline_failures=0.1,
+        )  # fmt: skip
+
+
+SHOWN = {
+    "better": "false «better»",
+    "worse": "false «worse»",
+    "equivalent": "false «equivalent»",
+    "found": "first «better»",
+    "equal": "«equivalent»",
+    "covered": "intervals hold",
+    "fails": "«fails»",
+    "effect": "init matters",
+    "premium": "best stands out",
+}
 
 
 def main() -> None:
-    """Simulates all truths and prints the table."""
+    """Simulates all truths under both questions and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.simulated_sweeps")
     parser.add_argument("--studies", type=int, default=1_000)
-    n_studies = parser.parse_args().studies
+    parser.add_argument("--resamples", type=int, default=199)
+    given = parser.parse_args()
     rows = []
-    for truth in TRUTHS:
-        seen = simulate(truth, n_studies, n_resamples=199)
-        rows.append([truth.name, truth.n_seeds, *_percents(seen)])
-        print(rows[-1], flush=True)
-    headers = [
-        "Truth", "Seeds", "any «better»", "any «worse»", "the first «better»",
-        "intervals that cover", "effect of the init", "best cell stands out",
-    ]  # fmt: skip
+    for truth in truths():
+        for settings in ("tuned", "mean"):
+            seen = simulate(
+                truth, given.studies, question=Question(settings), n_resamples=given.resamples
+            )
+            shares = [f"{100 * seen.share(name):.1f}" for name in SHOWN]
+            rows.append([truth.name, settings, truth.n_seeds, *shares])
+            print(*rows[-1], sep=" | ", flush=True)
+    headers = ["Truth", "Question", "Seeds", *SHOWN.values()]
     print(tabulate(rows, headers=headers, tablefmt="pipe"))
-
-
-def _percents(seen: Seen) -> list[str]:
-    shares = [seen.better, seen.worse, seen.found, seen.covered, seen.effect, seen.premium]
-    return ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """LoRA-XS layers with learnt ranks, trained in sweeps: which split of a rank budget works best?
 
-The names below are the library: the layer for a training loop of one's own. They are imported when
-they are first asked for, so that the command line starts without torch.
+The names below are the library: the layer for a training loop of one's own, and a sweep's results
+as a table. They are imported when they are first asked for, so that the command line starts
+without torch.
 """
 
 from importlib import import_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lora_sweep.library.parts import find_adapter, head_parameters, parameter_groups
     from lora_sweep.library.plan import AdapterPlan
     from lora_sweep.library.saving import save_adapter
+    from lora_sweep.report.results import results
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,21 +32,23 @@ __all__ = [
     "load_adapter",
     "merge",
     "parameter_groups",
+    "results",
     "save_adapter",
 ]
 
 _HOMES = {
-    "AdapterPlan": "plan",
-    "AllocationCallback": "callback",
-    "LoRAXSAdapter": "adapter",
-    "adapt": "model",
-    "export_peft": "exporting",
-    "find_adapter": "parts",
-    "head_parameters": "parts",
-    "load_adapter": "loading",
-    "merge": "merging",
-    "parameter_groups": "parts",
-    "save_adapter": "saving",
+    "AdapterPlan": "library.plan",
+    "AllocationCallback": "library.callback",
+    "LoRAXSAdapter": "library.adapter",
+    "adapt": "library.model",
+    "export_peft": "library.exporting",
+    "find_adapter": "library.parts",
+    "head_parameters": "library.parts",
+    "load_adapter": "library.loading",
+    "merge": "library.merging",
+    "parameter_groups": "library.parts",
+    "results": "report.results",
+    "save_adapter": "library.saving",
 }
 
 
@@ -56,7 +60,7 @@ def __getattr__(name: str) -> Any:
     """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.library.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

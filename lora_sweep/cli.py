@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "train a run; with --multirun a sweep or a search",
     "status": "show how a sweep stands",
     "report": "print a sweep's tables, and write its report",
+    "resolve": "add seeds to a sweep until its comparisons are resolved",
     "evaluate": "print the metrics of a run on any data",
     "predict": "write the labels of a file of texts",
     "export": "write a run as a PEFT adapter, a merged model or its few matrices",

@@ -3,7 +3,7 @@
 from functools import cache
 
 from lora_sweep.config import store
-from lora_sweep.launch import grids, pack, run_folder
+from lora_sweep.launch import grids, pack, resolve, run_folder
 from lora_sweep.search import sweeper
 
 
@@ -13,5 +13,6 @@ def register() -> None:
     store.register()
     run_folder.register()
     grids.register()
+    resolve.register()
     pack.register()
     sweeper.register()

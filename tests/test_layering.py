@@ -57,8 +57,9 @@ ALLOWED: dict[str, set[str]] = {
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
         *("config", "evaluate", "execution", "export", "interrupt", "launch", "plugins"),
-        *("predict", "report", "status", "terminal", "trained"),
+        *("predict", "report", "status", "store", "terminal", "trained"),
     },
+    "resolve": set(),
     "plugins": {"config", "launch", "search"},
     "cli": {"commands"},
 }

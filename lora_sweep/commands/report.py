@@ -3,9 +3,14 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lora_sweep.commands.arguments import exit_code, place
 from lora_sweep.errors import SettingError
+
+if TYPE_CHECKING:
+    from lora_sweep.report.compare.question import Question
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,10 +28,6 @@ def _report(given: argparse.Namespace) -> None:
     from lora_sweep.report.table.published import published_section
     from lora_sweep.report.write import Forms
 
-    if given.equivalence_points < 0:
-        raise SettingError(
-            f"--equivalence-points must be at least 0, but got {given.equivalence_points:g}"
-        )
     if given.out is not None and len(given.folders) < 2:
         raise SettingError(
             "--out must come with several sweeps, for the report of one goes into its folder, "
@@ -35,12 +36,24 @@ def _report(given: argparse.Namespace) -> None:
     extra = [] if given.published is None else published_section(given.published)
     if given.folders:
         forms = Forms(given.figures, given.page, given.latex, given.parquet)
-        region = given.equivalence_points
-        show_report(given.folders, out=given.out, region=region, forms=forms, extra=extra)
+        question = _question(given)
+        show_report(given.folders, out=given.out, question=question, forms=forms, extra=extra)
     elif extra:
         print("\n\n".join(extra))
     else:
         raise SettingError("a sweep's folder or --published FILE must be given, but got neither")
+
+
+def _question(given: argparse.Namespace) -> "Question | None":
+    """What is asked with the report; None where it is left to the sweep."""
+    from lora_sweep.report.compare.question import read_question
+
+    asked = {
+        name: value
+        for name in ("settings", "equivalence_points", "difference_points")
+        if (value := getattr(given, name)) is not None
+    }
+    return replace(read_question(given.folders[0]), **asked) if asked else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,9 +69,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--equivalence-points",
         type=float,
-        default=0.5,
         metavar="POINTS",
-        help="differences of up to so many percent points are as good as none (default 0.5)",
+        help="differences of up to so many percent points are as good as none (0.5)",
+    )
+    parser.add_argument(
+        "--difference-points",
+        type=float,
+        metavar="POINTS",
+        help="the difference that you would like to find; seeds are counted for it (2)",
+    )
+    parser.add_argument(
+        "--question",
+        dest="settings",
+        choices=("tuned", "mean"),
+        help="of an init with several settings: is it better once they are tuned (tuned), or over "
+        "all of them (mean)? This, and the points, default to what the sweep was run for",
     )
     parser.add_argument(
         "--published", type=place, metavar="CSV", help="a study's cells, rendered beside ours"

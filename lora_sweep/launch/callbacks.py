@@ -8,9 +8,10 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.errors import LoraSweepError, SettingError, SweepFailedError
 from lora_sweep.launch.command_errors import note
-from lora_sweep.rules import is_rate, require
+from lora_sweep.report.compare.question import Question, write_question
+from lora_sweep.rules import require
 from lora_sweep.store.state import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
@@ -21,25 +22,32 @@ class WriteReport(Callback):
     """Writes and prints the sweep's tables when a multirun ends, also when runs failed."""
 
     def __init__(
-        self, equivalence_points: float = 0.5, *, figures: bool = True, page: bool = True
+        self,
+        question: str = "tuned",
+        equivalence_points: float = 0.5,
+        difference_points: float = 2.0,
+        *,
+        figures: bool = True,
+        page: bool = True,
     ) -> None:
         """Takes what stands under `hydra.callbacks.report`.
 
         Args:
+            question: of an init with several settings: `tuned` or `mean`.
             equivalence_points: difference that is as good as none, percent points of the metric.
+            difference_points: the difference that one would like to find.
             figures: whether pictures are drawn.
             page: whether report.html is written.
 
         Raises:
             SettingError: one breaks its rule.
         """
-        given = equivalence_points
-        is_number = isinstance(given, int | float) and not isinstance(given, bool)
-        rule = "at least 0 and finite"
-        require(is_number and is_rate(given), f"{_NAME}.equivalence_points", rule, given)
         require(isinstance(figures, bool), f"{_NAME}.figures", "true or false", figures)
         require(isinstance(page, bool), f"{_NAME}.page", "true or false", page)
-        self.equivalence_points = equivalence_points
+        try:
+            self.question = Question(question, equivalence_points, difference_points)
+        except SettingError as error:
+            raise SettingError(f"{_NAME}.{error}") from None
         self.figures, self.page = figures, page
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -55,7 +63,8 @@ class WriteReport(Callback):
 
         forms = Forms(figures=self.figures, page=self.page)
         try:
-            show_report([sweep_dir], region=self.equivalence_points, forms=forms)
+            write_question(sweep_dir, self.question)
+            show_report([sweep_dir], question=self.question, forms=forms)
         except LoraSweepError as error:
             log.error("the runs are kept, but there is no report: %s", error)
             note(error)

@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lora_sweep.report.compare.comparison import REGION
+from lora_sweep.report.compare.question import Question, read_question
+from lora_sweep.report.compare.resolved import resolved_sentences
 from lora_sweep.report.compare.sentences import verdict_sentence
-from lora_sweep.report.pages.markdown import counts_line
+from lora_sweep.report.pages.markdown import Findings, counts_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
@@ -30,7 +31,7 @@ def show_report(
     folders: Sequence[Path],
     *,
     out: Path | None = None,
-    region: float = REGION,
+    question: Question | None = None,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
 ) -> None:
@@ -41,7 +42,7 @@ def show_report(
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
         out: where the report of several sweeps goes; None for a folder beside the first.
-        region: of practical equivalence, percent points.
+        question: what is asked of the inits; None for what the sweep was run for.
         forms: what is written.
         extra: further sections of Markdown.
 
@@ -49,16 +50,16 @@ def show_report(
         LoraSweepError: a folder holds no sweep, or the report can't be written.
     """
     sweep = _read(folders, out)
+    question = question or read_question(sweep.folder)
     is_written = is_writable(sweep.folder)
     if is_written:
-        findings = write_report(sweep, region=region, forms=forms, extra=extra)
+        findings = write_report(sweep, question=question, forms=forms, extra=extra)
     else:
-        findings = find(sweep, region=region, extra=extra)
+        findings = find(sweep, question=question, extra=extra)
     console = Console()
     print_tables(init_tables(sweep.summary), console)
-    for comparison in findings.comparisons:
-        for line in comparison.lines:
-            console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
+    for sentence in _verdicts(findings):
+        console.print(Text(sentence.replace("**", "")), soft_wrap=True)
     if sweep.search is not None:
         _show_search(sweep.search, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
@@ -67,6 +68,13 @@ def show_report(
     if not is_written:
         where = f"nothing was written: {sweep.folder} is read-only for this user"
     console.print(Text(f"\n{counts}\n{where}"), soft_wrap=True)
+
+
+def _verdicts(findings: Findings) -> list[str]:
+    """Those of the planned looks, where there is a plan; else of all runs at once."""
+    if findings.resolution is not None:
+        return resolved_sentences(findings.resolution)
+    return [verdict_sentence(line) for one in findings.comparisons for line in one.lines]
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:

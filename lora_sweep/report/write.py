@@ -15,7 +15,9 @@ from pathlib import Path
 
 from lora_sweep.errors import StorageError
 from lora_sweep.files import clear_unfinished, write_text, write_whole
-from lora_sweep.report.compare.comparison import REGION, compare_inits
+from lora_sweep.report.compare.comparison import compare_inits
+from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.compare.resolved import read_resolution
 from lora_sweep.report.figures.write import FOLDER, write_figures
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.latex import to_latex
@@ -50,7 +52,7 @@ STANDARD = Forms()
 def write_report(
     sweep: Sweep,
     *,
-    region: float = REGION,
+    question: Question = STANDARD_QUESTION,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
 ) -> Findings:
@@ -58,7 +60,7 @@ def write_report(
 
     Args:
         sweep: what is reported; the files go into its folder.
-        region: of practical equivalence, percent points.
+        question: what is asked of the inits.
         forms: what is written.
         extra: further sections of Markdown.
 
@@ -66,7 +68,7 @@ def write_report(
         StorageError: the folder can't be written to.
     """
     folder = sweep.folder
-    findings = find(sweep, region=region, extra=extra)
+    findings = find(sweep, question=question, extra=extra)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, folder / FOLDER):
@@ -91,16 +93,19 @@ def write_report(
     return findings
 
 
-def find(sweep: Sweep, *, region: float = REGION, extra: Sequence[str] = ()) -> Findings:
+def find(
+    sweep: Sweep, *, question: Question = STANDARD_QUESTION, extra: Sequence[str] = ()
+) -> Findings:
     """Returns what a report says, without pictures; nothing is written.
 
     Args:
         sweep: what is reported.
-        region: of practical equivalence, percent points.
+        question: what is asked of the inits.
         extra: further sections of Markdown.
     """
-    comparisons = compare_inits(sweep.runs, region=region)
-    return Findings(comparisons=comparisons, pictures=(), region=region, extra=extra)
+    comparisons = compare_inits(sweep.runs, question=question)
+    resolution = read_resolution(sweep.folder, sweep.runs)
+    return Findings(comparisons, question=question, extra=extra, resolution=resolution)
 
 
 def is_writable(folder: Path) -> bool:

@@ -19,7 +19,7 @@ def test_import_loads_nothing_heavy() -> None:
 def test_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(lora_sweep, name)
     assert value.__name__ == name
-    assert value.__module__.startswith("lora_sweep.library.")
+    assert value.__module__.startswith(("lora_sweep.library.", "lora_sweep.report."))
     assert value.__doc__
     assert name in dir(lora_sweep)
 

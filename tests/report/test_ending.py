@@ -1,5 +1,6 @@
 """The report that ends a sweep: what is written and named, and which settings are refused."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_report_names_the_files_that_it_wrote(
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}}})
     WriteReport(**options).on_multirun_end(config)
     written = {path.name for path in sweep.path.iterdir()} - {"a"}
-    every = {"report.md", "report.html", "results.csv", "runs.csv", "figures"}
+    every = {"report.md", "report.html", "results.csv", "runs.csv", "figures", "question.json"}
     assert written == every - left_out
     named = capsys.readouterr().out.splitlines()[-1].removeprefix("report: ").split(", ")
     assert {Path(name).name for name in named} == {"report.md", "report.html"} - left_out
@@ -47,6 +48,11 @@ def test_report_names_the_files_that_it_wrote(
         *(("figures", value, "true or false") for value in ("no", 0, None)),
         *(("page", value, "true or false") for value in ("no", 1, [False])),
         *(("equivalence_points", value, "at least 0 and finite") for value in (-0.5, "x", True)),
+        *(
+            ("difference_points", value, "finite and more than equivalence_points (0.5)")
+            for value in (0.5, "x", math.inf)
+        ),
+        ("question", "best", "tuned or mean"),
     ],
 )
 def test_wrong_setting_is_refused(setting: str, value: Any, rule: str) -> None:

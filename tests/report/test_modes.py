@@ -9,7 +9,7 @@ from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.figures.write import write_figures
 from lora_sweep.report.pages.tables import init_tables
-from lora_sweep.report.table.arms import block_values
+from lora_sweep.report.table.arms import init_grid
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import read_sweep_folder
@@ -69,9 +69,9 @@ def test_every_mode_has_a_table_without_columns_of_others(sweep: Any, settings: 
 
 def test_init_effect_is_asked_within_one_mode(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, "capped", "soft_topk")
-    blocks = block_values(collect_runs(sweep.path))
-    assert sorted(blocks.index) == ["randn, capped", "uniform, capped"]
-    assert blocks.shape == (2, 2)
+    inits, grid = init_grid(collect_runs(sweep.path))
+    assert inits == ["uniform, capped", "randn, capped"]
+    assert grid.tolist() == [[pytest.approx([60, 61])], [pytest.approx([50, 52])]]
 
 
 @pytest.mark.usefixtures("unrendered")

@@ -7,34 +7,35 @@ only. An init's settings are its cells: what it was run with besides the seed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from lora_sweep.report.compare.question import STANDARD_QUESTION, TUNED, Question
+from lora_sweep.report.statistics.failures import Failures, compare_failures
 from lora_sweep.report.statistics.paired import (
-    CONFIDENCE,
+    ALPHA,
+    Array,
     PairedComparison,
+    Verdict,
     compare_paired,
     holm,
-    verdict,
+    judge,
 )
-from lora_sweep.report.statistics.power import seeds_to_resolve
+from lora_sweep.report.statistics.per_seed import (
+    SeedValues,
+    over_chosen_settings,
+    over_settings,
+)
+from lora_sweep.report.statistics.power import seeds_to_find, upper_limit_of_spread
 from lora_sweep.report.statistics.selection import (
     SelectionPremium,
     expected_best,
     init_effect_p,
     selection_premium,
 )
-from lora_sweep.report.table.arms import (
-    Arm,
-    baseline_arms,
-    block_values,
-    cell_values,
-    learnt_arms,
-)
+from lora_sweep.report.table.arms import Arm, baseline_arms, init_grid, learnt_arms
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.vocabulary import FINISHED, FIXED
-
-REGION = 0.5
-"""Region of practical equivalence, in percent points of the metric."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,41 @@ class Line:
 
     Attributes:
         init, baseline: their names.
-        n_settings: settings that the init's was chosen among, without the seed that judges it.
-        paired: the comparison over the seeds that both have.
-        adjusted_p: Holm's p over all lines.
-        verdict: `better`, `worse` or `not resolved`.
-        seeds_needed: seeds that would find this difference four times in five; None over 1,000.
+        n_settings: settings that the init was run with.
+        paired: the difference over the seeds at which both have trained.
+        verdict: on that difference.
+        failures: failed runs of both.
+        failures_p: Holm's p over all lines of «they fail equally often».
     """
 
     init: str
     baseline: str
     n_settings: int
     paired: PairedComparison
-    adjusted_p: float
-    verdict: str
-    seeds_needed: int | None
+    verdict: Verdict
+    failures: Failures
+    failures_p: float
+
+    @property
+    def fails_more(self) -> bool | None:
+        """Whether the init fails more often (True) or less (False); None: not shown to differ."""
+        return None if self.failures_p > ALPHA else self.failures.difference > 0
+
+
+@dataclass(frozen=True)
+class InitEffect:
+    """Whether the init matters over the whole grid.
+
+    Attributes:
+        p: of «it makes no difference».
+        n_seeds, n_settings: that all inits have.
+        farthest: the init whose mean is farthest from the mean of all, and by how much.
+    """
+
+    p: float
+    n_seeds: int
+    n_settings: int
+    farthest: tuple[str, float]
 
 
 @dataclass(frozen=True)
@@ -66,115 +88,151 @@ class Comparison:
     Attributes:
         group: corpus and base in words.
         metric: name of the headline metric.
-        region: of practical equivalence.
+        question: what was asked.
         lines: an init and baseline each.
-        effect_p: of «the init makes no difference» over the grid; None without two inits.
-        farthest: the init whose mean over the grid is farthest from the mean of all, and by how
-            much; None without two inits.
-        n_blocks: seeds x settings behind both.
-        premium: how far the best learnt cell stands out; None without two complete cells.
+        effect: of the init over the grid; None without two inits and two seeds.
+        premium: how far the best learnt cell stands out; None without two of them, two seeds.
         best_of: expected best metric of 1, 2, 5, ... of the learnt runs.
-        n_left_out: finished runs that no complete comparison could use.
     """
 
     group: str
     metric: str
-    region: float
+    question: Question
     lines: tuple[Line, ...]
-    effect_p: float | None
-    farthest: tuple[str, float] | None
-    n_blocks: int
+    effect: InitEffect | None
     premium: SelectionPremium | None
     best_of: tuple[tuple[int, float], ...]
-    n_left_out: int
 
 
-def compare_inits(runs: pd.DataFrame, *, region: float = REGION) -> list[Comparison]:
+def compare_inits(
+    runs: pd.DataFrame, *, question: Question = STANDARD_QUESTION
+) -> list[Comparison]:
     """Returns a comparison for each corpus and base of the sweep; none without finished runs.
 
     Args:
         runs: as from `collect_runs`.
-        region: of practical equivalence, percent points.
+        question: what is asked.
     """
-    finished = runs[(runs["status"] == FINISHED) & runs["seed"].notna()]
-    return [_compare(name, group, region) for name, group in group_runs(finished).items()]
+    known = runs[runs["seed"].notna()]
+    return [
+        _compare(name, group, question)
+        for name, group in group_runs(known).items()
+        if (group["status"] == FINISHED).any()
+    ]
 
 
-def _compare(name: str, runs: pd.DataFrame, region: float) -> Comparison:
-    learnt, baselines = list(learnt_arms(runs)), list(baseline_arms(runs))
-    pooled, blocks = cell_values(runs), block_values(runs)
-    values = 100 * runs.loc[runs["init"] != FIXED, "reported_metric"].to_numpy(float)
+def _compare(name: str, runs: pd.DataFrame, question: Question) -> Comparison:
+    finished = runs[runs["status"] == FINISHED]
+    values = 100 * finished.loc[finished["init"] != FIXED, "reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
+    inits, grid = init_grid(runs)
     return Comparison(
         group=name,
-        metric=str(runs["metric"].iloc[0]),
-        region=region,
-        lines=compare_arms(learnt, baselines, region=region),
-        effect_p=None if blocks.empty else init_effect_p(blocks.to_numpy(float)),
-        farthest=None if blocks.empty else _farthest(blocks),
-        n_blocks=blocks.shape[1],
-        premium=selection_premium(pooled.to_numpy()) if min(pooled.shape) >= 2 else None,
+        metric=str(finished["metric"].iloc[0]),
+        question=question,
+        lines=compare_arms(learnt_arms(runs), baseline_arms(runs), question=question),
+        effect=_effect(inits, grid),
+        premium=selection_premium(grid) if min(grid.shape[0], grid.shape[2]) >= 2 else None,
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
-        n_left_out=sum(arm.n_left_out for arm in learnt),
     )
 
 
 def compare_arms(
-    inits: Sequence[Arm], baselines: Sequence[Arm], *, region: float
+    inits: Sequence[Arm], baselines: Sequence[Arm], *, question: Question = STANDARD_QUESTION
 ) -> tuple[Line, ...]:
     """Returns a line for each init and baseline that have seeds in common.
 
     Args:
         inits: the inits' runs.
         baselines: the baselines' runs, one setting each.
-        region: of practical equivalence, percent points.
+        question: what is asked.
     """
-    pairs = [(init, baseline) for init in inits for baseline in baselines]
-    return compare_pairs(pairs, region=region)
+    return compare_pairs([(i, b) for i in inits for b in baselines], question=question)
 
 
-def compare_pairs(pairs: Sequence[tuple[Arm, Arm]], *, region: float) -> tuple[Line, ...]:
+def compare_pairs(
+    pairs: Sequence[tuple[Arm, Arm]], *, question: Question = STANDARD_QUESTION
+) -> tuple[Line, ...]:
     """Returns a line for each pair that has seeds in common.
 
     Args:
         pairs: an arm, and the one with a single setting that it is held against.
-        region: of practical equivalence, percent points.
+        question: what is asked.
     """
-    compared = [
-        (arm, against, paired)
-        for arm, against in pairs
-        if (paired := _paired(arm, against)) is not None
+    arms = {id(arm): arm for pair in pairs for arm in pair}
+    of_seeds = {key: values_by_seed(arm, question) for key, arm in arms.items()}
+    compared = [pair for pair in pairs if set(pair[0].seeds) & set(pair[1].seeds)]
+    sides = [
+        _at_common_seeds(*pair, of_seeds[id(pair[0])], of_seeds[id(pair[1])]) for pair in compared
     ]
-    adjusted = holm([paired.p for _, _, paired in compared])
-    alpha = (1 - CONFIDENCE) / max(1, len(compared))
+    paired = compare_paired(
+        [_differences(arm, base) for arm, base in sides], region=question.equivalence_points
+    )
+    failures = [
+        compare_failures((arm.n_failed, arm.n_runs), (base.n_failed, base.n_runs))
+        for arm, base in sides
+    ]
+    found = zip(
+        compared, paired, judge(paired), failures, holm([f.p for f in failures]), strict=True
+    )
     return tuple(
-        Line(
-            init=init.name,
-            baseline=baseline.name,
-            n_settings=len(init.values),
-            paired=paired,
-            adjusted_p=p,
-            verdict=verdict(paired, p, region=region),
-            seeds_needed=seeds_to_resolve(
-                paired.mean, paired.std_error * len(paired.differences) ** 0.5, alpha=alpha
-            ),
-        )
-        for (init, baseline, paired), p in zip(compared, adjusted, strict=True)
+        Line(init.name, baseline.name, len(init.values), difference, verdict, failed, p)
+        for (init, baseline), difference, verdict, failed, p in found
     )
 
 
-def _paired(init: Arm, baseline: Arm) -> PairedComparison | None:
-    """The init against the baseline over the seeds that both have."""
-    common = [seed for seed in init.seeds if seed in baseline.seeds]
-    if not common or (len(init.values) > 1 and len(common) < 2):
+def seeds_needed(line: Line, question: Question, *, n_lines: int) -> int | None:
+    """Returns how many seeds find the difference that is asked for, four times in five.
+
+    At the level of Holm's first step, with the upper limit of the spread. None where nothing is
+    known of it, or over 1,000 would be needed.
+
+    Args:
+        line: whose spread it is.
+        question: says the difference.
+        n_lines: of the sweep.
+    """
+    return seeds_to_find(
+        question.difference_points - question.equivalence_points,
+        upper_limit_of_spread(line.paired.spread, line.paired.df),
+        alpha=ALPHA / n_lines,
+    )
+
+
+def values_by_seed(arm: Arm, question: Question) -> SeedValues:
+    """Returns what an arm's runs say, a seed each, in the order of its seeds.
+
+    Args:
+        arm: of one or several settings.
+        question: what is asked of the settings.
+    """
+    is_chosen = question.settings == TUNED and len(arm.values) > 1
+    return (over_chosen_settings if is_chosen else over_settings)(arm.values, arm.failed)
+
+
+def _at_common_seeds(
+    arm: Arm, baseline: Arm, own: SeedValues, others: SeedValues
+) -> tuple[SeedValues, SeedValues]:
+    common = [seed for seed in arm.seeds if seed in baseline.seeds]
+    return (
+        own.at([arm.seeds.index(seed) for seed in common]),
+        others.at([baseline.seeds.index(seed) for seed in common]),
+    )
+
+
+def _differences(arm: SeedValues, baseline: SeedValues) -> Array:
+    d = arm.values - baseline.values
+    return np.asarray(d[~np.isnan(d)])
+
+
+def _effect(inits: Sequence[str], grid: Array) -> InitEffect | None:
+    if len(inits) < 2:
         return None
-    return compare_paired(
-        init.values[:, [init.seeds.index(seed) for seed in common]],
-        baseline.values[0, [baseline.seeds.index(seed) for seed in common]],
-    )
-
-
-def _farthest(blocks: pd.DataFrame) -> tuple[str, float]:
-    distance = blocks.mean(axis=1) - blocks.to_numpy(float).mean()
-    init = str(distance.abs().idxmax())
-    return init, float(distance[init])
+    levels = np.stack([over_settings(own, np.isnan(own)).values for own in grid])
+    levels = levels[:, ~np.isnan(levels).any(axis=0)]
+    if levels.shape[1] < 2:
+        return None
+    distances = levels.mean(axis=1) - levels.mean()
+    place = int(np.abs(distances).argmax())
+    farthest = (inits[place], float(distances[place]))
+    return InitEffect(init_effect_p(levels), levels.shape[1], grid.shape[1], farthest)

@@ -19,7 +19,8 @@ from lora_sweep.store.run_folder import PREDICTIONS_FILE
 from lora_sweep.vocabulary import FIXED
 
 _READ = """\
-Mean: of the cell's metric over its seeds, × 100. Interval: where that mean would lie, 95 times in
+Mean: of the cell's metric over the seeds that trained (a collapsed run says nothing of them),
+× 100. Interval: where that mean would lie, 95 times in
 100, with other seeds and another dev set of this size. Error from seeds, from dev examples: the
 standard error that each of them leaves. More seeds make the first smaller, only more dev examples
 the second. The inits' intervals share their dev examples, so overlapping ones do not mean that
@@ -37,8 +38,8 @@ def noise_section(sweep: Sweep) -> list[str]:
     """
     rows = [
         [
-            escape_markdown(cell_words(cell)),
-            cell["n_seeds"],
+            _words(cell, interval),
+            interval.n_seeds,
             f"{100 * interval.mean:.2f}",
             _range(interval),
             _points(interval.seed_error),
@@ -56,8 +57,9 @@ def noise_section(sweep: Sweep) -> list[str]:
 def _intervals(sweep: Sweep) -> Iterator[tuple[dict[Any, Any], MetricInterval]]:
     runs = sweep.runs.set_index("folder")
     for cell in _shown(sweep.summary).to_dict("records"):
-        names = list(cell["folders"])
-        interval = _interval(sweep.folder, names, runs.loc[names])
+        own = runs.loc[list(cell["folders"])]
+        trained = own[~own["collapsed"].fillna(False).astype(bool)]
+        interval = _interval(sweep.folder, list(trained.index), trained)
         if interval is not None:
             yield cell, interval
 
@@ -73,7 +75,7 @@ def _shown(summary: pd.DataFrame) -> pd.DataFrame:
 def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInterval | None:
     """The interval of a cell; None if its runs have no predictions, or not over one dev set."""
     epochs = runs["reported_epoch"].astype(int).to_dict()
-    if not all((folder / name / PREDICTIONS_FILE).exists() for name in names):
+    if not names or not all((folder / name / PREDICTIONS_FILE).exists() for name in names):
         return None
     predicted, labels = [], None
     try:
@@ -89,6 +91,12 @@ def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInter
     except (RecordError, IndexError, ValueError) as error:
         _log.warning("no interval of the metric for the cell of %s: %s", names[0], error)
         return None
+
+
+def _words(cell: dict[Any, Any], interval: MetricInterval) -> str:
+    n_collapsed = cell["n_seeds"] - interval.n_seeds
+    left_out = f" ({n_collapsed} collapsed left out)" if n_collapsed else ""
+    return escape_markdown(cell_words(cell)) + left_out
 
 
 def _range(interval: MetricInterval) -> str:

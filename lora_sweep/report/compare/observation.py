@@ -23,13 +23,17 @@ def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> li
         runs: as from `collect_runs`.
         courses: run folder -> how the run went.
     """
-    learnt = runs.loc[(runs["status"] == FINISHED) & ~runs["init"].isin(WITHOUT_LOGITS), "folder"]
-    known = [course for f in learnt if (course := courses[f]).start_ranks is not None]
+    learnt = runs[(runs["status"] == FINISHED) & ~runs["init"].isin(WITHOUT_LOGITS)]
+    known = [
+        (int(seed), course)
+        for folder, seed in zip(learnt["folder"], learnt["seed"], strict=True)
+        if (course := courses[folder]).start_ranks is not None
+    ]
     if not known:
         return []
-    counts = Counter(course.matrices for course in known)
+    counts = Counter(course.matrices for _, course in known)
     matrices = counts.most_common(1)[0][0]
-    own = [course for course in known if course.matrices == matrices]
+    own = [(seed, course) for seed, course in known if course.matrices == matrices]
     parts = ["## What the ranks did"]
     for title, groups in (
         ("By depth", thirds(len(matrices))),
@@ -40,26 +44,27 @@ def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> li
 
 
 def movement_sentence(movement: Movement) -> str:
-    """Returns how a group moved, and in how many runs."""
+    """Returns how a group moved on average, and how sure that is."""
     change = movement.mean_after - movement.mean_before
     size = f"{movement.mean_before:.1f} → {movement.mean_after:.1f}"
-    counts = f"up in {movement.n_up}, down in {movement.n_down} of {movement.n_runs} runs"
-    if not movement.is_clear:
-        return f"{movement.group}: no clear direction ({size}; {counts})"
-    # The mean over all runs may go against most of them; what most did is what is said.
-    went = "up" if movement.n_up > movement.n_down else "down"
-    against = "" if (change > 0) == (went == "up") else ", though not on average"
-    return f"{movement.group}: **{went}**{against} ({size}; {counts})"
+    over = f"{movement.n_seeds} seeds, {movement.n_runs} runs, p = {movement.p:.2g}"
+    went = "no clear direction"
+    if movement.is_clear:
+        went = "**up**" if change > 0 else "**down**"
+    return f"{movement.group}: {went} ({size}; {over})"
 
 
-def _paragraph(title: str, courses: Sequence[Course], groups: Mapping[str, Sequence[int]]) -> str:
+def _paragraph(
+    title: str, courses: Sequence[tuple[int, Course]], groups: Mapping[str, Sequence[int]]
+) -> str:
     """Both spans of one grouping, as a list."""
-    start = np.array([course.start_ranks for course in courses])
-    early = np.array([course.early_ranks for course in courses])
-    final = np.array([course.final_ranks for course in courses])
+    seeds = [seed for seed, _ in courses]
+    start = np.array([course.start_ranks for _, course in courses])
+    early = np.array([course.early_ranks for _, course in courses])
+    final = np.array([course.final_ranks for _, course in courses])
     lines = [f"{title}, mean rank over the first {EARLY_EPOCHS} epochs:", ""]
-    lines += [f"- {movement_sentence(m)}" for m in movements(start, early, groups)]
-    if any(len(course.metric) > EARLY_EPOCHS for course in courses):
+    lines += [f"- {movement_sentence(m)}" for m in movements(start, early, seeds, groups)]
+    if any(len(course.metric) > EARLY_EPOCHS for _, course in courses):
         lines += ["", f"{title}, from the start to the end:", ""]
-        lines += [f"- {movement_sentence(m)}" for m in movements(start, final, groups)]
+        lines += [f"- {movement_sentence(m)}" for m in movements(start, final, seeds, groups)]
     return "\n".join(lines)

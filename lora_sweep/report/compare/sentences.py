@@ -1,34 +1,55 @@
 """Comparison -> Markdown that a newcomer understands: every number with what it means."""
 
 import math
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from lora_sweep.report.compare.comparison import Comparison, Line
+from lora_sweep.report.compare.comparison import Comparison, InitEffect, Line, seeds_needed
+from lora_sweep.report.compare.question import TUNED, Question
 from lora_sweep.report.pages.tables import escape_markdown, init_words
+from lora_sweep.report.statistics.paired import EQUIVALENT, NOT_RESOLVED
 from lora_sweep.report.statistics.selection import SelectionPremium
 
+_QUESTIONS = {
+    TUNED: """\
+Asked: is the init better once its settings are tuned? Each seed stands with the mean over the
+settings that the seeds before it could not tell from their best (within one standard error), so
+nothing is judged by the value that chose it.""",
+    "mean": """\
+Asked: is the init better whatever the setting? Each seed stands with its mean over all
+settings.""",
+}
 _READ_LINES = """\
 How to read this. Difference: mean over the seeds of init minus baseline, in points, each seed
-against itself. Where an init was run with several settings, the one for a seed is chosen by the
-other seeds, so nothing is judged by the value that chose it. Interval: where the true
-difference lies, 95 times in 100 (t). P(init > baseline): how often a run of the init beats one
-of the baseline; 50 % is no difference. Exact p: how often signs flipped at random give as large
-a mean; with so many seeds it can't be smaller than the value behind it. Holm p: of the t test,
-made larger because several comparisons were made. The verdict is «better» or «worse» if Holm's
-p is at most 0.05 and the difference is larger than {region:g} points. All else is «not
-resolved», which is not the same as equal. Seeds needed: to find a difference of this size four
-times in five."""
+against itself, where both have trained; the median of the same differences beside it, for the
+tables show medians. Interval: where the true mean difference lies, 95 times in 100 (t, from these
+seeds alone). Verdict: «better» and «worse» say that the true difference is more than {region:g}
+points, «equivalent» that it is less; p is that of the claim, made larger because several
+comparisons were made (Holm), with spreads that the comparisons share in part. Each kind of claim
+is false in at most 5 of 100 sweeps. All else is «not resolved», which is not the same as equal.
+Failed: runs that collapsed or ended without a result; how often an init fails is a question of
+its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
+_GREW = """\
+This sweep was asked for in {n} commands. The p count no looks: who adds seeds until a difference
+shows finds one too often, in 14 to 24 of 100 sweeps without any."""
 
 
-def comparison_section(comparisons: list[Comparison]) -> list[str]:
-    """Returns paragraphs of Markdown; none where nothing can be compared."""
+def comparison_section(comparisons: list[Comparison], *, n_commands: int = 1) -> list[str]:
+    """Returns paragraphs of Markdown; none where nothing can be compared.
+
+    Args:
+        comparisons: as from `compare_inits`.
+        n_commands: that the sweep was asked for with.
+    """
     parts: list[str] = []
     for comparison in comparisons:
         said = _said(comparison)
         if said:
             where = f" ({escape_markdown(comparison.group)})" if len(comparisons) > 1 else ""
             parts += [f"## Which init is better?{where}", *said]
+    if n_commands > 1 and any(comparison.lines for comparison in comparisons):
+        parts.append(" ".join(_GREW.format(n=n_commands).split()))
     return parts
 
 
@@ -41,80 +62,112 @@ def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
 
 def verdict_sentence(line: Line) -> str:
     """Returns the verdict on one init against one baseline."""
-    d = line.paired
+    d, n = line.paired, len(line.paired.differences)
     name = escape_markdown(init_words(line.init))
     against = f"{name} against {escape_markdown(line.baseline)}"
-    if math.isinf(d.std_error):
-        return f"{against}: not resolved, for so few seeds show no spread."
+    failed = _failed_words(line)
+    if n == 0:
+        return f"{against}: no difference to tell, for no seed has trained in both{failed}."
+    if math.isnan(d.spread) or math.isinf(d.low):
+        return f"{against}: not resolved, for {_seeds(n)} of both show no spread{failed}."
     return (
-        f"{against}: **{line.verdict}** ({d.mean:+.2f} points, "
-        f"95 % interval {d.low:+.2f} to {d.high:+.2f}, {len(d.differences)} seeds)."
+        f"{against}: **{verdict_words(line)}** ({d.mean:+.2f} points on average, median "
+        f"{d.median:+.2f}, 95 % interval {d.low:+.2f} to {d.high:+.2f}, {_seeds(n)}){failed}."
     )
 
 
-def _said(comparison: Comparison) -> list[str]:
-    parts = []
-    if comparison.lines:
-        parts += [
-            line_table(comparison.lines),
-            " ".join(_READ_LINES.format(region=comparison.region).split()),
+def verdict_words(line: Line) -> str:
+    """Returns the claim, never a bare one where the init fails more or less often."""
+    claim = line.verdict.claim
+    if line.fails_more is None:
+        return claim
+    often = "more often" if line.fails_more else "less often"
+    if claim == NOT_RESOLVED:
+        return f"fails {often}; not resolved where both train"
+    joined = "and" if line.fails_more == (claim == "worse") else "but"
+    return f"{claim} where both train, {joined if claim != EQUIVALENT else 'but'} fails {often}"
+
+
+def line_table(lines: Sequence[Line], question: Question) -> str:
+    """Returns the comparisons as a table in Markdown.
+
+    Args:
+        lines: all of one family, so that their p count each other.
+        question: what was asked.
+    """
+    has_failed = any(line.failures.init[0] or line.failures.baseline[0] for line in lines)
+    rows = []
+    for line in lines:
+        d = line.paired
+        needed = seeds_needed(line, question, n_lines=len(lines))
+        row = [
+            escape_markdown(init_words(line.init)),
+            escape_markdown(line.baseline),
+            line.n_settings,
+            len(d.differences),
+            _points(d.mean),
+            _points(d.median),
+            "-" if math.isinf(d.low) else f"{d.low:+.2f} to {d.high:+.2f}",
+            verdict_words(line),
+            f"{line.verdict.p:.3g}",
+            "-" if needed is None else str(needed),
         ]
-    if comparison.effect_p is not None:
-        parts.append(_effect(comparison))
+        rows.append([*row, _counts(line), f"{line.failures_p:.3g}"] if has_failed else row)
+    headers = [
+        "Init", "Baseline", "Settings", "Seeds", "Difference", "Median", "95 % interval",
+        "Verdict", "p", f"Seeds needed ({question.difference_points:g} points)",
+    ]  # fmt: skip
+    headers += ["Failed, init and baseline", "p of failing"] if has_failed else []
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+
+
+def _said(comparison: Comparison) -> list[str]:
+    parts, question = [], comparison.question
+    if comparison.lines:
+        region, difference = question.equivalence_points, question.difference_points
+        how = _READ_LINES.format(region=region, difference=difference)
+        if any(line.n_settings > 1 for line in comparison.lines):
+            how = f"{_QUESTIONS[question.settings]} {how}"
+        parts += [line_table(comparison.lines, question), " ".join(how.split())]
+    if comparison.effect is not None:
+        parts.append(_effect(comparison.effect))
     if comparison.premium is not None:
         parts.append(_premium(comparison.premium))
     if len(comparison.best_of) > 1:
         parts.append(_best_of(comparison.best_of))
-    if comparison.n_left_out and comparison.lines:
-        parts.append(
-            f"{comparison.n_left_out} finished runs are left out of the comparisons, for other "
-            "cells of their init lack their seed."
-        )
     return parts
 
 
-def line_table(lines: tuple[Line, ...]) -> str:
-    """Returns the comparisons as a table in Markdown."""
-    rows = [
-        [
-            escape_markdown(init_words(line.init)),
-            escape_markdown(line.baseline),
-            line.n_settings,
-            len(line.paired.differences),
-            f"{line.paired.mean:+.2f}",
-            _interval(line),
-            f"{100 * line.paired.superiority:.0f} %",
-            f"{line.paired.p_exact:.3g} (≥ {line.paired.smallest_p:.2g})",
-            f"{line.adjusted_p:.3g}",
-            line.verdict,
-            "-" if line.seeds_needed is None else str(line.seeds_needed),
-        ]
-        for line in lines
-    ]
-    headers = [
-        "Init", "Baseline", "Settings", "Seeds", "Difference", "95 % interval",
-        "P(init > baseline)", "Exact p", "Holm p", "Verdict", "Seeds needed",
-    ]  # fmt: skip
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+def _failed_words(line: Line) -> str:
+    if not line.failures.init[0] and not line.failures.baseline[0]:
+        return ""
+    often = {True: "it fails more often", False: "it fails less often", None: "failed"}
+    return f"; {often[line.fails_more]}: {_counts(line)} runs (p = {line.failures_p:.2g})"
 
 
-def _interval(line: Line) -> str:
-    if math.isinf(line.paired.low):
-        return "-"
-    return f"{line.paired.low:+.2f} to {line.paired.high:+.2f}"
+def _counts(line: Line) -> str:
+    (init, of_init), (baseline, of_baseline) = line.failures.init, line.failures.baseline
+    return f"{init} of {of_init} against {baseline} of {of_baseline}"
 
 
-def _effect(comparison: Comparison) -> str:
-    assert comparison.effect_p is not None and comparison.farthest is not None
-    p, n_blocks = comparison.effect_p, comparison.n_blocks
-    init, distance = comparison.farthest
-    found = "does" if p <= 0.05 else "is not shown to"
+def _seeds(n: int) -> str:
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def _points(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:+.2f}"
+
+
+def _effect(effect: InitEffect) -> str:
+    init, distance = effect.farthest
+    found = "does" if effect.p <= 0.05 else "is not shown to"
+    settings = "" if effect.n_settings == 1 else f", each over {effect.n_settings} settings"
     return (
         f"{escape_markdown(init_words(init))} lies farthest from the mean of all inits, by "
-        f"{distance:+.2f} points. "
+        f"{distance:+.2f} points ({_seeds(effect.n_seeds)}{settings}). "
         f"Over the whole grid, the init {found} matter: had the inits' names been dealt out at "
-        f"random within each seed and setting ({n_blocks} of them), some init would lie as far "
-        f"from the mean of all in {_percent(p)} of such deals (p = {p:.3g})."
+        f"random within each seed, some init would lie as far from the mean of all in "
+        f"{_percent(effect.p)} of such deals (p = {effect.p:.3g})."
     )
 
 
@@ -122,9 +175,10 @@ def _premium(premium: SelectionPremium) -> str:
     known = "more than" if premium.p <= 0.05 else "no more than"
     return (
         f"The best of {premium.n_cells} learnt cells stands {premium.observed:.2f} points above "
-        f"their mean. Were they all equal, the best would still stand {premium.expected:.2f} "
-        f"above it by chance, and over {premium.upper:.2f} once in twenty times: so it stands out "
-        f"{known} chance does (p = {premium.p:.3g})."
+        f"the mean of their medians ({_seeds(premium.n_seeds)}). Were they all equal, the best "
+        f"would still stand {premium.expected:.2f} above it by chance, and over "
+        f"{premium.upper:.2f} once in twenty times: so it stands out {known} chance does "
+        f"(p = {premium.p:.3g})."
     )
 
 

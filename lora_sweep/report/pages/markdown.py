@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lora_sweep.report.compare.between import between_section
-from lora_sweep.report.compare.comparison import REGION, Comparison
+from lora_sweep.report.compare.comparison import Comparison
 from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
+from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.compare.resolved import Resolution, resolved_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
 from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
 from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
@@ -52,14 +54,16 @@ class Findings:
     Attributes:
         comparisons: of the inits, as from `compare_inits`.
         pictures: those that lie in the report's folder, in order.
-        region: of practical equivalence, percent points.
+        question: what was asked of the inits.
         extra: further sections.
+        resolution: how far the sweep's resolve is; None where there was none.
     """
 
     comparisons: list[Comparison]
     pictures: Sequence[Picture] = ()
-    region: float = REGION
+    question: Question = STANDARD_QUESTION
     extra: Sequence[str] = ()
+    resolution: Resolution | None = None
 
 
 def report_text(sweep: Sweep, findings: Findings) -> str:
@@ -90,8 +94,9 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
                 *parts,
                 *_without_result(runs),
                 *(["## The inits beside each other", *compared] if compared else []),
-                *comparison_section(findings.comparisons),
-                *between_section(runs, region=findings.region),
+                *resolved_section(findings.resolution),
+                *comparison_section(findings.comparisons, n_commands=len(sweep.commands)),
+                *between_section(runs, question=findings.question),
                 *noise_section(sweep),
                 *observation_section(runs, sweep.courses),
                 *ranks,

@@ -20,9 +20,10 @@ class MetricInterval:
 
     Attributes:
         mean: over the seeds, on the dev set at hand.
-        low, high: 95 % interval; infinite for one seed.
+        low, high: 95 % interval; infinite for one seed, or where nothing scatters.
         seed_error: standard error from the seeds; NaN for one seed.
         dev_error: standard error from the dev examples.
+        n_seeds: that the mean is over.
     """
 
     mean: float
@@ -30,6 +31,7 @@ class MetricInterval:
     high: float
     seed_error: float
     dev_error: float
+    n_seeds: int
 
 
 def metric_interval(
@@ -69,7 +71,7 @@ def metric_interval(
     resampled = _over_examples(predicted, labels, metric, n_resamples)  # (B, S)
     of_dev = float(resampled.mean(axis=1).var(ddof=1))
     if n_seeds < 2:
-        return MetricInterval(mean, -np.inf, np.inf, np.nan, of_dev**0.5)
+        return MetricInterval(mean, -np.inf, np.inf, np.nan, of_dev**0.5, n_seeds)
     of_seeds = float(values.var(ddof=1)) / n_seeds
     own_luck = resampled - resampled.mean(axis=1, keepdims=True)
     of_both = float(own_luck.var(axis=0, ddof=1).sum()) / (n_seeds - 1) / n_seeds
@@ -77,7 +79,8 @@ def metric_interval(
     below = of_seeds**2 / (n_seeds - 1) + of_dev**2 / max(1, len(labels) - 1)
     df = variance**2 / below if below > 0 else 1.0
     half = float(stats.t.ppf((1 + confidence) / 2, df)) * variance**0.5
-    return MetricInterval(mean, mean - half, mean + half, of_seeds**0.5, of_dev**0.5)
+    low, high = (mean - half, mean + half) if half > 0 else (-np.inf, np.inf)
+    return MetricInterval(mean, low, high, of_seeds**0.5, of_dev**0.5, n_seeds)
 
 
 def examples_interval(

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from lora_sweep.report.statistics.paired import ALPHA, holm
+
 Array = NDArray[np.float64]
 
 
@@ -17,43 +19,62 @@ class Movement:
     Attributes:
         group: its name.
         mean_before, mean_after: mean rank over the group and all runs.
-        n_up, n_down: runs in which the group's mean rank rose or fell.
-        n_runs: all runs.
-        p: two-sided p of the sign test over the runs that moved at all.
+        n_runs, n_seeds: that were seen.
+        p: two-sided p of the t test over the seeds' mean movements, after Holm over the groups.
     """
 
     group: str
     mean_before: float
     mean_after: float
-    n_up: int
-    n_down: int
     n_runs: int
+    n_seeds: int
     p: float
 
     @property
     def is_clear(self) -> bool:
-        """Whether so many runs went one way that chance does not explain it."""
-        return self.p <= 0.05
+        """Whether chance does not explain the movement."""
+        return self.p <= ALPHA
 
 
-def movements(before: Array, after: Array, groups: Mapping[str, Sequence[int]]) -> list[Movement]:
-    """Returns how each group's mean rank moved.
+def movements(
+    before: Array, after: Array, seeds: Sequence[int], groups: Mapping[str, Sequence[int]]
+) -> list[Movement]:
+    """Returns how each group's mean rank moved, a seed being the unit: its runs are not apart.
 
     Args:
         before: ranks of every run and matrix (n_runs, N).
         after: the same later (n_runs, N).
+        seeds: of the runs (n_runs).
         groups: name -> positions of its matrices.
 
     Raises:
         ValueError: the shapes differ.
 
-    Source: sign test (scipy's `binomtest`).
+    Source: one-sample t test; Holm 1979.
     """
     if before.shape != after.shape or before.ndim != 2:
         raise ValueError(
             f"before and after must both be (n_runs, N), but got {before.shape} and {after.shape}"
         )
-    return [_movement(name, before[:, own], after[:, own]) for name, own in groups.items()]
+    of_seed = np.asarray(seeds)
+    steps = {
+        name: [
+            float((after - before)[of_seed == seed][:, own].mean()) for seed in np.unique(of_seed)
+        ]
+        for name, own in groups.items()
+    }
+    adjusted = holm([_t_test_p(np.array(own)) for own in steps.values()])
+    return [
+        Movement(
+            group=name,
+            mean_before=float(before[:, own].mean()),
+            mean_after=float(after[:, own].mean()),
+            n_runs=len(before),
+            n_seeds=len(steps[name]),
+            p=p,
+        )
+        for (name, own), p in zip(groups.items(), adjusted, strict=True)
+    ]
 
 
 def thirds(n_matrices: int) -> dict[str, list[int]]:
@@ -63,16 +84,8 @@ def thirds(n_matrices: int) -> dict[str, list[int]]:
     return {name: part.tolist() for name, part in zip(names, parts, strict=True) if len(part)}
 
 
-def _movement(group: str, before: Array, after: Array) -> Movement:
-    step = after.mean(axis=1) - before.mean(axis=1)  # (n_runs,)
-    n_up, n_down = int((step > 0).sum()), int((step < 0).sum())
-    moved = n_up + n_down
-    return Movement(
-        group=group,
-        mean_before=float(before.mean()),
-        mean_after=float(after.mean()),
-        n_up=n_up,
-        n_down=n_down,
-        n_runs=len(step),
-        p=float(stats.binomtest(n_up, moved).pvalue) if moved else 1.0,
-    )
+def _t_test_p(steps: Array) -> float:
+    """Two-sided p of «the mean step is 0»; 1 where nothing is known of the spread."""
+    if len(steps) < 2 or np.ptp(steps) == 0:
+        return 1.0
+    return float(stats.ttest_1samp(steps, 0.0).pvalue)

@@ -1,8 +1,6 @@
-"""What choosing the best of many does: honest values after a choice, and the premium of chance."""
+"""What choosing the best of many does: does the init matter, and what chance adds to a best."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ class SelectionPremium:
     """How far the best of many cells stands out.
 
     Attributes:
-        n_cells: cells that were compared.
+        n_cells, n_seeds: that were compared.
         observed: the best cell's median minus the mean of all cells' medians.
         expected: the same by chance, were all cells equal: its mean over relabelled sweeps.
         upper: what chance exceeds in 5 % of them.
@@ -26,44 +24,22 @@ class SelectionPremium:
     """
 
     n_cells: int
+    n_seeds: int
     observed: float
     expected: float
     upper: float
     p: float
 
 
-def leave_one_seed_out(values: Array) -> Array:
-    """Returns each seed's value (..., n) at the setting that the other seeds choose.
-
-    For seed j it is the setting with the highest mean over all seeds but j, the first of equals.
-    So no value takes part in the choice that it is then judged by.
-
-    Args:
-        values: (..., n_settings, n); one setting leaves nothing to choose.
-
-    Raises:
-        ValueError: there is a choice, and only one seed to make it with.
-
-    Source: leave-one-out selection; ours in this use.
-    """
-    n_settings, n = values.shape[-2:]
-    if n_settings == 1:
-        return np.asarray(values[..., 0, :], dtype=np.float64)
-    if n < 2:
-        raise ValueError(f"n must be at least 2 seeds to choose a setting, but got {n}")
-    others = (values.sum(axis=-1, keepdims=True) - values) / (n - 1)  # (..., n_settings, n)
-    choice = others.argmax(axis=-2, keepdims=True)
-    return np.asarray(np.take_along_axis(values, choice, axis=-2)[..., 0, :])
-
-
 def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPremium:
     """Returns how far the best of the cells stands out, and how far chance alone would lift it.
 
-    Chance: within each seed the cells' labels are permuted, so that nothing is left of the cells
-    and all of the seeds.
+    Chance: within each seed the names of the inits and those of the settings are dealt out anew,
+    so that nothing is left of inits and settings, and all of the seeds; a seed's runs stay
+    together, as they depend on each other.
 
     Args:
-        values: (n_cells, n_seeds), at least 2 cells.
+        values: (n_inits, n_settings, n_seeds), at least 2 cells; NaN where a run has none.
         n_resamples: relabelled sweeps.
 
     Raises:
@@ -71,31 +47,59 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
 
     Source: permutation within blocks; ours in this use.
     """
-    if len(values) < 2:
-        raise ValueError(f"n_cells must be at least 2, but got {len(values)}")
-
-    def stands_out(*cells: Array, axis: int) -> Array:
-        medians = np.stack([np.median(cell, axis=axis) for cell in cells])
-        return np.asarray(medians.max(axis=0) - medians.mean(axis=0))
-
-    result = _permute(values, stands_out, n_resamples)
-    return SelectionPremium(
-        n_cells=len(values),
-        observed=float(result.statistic),
-        expected=float(result.null_distribution.mean()),
-        upper=float(np.quantile(result.null_distribution, 0.95)),
-        p=float(result.pvalue),
+    n_inits, n_settings, n_seeds = values.shape
+    if n_inits * n_settings < 2:
+        raise ValueError(f"n_cells must be at least 2, but got {n_inits * n_settings}")
+    rng = np.random.default_rng(0)
+    observed = _stands_out(values[None])[0]
+    at_once = max(1, _MOST_AT_ONCE // values.size)
+    chance = np.concatenate(
+        [
+            _stands_out(_relabelled(values, min(at_once, n_resamples - start), rng))
+            for start in range(0, n_resamples, at_once)
+        ]
     )
+    return SelectionPremium(
+        n_cells=n_inits * n_settings,
+        n_seeds=n_seeds,
+        observed=float(observed),
+        expected=float(chance.mean()),
+        upper=float(np.quantile(chance, 0.95)),
+        p=float(((chance >= observed - 1e-12).sum() + 1) / (n_resamples + 1)),
+    )
+
+
+def _relabelled(values: Array, n: int, rng: np.random.Generator) -> Array:
+    """N sweeps with inits and settings relabelled within each seed: (n, n_inits, ..., n_seeds)."""
+    n_inits, n_settings, n_seeds = values.shape
+    init = rng.permuted(np.tile(np.arange(n_inits), (n, n_seeds, 1)), axis=-1)
+    setting = rng.permuted(np.tile(np.arange(n_settings), (n, n_seeds, 1)), axis=-1)
+    seed = np.arange(n_seeds)[:, None, None]
+    dealt = values[init[..., :, None], setting[..., None, :], seed]  # (n, n_seeds, I, K)
+    return np.moveaxis(dealt, 1, -1)
+
+
+def _stands_out(values: Array) -> Array:
+    """The best cell's median minus the mean of all cells' medians, of each sweep (n, I, K, S)."""
+    cells = values.reshape(len(values), -1, values.shape[-1])
+    known = ~np.isnan(cells)
+    if known.all():
+        medians = np.median(cells, axis=-1)
+        return np.asarray(medians.max(axis=1) - medians.mean(axis=1))
+    cells = np.where(known.any(axis=-1, keepdims=True), cells, np.nanmedian(values))
+    medians = np.nanmedian(cells, axis=-1)
+    return np.asarray(medians.max(axis=1) - medians.mean(axis=1))
 
 
 def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:
     """Returns the p of «the init makes no difference», over the whole grid.
 
-    The labels of the inits are permuted within each block (one seed and setting); the statistic
-    is the largest distance of an init's mean from the mean of all.
+    The names of the inits are dealt out anew within each seed, over all settings at once, since
+    runs of one seed depend on each other; the statistic is the largest distance of an init's
+    mean from the mean of all.
 
     Args:
-        values: (n_inits, n_blocks), at least 2 of each.
+        values: each init's level at each seed (n_inits, n_seeds), at least 2 of each.
         n_resamples: random relabellings, where not all can be listed.
 
     Raises:
@@ -104,21 +108,15 @@ def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:
     Source: permutation test in a randomised block design, max statistic.
     """
     if min(values.shape) < 2:
-        raise ValueError(f"there must be 2 inits and 2 blocks at least, but got {values.shape}")
+        raise ValueError(f"there must be 2 inits and 2 seeds at least, but got {values.shape}")
 
     def largest_contrast(*inits: Array, axis: int) -> Array:
         means = np.stack([init.mean(axis=axis) for init in inits])
         return np.asarray(np.abs(means - means.mean(axis=0)).max(axis=0))
 
-    result = _permute(values, largest_contrast, n_resamples)
-    return float(result.pvalue)
-
-
-def _permute(values: Array, statistic: Callable[..., Array], n_resamples: int) -> Any:
-    """The one-sided test under permutations of the rows' labels within each column."""
-    return stats.permutation_test(
+    result = stats.permutation_test(
         list(values),
-        statistic,
+        largest_contrast,
         permutation_type="samples",
         alternative="greater",
         vectorized=True,
@@ -126,6 +124,7 @@ def _permute(values: Array, statistic: Callable[..., Array], n_resamples: int) -
         n_resamples=n_resamples,
         rng=np.random.default_rng(0),
     )
+    return float(result.pvalue)
 
 
 def expected_best(values: Array, n_runs: int) -> float:

@@ -1,15 +1,16 @@
-"""Tidy table -> arms: the values of every setting and seed of an init, or of a baseline."""
+"""Tidy table -> arms: the runs of every setting and seed of an init, or of a baseline."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lora_sweep.report.pages.tables import cell_words
-from lora_sweep.report.statistics.paired import Array
 from lora_sweep.report.table.summarise import init_place
 from lora_sweep.report.table.tidy import WITHOUT_LOGITS, setting_names
-from lora_sweep.vocabulary import FIXED
+from lora_sweep.vocabulary import FAILED, FINISHED, FIXED
 
 
 @dataclass(frozen=True)
@@ -18,71 +19,112 @@ class Arm:
 
     Attributes:
         name: the init, or `fixed, rank 20`.
-        seeds: those that all settings have (n).
-        values: metric of every setting and seed (n_settings, n), percent.
-        n_left_out: finished runs that stand in no complete column.
+        seeds: in ascending order (n,).
+        values: metric of every setting and seed (n_settings, n), percent; NaN where there is
+            none, because the run is missing or failed.
+        failed: whether the run failed: it ended without a result, or collapsed (n_settings, n).
     """
 
     name: str
     seeds: tuple[int, ...]
-    values: Array
-    n_left_out: int
+    values: NDArray[np.float64]
+    failed: NDArray[np.bool_]
 
 
-def learnt_arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    """Yields the runs of each init (in each of several sweeps) that has a complete cell.
-
-    Args:
-        runs: finished ones.
-    """
-    for (sweep, init), own in _by_sweep(runs[runs["init"] != FIXED]):
-        arm = _arm(init if sweep is None else f"{init} of {sweep}", own)
-        if arm is not None:
-            yield arm
-
-
-def baseline_arms(runs: pd.DataFrame) -> Iterator[Arm]:
-    """Yields each cell with fixed ranks, as an arm with a single setting.
+def learnt_arms(runs: pd.DataFrame) -> list[Arm]:
+    """Returns the runs of each init, in each of several sweeps.
 
     Args:
-        runs: finished ones.
+        runs: as from `collect_runs`.
     """
-    for cell in _cells(runs[runs["init"] == FIXED]):
-        arm = _arm(cell_words(cell.iloc[0].to_dict()), cell)
-        if arm is not None:
-            yield arm
+    return [arm_of(name, own) for name, own in learnt_rows(ended_runs(runs)).items()]
 
 
-def cell_values(runs: pd.DataFrame) -> pd.DataFrame:
-    """Returns the learnt cells that most seeds have (n_cells, n), percent, at common seeds.
+def baseline_arms(runs: pd.DataFrame) -> list[Arm]:
+    """Returns each cell with fixed ranks, as an arm with a single setting.
 
     Args:
-        runs: finished ones.
+        runs: as from `collect_runs`.
     """
-    return _complete(_pivot(runs[runs["init"] != FIXED]))
+    return [arm_of(name, own) for name, own in baseline_rows(ended_runs(runs)).items()]
 
 
-def block_values(runs: pd.DataFrame) -> pd.DataFrame:
-    """Returns a row an init, a column a block of setting and seed that all inits have.
+def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns name of each init (in each of several sweeps) -> its rows of the tidy table."""
+    learnt = runs[runs["init"] != FIXED]
+    return {
+        (init if sweep is None else f"{init} of {sweep}"): own
+        for (sweep, init), own in _by_sweep(learnt)
+    }
 
-    Of runs with logits, and of one way to allocate: the one that most of them have. Empty where
-    there are not two inits and two blocks. Percent.
+
+def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
+    cells = _cells(runs[runs["init"] == FIXED])
+    return {cell_words(cell.iloc[0].to_dict()): cell for cell in cells}
+
+
+def arm_of(name: str, runs: pd.DataFrame) -> Arm:
+    """Returns the arm of these runs: a row a cell, a column a seed.
+
+    Of runs that share cell and seed the first counts.
 
     Args:
-        runs: finished ones.
+        name: of the arm.
+        runs: as from `ended_runs`, at least one.
     """
-    learnt = runs[~runs["init"].isin(WITHOUT_LOGITS)]
+    cells = runs.assign(
+        cell=_cell_numbers(runs), value=100 * runs["reported_metric"], failed=_failed(runs)
+    ).drop_duplicates(["cell", "seed"])
+    values = cells.pivot(index="cell", columns="seed", values="value")
+    failed = cells.pivot(index="cell", columns="seed", values="failed").fillna(False)
+    seeds = tuple(int(seed) for seed in values.columns)
+    return Arm(name, seeds, values.to_numpy(float), failed.to_numpy(bool))
+
+
+def init_grid(runs: pd.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
+    """Returns inits, and their values at the settings and seeds that all of them have.
+
+    Values: (n_inits, n_settings, n), percent; NaN where a run failed. Of inits with logits, and
+    of one way to allocate: the one that most of them have. Empty where there are not two inits.
+
+    Args:
+        runs: as from `collect_runs`.
+    """
+    learnt = ended_runs(runs)
+    learnt = learnt[~learnt["init"].isin(WITHOUT_LOGITS)]
     if "allocation.mode" in learnt.columns and learnt["allocation.mode"].nunique() > 1:
         learnt = learnt[learnt["allocation.mode"] == learnt["allocation.mode"].mode()[0]]
-    if learnt["init"].nunique() < 2:
-        return pd.DataFrame()
+    inits = sorted(set(learnt["init"]), key=init_place)
+    if len(inits) < 2:
+        return [], np.empty((0, 0, 0))
     others = [name for name in setting_names(learnt) if name not in ("init", "seed")]
-    setting = learnt.groupby(others, dropna=False, sort=False).ngroup()
-    values = learnt.assign(setting=setting, value=100 * learnt["reported_metric"])
-    first = values.drop_duplicates(["init", "setting", "seed"])
-    blocks = first.pivot_table(index="init", columns=["setting", "seed"], values="value")
-    whole = blocks.dropna(axis=1)
-    return whole if whole.shape[1] >= 2 else pd.DataFrame()
+    setting = learnt.groupby(others, dropna=False, sort=False).ngroup() if others else 0
+    known = learnt.assign(
+        setting=setting, value=(100 * learnt["reported_metric"]).mask(_failed(learnt))
+    ).drop_duplicates(["init", "setting", "seed"])
+    table = known.set_index(["init", "setting", "seed"])["value"].unstack("init")
+    has_run = known.assign(one=1).set_index(["init", "setting", "seed"])["one"].unstack("init")
+    shared = table[has_run.notna().all(axis=1)][inits]
+    return inits, _whole_settings(shared)
+
+
+def ended_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns the runs that say something: finished and failed ones."""
+    return runs[runs["status"].isin([FINISHED, FAILED]) & runs["seed"].notna()]
+
+
+def _whole_settings(shared: pd.DataFrame) -> NDArray[np.float64]:
+    """(n_inits, n_settings, n) of a table with rows (setting, seed): seeds with all settings."""
+    settings = shared.index.unique("setting")
+    counts = shared.groupby(level="seed").size()
+    seeds = counts.index[counts == len(settings)]
+    values = [[shared[init].unstack("seed").loc[s, seeds] for s in settings] for init in shared]
+    return np.array(values, dtype=float).reshape(shared.shape[1], len(settings), len(seeds))
+
+
+def _failed(runs: pd.DataFrame) -> "pd.Series[bool]":
+    return (runs["status"] == FAILED) | runs["collapsed"].fillna(False).astype(bool)
 
 
 def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.DataFrame]]:
@@ -94,14 +136,6 @@ def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.D
             yield (sweep, init), own[own["init"] == init]
 
 
-def _arm(name: str, runs: pd.DataFrame) -> Arm | None:
-    table = _complete(_pivot(runs))
-    if table.empty:
-        return None
-    seeds = tuple(int(seed) for seed in table.columns)
-    return Arm(name, seeds, table.to_numpy(float), len(runs) - table.size)
-
-
 def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
     if not runs.empty:
         yield from (cell for _, cell in runs.groupby(_cell_numbers(runs)))
@@ -110,20 +144,3 @@ def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _cell_numbers(runs: pd.DataFrame) -> "pd.Series[int]":
     names = [name for name in setting_names(runs) if name != "seed"]
     return runs.groupby(names, dropna=False, sort=False).ngroup()
-
-
-def _pivot(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell, a column a seed; NaN where there is no finished run."""
-    if runs.empty:
-        return pd.DataFrame()
-    values = runs.assign(cell=_cell_numbers(runs), value=100 * runs["reported_metric"])
-    first = values.drop_duplicates(["cell", "seed"])
-    return first.pivot_table(index="cell", columns="seed", values="value")
-
-
-def _complete(table: pd.DataFrame) -> pd.DataFrame:
-    """The cells with at least half of the seeds, at the seeds that all of them have."""
-    if table.empty:
-        return table
-    kept = table[table.notna().mean(axis=1) >= 0.5]
-    return kept.dropna(axis=1)

@@ -42,10 +42,10 @@ def two(sweep: Any, settings: Any) -> list[Path]:
 
 def test_same_cells_are_compared_by_seed(two: list[Path], tmp_path: Path) -> None:
     runs = read_sweep_folders(two, tmp_path / "out").runs
-    (line,) = compare_sweeps(runs, region=0.5)
+    (line,) = compare_sweeps(runs)
     assert (line.init, line.baseline) == ("Uniform, LR 0.1, new", "Uniform, LR 0.1, old")
     assert line.paired.differences == pytest.approx((10, 9, 11, 11))
-    assert line.verdict == "better"
+    assert line.verdict.claim == "better"
 
 
 def test_inits_of_each_sweep_meet_all_baselines(two: list[Path], tmp_path: Path) -> None:

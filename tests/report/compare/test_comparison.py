@@ -1,17 +1,24 @@
 """From run folders to verdicts: which runs are compared with which."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lora_sweep.report.compare.comparison import Comparison, compare_inits
-from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
+from lora_sweep.report.compare.question import Question
+from lora_sweep.report.compare.sentences import (
+    comparison_section,
+    verdict_lines,
+    verdict_sentence,
+    verdict_words,
+)
 from lora_sweep.report.table.collect import collect_runs
 
 
-def _one(sweep: Any, **options: float) -> Comparison:
-    (comparison,) = compare_inits(collect_runs(sweep.path), **options)
+def _one(sweep: Any, **asked: Any) -> Comparison:
+    (comparison,) = compare_inits(collect_runs(sweep.path), question=Question(**asked))
     return comparison
 
 
@@ -34,26 +41,73 @@ def test_init_is_paired_with_the_baseline_by_seed(sweep: Any, settings: Any) -> 
     line = _one(sweep).lines[0]
     assert (line.init, line.baseline, line.n_settings) == ("uniform", "fixed, rank 20", 1)
     assert line.paired.differences == pytest.approx((1, 2, 3))
-    assert line.adjusted_p == line.paired.p > 0.05
-    assert line.verdict == "not resolved"
+    assert line.verdict.claim == "not resolved"
+    assert line.verdict.p == line.paired.p_better
 
 
-def test_setting_is_chosen_by_the_other_seeds(sweep: Any, settings: Any) -> None:
-    learnt = {("uniform", 0.1): [0.9, 0.5, 0.5], ("uniform", 0.2): [0.6, 0.6, 0.6]}
+def test_setting_is_chosen_by_earlier_seeds(sweep: Any, settings: Any) -> None:
+    learnt = {("uniform", 0.1): [0.9, 0.9, 0.5], ("uniform", 0.2): [0.6, 0.6, 0.9]}
     _fill(sweep, settings, {**learnt, ("fixed", None): [0.5, 0.5, 0.5]})
     line = _one(sweep).lines[0]
-    # seed 0 is judged at lr 0.2, for the others do better there; they at 0.1, for seed 0's 0.9
-    assert line.paired.differences == pytest.approx((10, 0, 0))
+    # seeds 0 and 1 stand with both settings; they choose lr 0.1 for seed 2, whatever it does
+    assert line.paired.differences == pytest.approx((25, 25, 0))
     assert line.n_settings == 2
+    mean = _one(sweep, settings="mean").lines[0]
+    assert mean.paired.differences == pytest.approx((25, 25, 20))
 
 
 def test_clear_difference_is_resolved(sweep: Any, settings: Any) -> None:
     better, base = [0.70, 0.71, 0.72, 0.73], [0.60, 0.605, 0.62, 0.64]
-    _fill(sweep, settings, {("uniform", 0.1): better, ("randn", 0.1): base, ("fixed", None): base})
+    other = [0.601, 0.6, 0.625, 0.63]
+    _fill(
+        sweep, settings, {("uniform", 0.1): better, ("randn", 0.1): other, ("fixed", None): base}
+    )
     uniform, randn = _one(sweep).lines
-    assert (uniform.verdict, randn.verdict) == ("better", "not resolved")
-    assert uniform.adjusted_p == pytest.approx(2 * uniform.paired.p)  # Holm over two lines
-    assert _one(sweep, region=20.0).lines[0].verdict == "not resolved"
+    assert (uniform.verdict.claim, randn.verdict.claim) == ("better", "not resolved")
+    assert uniform.verdict.p == pytest.approx(2 * uniform.paired.p_better)  # Holm over two lines
+    asked = {"equivalence_points": 20.0, "difference_points": 30.0}
+    assert _one(sweep, **asked).lines[0].verdict.claim == "equivalent"
+
+
+def test_pairs_are_those_of_the_comparison(sweep: Any, settings: Any) -> None:
+    learnt = {("uniform", 0.1): [0.7, 0.6], ("randn", 0.1): [0.7, 0.6, 0.5, 0.4]}
+    _fill(sweep, settings, {**learnt, ("fixed", None): [0.5, 0.5, 0.5]})
+    uniform, randn = _one(sweep).lines
+    assert (len(uniform.paired.differences), len(randn.paired.differences)) == (2, 3)
+
+
+def test_failures_are_told_apart_from_differences(sweep: Any, settings: Any) -> None:
+    for seed in range(8):
+        jitter = 0.001 * (seed % 3)
+        sweep.finish(f"base-{seed}", 0.5, settings(init="fixed", seed=seed))
+        sweep.finish(f"good-{seed}", 0.6 + jitter, settings(init="randn", seed=seed))
+        name, own = f"own-{seed}", settings(init="uniform", seed=seed)
+        if seed < 3:
+            sweep.finish(name, 0.0, own, collapsed=True)
+        elif seed < 6:
+            sweep.fail(name, own, "the loss was not finite")
+        else:
+            sweep.finish(name, 0.6 + jitter, own)
+    uniform, randn = _one(sweep).lines
+    assert uniform.paired.differences == pytest.approx((10.0, 10.1))
+    assert (uniform.failures.init, uniform.failures.baseline) == ((6, 8), (0, 8))
+    assert uniform.failures_p == pytest.approx(2 * 2 / 2**6)  # Holm over two lines
+    assert uniform.fails_more is None and randn.fails_more is None
+    assert "; failed: 6 of 8 against 0 of 8 runs (p = 0.062)" in verdict_sentence(uniform)
+    more = dataclasses.replace(uniform, failures_p=0.03)
+    assert verdict_words(more) == "better where both train, but fails more often"
+    assert "6 of 8 against 0 of 8 runs" in verdict_sentence(more)
+
+
+def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None:
+    for seed in range(2):
+        for init in ("uniform", "fixed"):
+            own = settings(init=init, seed=seed)
+            sweep.finish(f"{init}-{seed}", 0.0, own, collapsed=True)
+    assert verdict_sentence(_one(sweep).lines[0]) == (
+        "Uniform against fixed, rank 20: no difference to tell, for no seed has trained in both; "
+        "failed: 2 of 2 against 2 of 2 runs (p = 1)."
+    )
 
 
 def test_every_baseline_has_its_line(sweep: Any, settings: Any) -> None:
@@ -74,21 +128,23 @@ def test_other_corpora_are_other_comparisons(sweep: Any, settings: Any) -> None:
     assert all(len(c.lines) == 1 for c in comparisons)
 
 
-def test_seeds_that_a_setting_lacks_are_left_out(sweep: Any, settings: Any) -> None:
-    learnt = {("uniform", 0.1): [0.7, 0.6, 0.5], ("uniform", 0.2): [0.7, 0.6]}
+def test_seed_that_lacks_a_setting_is_judged_at_the_mean_setting(
+    sweep: Any, settings: Any
+) -> None:
+    learnt = {("uniform", 0.1): [0.7, 0.6, 0.5], ("uniform", 0.2): [0.8, 0.7]}
     _fill(sweep, settings, {**learnt, ("fixed", None): [0.5, 0.5, 0.5]})
-    comparison = _one(sweep)
-    assert len(comparison.lines[0].paired.differences) == 2
-    assert comparison.n_left_out == 1
+    line = _one(sweep, settings="mean").lines[0]
+    assert line.paired.differences == pytest.approx((25, 15, 5))
 
 
-def test_init_effect_is_over_the_blocks_that_all_have(sweep: Any, settings: Any) -> None:
+def test_init_effect_is_over_the_seeds_that_all_have(sweep: Any, settings: Any) -> None:
     learnt = {("uniform", 0.1): [0.7, 0.6], ("uniform", 0.2): [0.7], ("randn", 0.1): [0.6, 0.5]}
     _fill(sweep, settings, learnt)
     comparison = _one(sweep)
-    assert comparison.n_blocks == 2
-    assert comparison.effect_p == pytest.approx(0.5)  # 2 of 4 relabellings
-    assert comparison.lines == ()
+    assert comparison.effect is not None and comparison.lines == ()
+    assert (comparison.effect.n_seeds, comparison.effect.n_settings) == (2, 1)
+    assert comparison.effect.p == pytest.approx(0.5)  # 2 of 4 relabellings
+    assert comparison.effect.farthest == ("uniform", pytest.approx(5))
 
 
 def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
@@ -100,7 +156,7 @@ def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     assert verdict_lines([comparison], "uniform") == []
     assert "Left skewed against fixed, rank 20: **better** (+9.88 points" in verdict
     assert "| Left skewed | fixed, rank 20 |" in text
-    assert "larger than 0.5 points" in text
+    assert "more than 0.5 points" in text
 
 
 def test_nothing_finished_says_nothing(sweep: Any, settings: Any, tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def test_one_seed_has_no_interval_but_the_dev_error() -> None:
     assert interval.dev_error > 0
 
 
-def test_predictions_all_right_leave_nothing_open() -> None:
+def test_predictions_that_do_not_scatter_have_no_interval() -> None:
     labels = np.array([0, 1, 0])
     interval = metric_interval(np.stack([labels, labels]), labels, "accuracy")
-    assert (interval.low, interval.high) == (1.0, 1.0)
+    assert (interval.mean, interval.low, interval.high) == (1.0, -np.inf, np.inf)
 
 
 def test_draws_without_a_value_count_for_nothing() -> None:
@@ -89,7 +89,7 @@ def test_draws_without_a_value_count_for_nothing() -> None:
     labels = np.array([0, 0, 1])
     assert examples_interval(labels, labels, "matthews_correlation") == (1.0, 1.0)
     interval = metric_interval(np.stack([labels, labels]), labels, "matthews_correlation")
-    assert (interval.low, interval.high, interval.dev_error) == (1.0, 1.0, 0.0)
+    assert (interval.mean, interval.dev_error) == (1.0, 0.0)
 
 
 def test_interval_of_an_undefined_metric_is_refused() -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from lora_sweep.report.statistics.movement import movements, thirds
 
@@ -13,26 +14,26 @@ def test_thirds_take_every_matrix_once_in_order(n: int, sizes: list[int]) -> Non
     assert [i for part in parts.values() for i in part] == list(range(n))
 
 
-def test_movement_by_hand() -> None:
-    before = np.array([[4.0, 6.0, 9.0], [5.0, 5.0, 9.0], [5.0, 5.0, 9.0]])
-    after = np.array([[6.0, 6.0, 9.0], [5.0, 4.0, 9.0], [6.0, 6.0, 9.0]])
-    low, high = movements(before, after, {"low": [0, 1], "high": [2]})
-    assert (low.n_up, low.n_down, low.n_runs) == (2, 1, 3)
-    assert (low.mean_before, low.mean_after) == (5, 5.5)
-    assert low.p == 1.0 and not low.is_clear  # 2 of 3
-    assert (high.n_up, high.n_down, high.p) == (0, 0, 1.0)
+def test_seeds_are_the_unit_and_groups_the_family() -> None:
+    before = np.zeros((4, 3))
+    # seeds 0, 0, 1, 2; the low group's steps are (1 + 3) / 2 = 2, 3 and 1
+    after = np.array([[1.0, 1.0, 9.0], [3.0, 3.0, 1.0], [3.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
+    low, high = movements(before, after, [0, 0, 1, 2], {"low": [0, 1], "high": [2]})
+    assert (low.n_runs, low.n_seeds) == (4, 3)
+    assert (low.mean_before, low.mean_after) == (0, 2)
+    p = stats.ttest_1samp([2, 3, 1], 0).pvalue
+    assert low.p == pytest.approx(2 * p)  # Holm over two groups, the smaller p
+    assert high.p == pytest.approx(max(2 * p, stats.ttest_1samp([5, 0, 1], 0).pvalue))
 
 
-def test_direction_is_clear_from_six_of_six_runs() -> None:
-    def clear(n_up: int, n_down: int) -> bool:
-        after = np.array([1.0] * n_up + [-1.0] * n_down)[:, None]
-        (one,) = movements(np.zeros_like(after), after, {"all": [0]})
-        return one.is_clear
-
-    # two-sided sign test: 2 / 2^6 = 0.031, 2 / 2^5 = 0.0625; 8 of 9: 20 / 512 = 0.039
-    assert clear(6, 0) and not clear(5, 0) and clear(1, 8) and not clear(2, 7)
+def test_runs_of_one_seed_are_one_witness() -> None:
+    after = np.array([[1.0], [1.1], [0.9], [1.2]])
+    (one,) = movements(np.zeros((4, 1)), after, [0, 0, 0, 0], {"all": [0]})
+    assert (one.p, one.is_clear) == (1, False)
+    (four,) = movements(np.zeros((4, 1)), after, [0, 1, 2, 3], {"all": [0]})
+    assert four.is_clear
 
 
 def test_shapes_must_match() -> None:
     with pytest.raises(ValueError, match=r"must both be \(n_runs, N\), but got \(2, 3\) and"):
-        movements(np.zeros((2, 3)), np.zeros((2, 4)), {})
+        movements(np.zeros((2, 3)), np.zeros((2, 4)), [0, 1], {})

@@ -1,0 +1,102 @@
+"""What a resolve is to find out: written before its first look, and never changed."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_sweep.errors import RecordError, SettingError
+from lora_sweep.files import write_text
+from lora_sweep.report.compare.question import Question
+from lora_sweep.rules import require
+
+PLAN_FILE = "resolve.json"
+LOOKS = (5, 8, 12, 16, 20, 25, 30)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and when it is looked at.
+
+    Attributes:
+        question: what is asked of each init, and which differences count.
+        pairs: init and baseline of each comparison.
+        first_seed: seeds are this one and those that follow.
+        looks: seeds at each look, ascending.
+        any_time: whether one may look after every seed, and go on beyond the last look.
+    """
+
+    question: Question
+    pairs: list[tuple[str, str]]
+    first_seed: int = 0
+    looks: tuple[int, ...] = LOOKS
+    any_time: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the rules."""
+        ascending = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
+        is_right = bool(self.looks) and ascending and self.looks[0] >= 3
+        require(is_right, "looks", "ascending numbers of seeds, 3 or more", list(self.looks))
+
+    @property
+    def n_most(self) -> int:
+        """Seeds at the last look."""
+        return self.looks[-1]
+
+    def seeds(self, n: int) -> range:
+        """Returns the seeds that a look at n of them takes."""
+        return range(self.first_seed, self.first_seed + n)
+
+
+def write_plan(folder: Path, plan: Plan) -> Plan:
+    """Keeps the plan of a sweep, and returns it; one that is there already must be the same.
+
+    Args:
+        folder: of the sweep.
+        plan: as asked for now.
+
+    Raises:
+        SettingError: another plan was made before.
+        RecordError: the one that is there can't be read.
+    """
+    known = read_plan(folder)
+    if known is None:
+        write_text(folder / PLAN_FILE, json.dumps(asdict(plan), indent=2) + "\n")
+        return plan
+    for name, value in asdict(plan).items():
+        before = asdict(known)[name]
+        if value != before:
+            raise SettingError(
+                f"{name} must be as planned before the first look ({_short(before)}; "
+                f"{folder / PLAN_FILE}), but got {_short(value)}"
+            )
+    return known
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """Returns the plan of a sweep; None where there is none.
+
+    Args:
+        folder: of the sweep.
+
+    Raises:
+        RecordError: it can't be read.
+    """
+    path = folder / PLAN_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Plan(
+            question=Question(**content.pop("question")),
+            pairs=[(init, baseline) for init, baseline in content.pop("pairs")],
+            looks=tuple(content.pop("looks")),
+            **content,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,112 @@
+"""What a resolve has found, in Markdown: each comparison, its look and boundary, why it ended."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from lora_sweep.report.compare.looks import Progress, Resolved, look
+from lora_sweep.report.compare.plan import Plan, read_plan
+from lora_sweep.report.pages.tables import escape_markdown, init_words
+from lora_sweep.report.statistics.paired import EQUIVALENT
+from lora_sweep.report.table.planned import planned_arms
+
+_PLANNED = """\
+The looks were planned before the first of them, at {looks} seeds, and the level of 5 % for each
+kind of claim is spent over them and over the comparisons: a claim is made where its p is at or
+below the boundary. A comparison that is closed trains no more seeds."""
+_ANY_TIME = """\
+One looks after every seed: a claim is made where an interval that holds the true difference at
+all times at once, in 95 of 100 sweeps for all comparisons together, lies on one side."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A resolve's plan, and how far it is."""
+
+    plan: Plan
+    progress: Progress
+
+
+def read_resolution(folder: Path, runs: pd.DataFrame) -> Resolution | None:
+    """Returns the resolve of a sweep; None where there was none.
+
+    Args:
+        folder: of the sweep.
+        runs: as from `collect_runs`.
+
+    Raises:
+        RecordError: the plan can't be read.
+    """
+    plan = read_plan(folder)
+    return None if plan is None else Resolution(plan, look(plan, planned_arms(runs)))
+
+
+def resolved_section(resolution: Resolution | None) -> list[str]:
+    """Returns paragraphs of Markdown; none without a resolve."""
+    if resolution is None:
+        return []
+    plan, progress = resolution.plan, resolution.progress
+    heading = "## What is resolved?"
+    if not progress.resolved:
+        return [heading, f"No look was made yet: the first one takes {progress.next_look} seeds."]
+    rows = [_row(one, progress) for one in progress.resolved]
+    headers = [
+        "Init",
+        "Baseline",
+        "Claim",
+        "Seeds",
+        "Difference",
+        "Median",
+        "p",
+        "Boundary",
+        "Why",
+    ]
+    if plan.any_time:
+        rows = [row[:6] + row[8:] for row in rows]
+        headers = headers[:6] + headers[8:]
+    looks = ", ".join(map(str, plan.looks))
+    how = _ANY_TIME if plan.any_time else _PLANNED.format(looks=looks)
+    table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+    return [heading, table, " ".join(how.split())]
+
+
+def resolved_sentences(resolution: Resolution) -> list[str]:
+    """Returns a sentence for each comparison, in Markdown."""
+    region = resolution.plan.question.equivalence_points
+    return [_sentence(one, region) for one in resolution.progress.resolved]
+
+
+def _sentence(one: Resolved, region: float) -> str:
+    against = escape_markdown(f"{init_words(one.init)} against {one.baseline}")
+    inside = f", within ±{region:g} points" if one.claim == EQUIVALENT else ""
+    return f"{against}: **{one.claim}** after {one.n_seeds} seeds{inside} ({_difference(one)})."
+
+
+def _row(one: Resolved, progress: Progress) -> list[str]:
+    open_words = "the last look is made"
+    if progress.next_look is not None:
+        open_words = f"next look at {progress.next_look} seeds"
+    return [
+        escape_markdown(init_words(one.init)),
+        escape_markdown(one.baseline),
+        one.claim,
+        str(one.n_seeds),
+        _points(one.paired.mean),
+        _points(one.paired.median),
+        f"{one.p:.2g}",
+        f"{one.level:.2g}",
+        open_words if one.is_open else "closed",
+    ]
+
+
+def _difference(one: Resolved) -> str:
+    if math.isnan(one.paired.mean):
+        return "no seed has trained in both"
+    return f"{one.paired.mean:+.2f} points on average, median {one.paired.median:+.2f}"
+
+
+def _points(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:+.2f}"

@@ -1,0 +1,37 @@
+"""Tidy table -> the arms of a resolve: every comparison of an init with a baseline, by name."""
+
+import pandas as pd
+
+from lora_sweep.report.table.arms import Arm, arm_of, baseline_rows, ended_runs, learnt_rows
+from lora_sweep.report.table.groups import group_runs
+
+
+def planned_rows(runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[tuple[str, str]]]:
+    """Returns name -> rows of every arm, and the pairs of an init and a baseline of one corpus.
+
+    Names say the corpus and base where the sweep has several.
+
+    Args:
+        runs: as from `collect_runs`, whatever became of them.
+    """
+    groups = group_runs(runs[runs["seed"].notna()])
+    rows: dict[str, pd.DataFrame] = {}
+    pairs: list[tuple[str, str]] = []
+    for group, own in groups.items():
+        where = f" ({group})" if len(groups) > 1 else ""
+        inits = {f"{name}{where}": found for name, found in learnt_rows(own).items()}
+        baselines = {f"{name}{where}": found for name, found in baseline_rows(own).items()}
+        rows |= inits | baselines
+        pairs += [(init, baseline) for init in inits for baseline in baselines]
+    return rows, pairs
+
+
+def planned_arms(runs: pd.DataFrame) -> dict[str, Arm]:
+    """Returns name -> arm of those that have a run that ended.
+
+    Args:
+        runs: as from `collect_runs`.
+    """
+    rows, _ = planned_rows(runs)
+    ended = {name: ended_runs(own) for name, own in rows.items()}
+    return {name: arm_of(name, own) for name, own in ended.items() if not own.empty}

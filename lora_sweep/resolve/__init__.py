@@ -1,0 +1,1 @@
+"""Resolving a sweep: the command; the work is in `launch/resolve.py`."""
