@@ -34,7 +34,8 @@ def error_lines(error: BaseException) -> list[str]:
             lines[-1] += f" {line.strip()},"
         else:
             lines.append(line.rstrip())
-    return [f"error: {lines[0]}", *[line.rstrip(",") for line in lines[1:]]][:MAX_ERROR_LINES]
+    first, *others = lines or [f"{type(own or error).__name__}, which says no more"]
+    return [f"error: {first}", *[line.rstrip(",") for line in others]][:MAX_ERROR_LINES]
 
 
 def _own(error: BaseException | None) -> LoraSweepError | None:

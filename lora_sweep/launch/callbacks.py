@@ -8,7 +8,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lora_sweep.errors import LoraSweepError, SweepFailedError
+from lora_sweep.errors import LoraSweepError, ReportError, SweepFailedError
 from lora_sweep.launch.command_errors import note
 from lora_sweep.rules import is_rate, require
 from lora_sweep.store.state import SETTINGS_FILE
@@ -47,17 +47,23 @@ class WriteReport(Callback):
         stopped_by = sys.exc_info()[1]
         if stopped_by is not None and not isinstance(stopped_by, SweepFailedError):
             return  # stopped in the middle: the same command will end with the report
-        sweep_dir = Path(str(config.hydra.sweep.dir))
+        try:
+            self._report(Path(str(config.hydra.sweep.dir)))
+        except BrokenPipeError as error:  # the report is written; whoever read the tables has left
+            note(error)
+        except Exception as error:  # Hydra would make a mere warning of it
+            kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
+            failed = ReportError(f"the runs are kept, but the report failed: {kind}{error}")
+            failed.__cause__ = error
+            if stopped_by is not None:  # which is what the command will say
+                log.error("%s", failed)
+            note(failed)
+
+    def _report(self, sweep_dir: Path) -> None:
         if not any(sweep_dir.glob(f"*/{SETTINGS_FILE}")):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
         from lora_sweep.report.write import Forms
 
         forms = Forms(figures=self.figures, page=self.page)
-        try:
-            show_report([sweep_dir], region=self.equivalence_points, forms=forms)
-        except LoraSweepError as error:
-            log.error("the runs are kept, but there is no report: %s", error)
-            note(error)
-        except BrokenPipeError as error:  # the report is written; whoever read the tables has left
-            note(error)
+        show_report([sweep_dir], region=self.equivalence_points, forms=forms)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lora_sweep.report.compare.comparison import REGION
 from lora_sweep.report.compare.sentences import verdict_sentence
-from lora_sweep.report.pages.markdown import counts_line
+from lora_sweep.report.pages.markdown import Findings, counts_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
@@ -36,7 +36,8 @@ def show_report(
 ) -> None:
     """Writes the report; prints the tables, the verdicts, the counts and the report's path.
 
-    A sweep whose folder is read-only is only printed.
+    What is printed comes even if the report can't be written. A sweep whose folder is read-only is
+    only printed.
 
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
@@ -47,26 +48,32 @@ def show_report(
 
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
+        ReportError: it is written, but the pictures can't be drawn.
     """
     sweep = _read(folders, out)
+    findings = find(sweep, region=region, extra=extra)
     is_written = is_writable(sweep.folder)
-    if is_written:
-        findings = write_report(sweep, region=region, forms=forms, extra=extra)
-    else:
-        findings = find(sweep, region=region, extra=extra)
     console = Console()
+    try:
+        if is_written:
+            write_report(sweep, findings, forms=forms)
+    finally:  # whatever becomes of the files, the tables are shown
+        _show_findings(sweep, findings, console)
+    files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
+    where = f"report: {', '.join(map(str, files))}"
+    if not is_written:
+        where = f"nothing was written: {sweep.folder} is read-only for this user"
+    console.print(Text(where), soft_wrap=True)
+
+
+def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     print_tables(init_tables(sweep.summary), console)
     for comparison in findings.comparisons:
         for line in comparison.lines:
             console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
     if sweep.search is not None:
         _show_search(sweep.search, console)
-    files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
-    counts = counts_line(sweep.runs, sweep.summary)
-    where = f"report: {', '.join(map(str, files))}"
-    if not is_written:
-        where = f"nothing was written: {sweep.folder} is read-only for this user"
-    console.print(Text(f"\n{counts}\n{where}"), soft_wrap=True)
+    console.print(Text(f"\n{counts_line(sweep.runs, sweep.summary)}"), soft_wrap=True)
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:

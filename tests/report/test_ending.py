@@ -1,13 +1,31 @@
 """The report that ends a sweep: what is written and named, and which settings are refused."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.errors import SettingError
+from lora_sweep.errors import ReportError, SettingError, SweepFailedError
+from lora_sweep.launch import command_errors
 from lora_sweep.launch.callbacks import WriteReport
+from lora_sweep.report import show
+from lora_sweep.report.figures import write as figures
+
+
+def _config(sweep: Any) -> DictConfig:
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}}})
+
+
+@pytest.fixture
+def noted() -> Iterator[list[Exception]]:
+    """The errors that the command will end in."""
+    command_errors.forget()
+    yield command_errors._NOTED
+    command_errors.forget()
 
 
 @pytest.mark.parametrize(
@@ -30,8 +48,7 @@ def test_report_names_the_files_that_it_wrote(
 ) -> None:
     sweep.finish("a", 0.6, settings())
     sweep.start("a", settings())
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}}})
-    WriteReport(**options).on_multirun_end(config)
+    WriteReport(**options).on_multirun_end(_config(sweep))
     written = {path.name for path in sweep.path.iterdir()} - {"a"}
     every = {"report.md", "report.html", "results.csv", "runs.csv", "figures"}
     assert written == every - left_out
@@ -54,3 +71,68 @@ def test_wrong_setting_is_refused(setting: str, value: Any, rule: str) -> None:
         WriteReport(**{setting: value})
     said = f"hydra.callbacks.report.{setting} must be {rule}, but got {value}"
     assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("error", [OverflowError("int too big"), MemoryError(), ImportError("x")])
+def test_report_that_fails_is_the_commands_error(
+    error: Exception,
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    sweep.start("a", settings())
+    monkeypatch.setattr(show, "show_report", broken)
+    WriteReport().on_multirun_end(_config(sweep))
+    (said,) = noted
+    reason = f"{type(error).__name__}: {error}"
+    assert isinstance(said, ReportError) and said.__cause__ is error
+    assert str(said) == f"the runs are kept, but the report failed: {reason}"
+
+
+def test_tables_come_where_nothing_can_be_drawn(
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*args: Any) -> None:
+        raise ImportError("no room for matplotlib")
+
+    sweep.finish("a", 0.6, settings())
+    sweep.start("a", settings())
+    monkeypatch.setattr(figures, "write_figures", broken)
+    WriteReport().on_multirun_end(_config(sweep))
+    assert "60.00" in capsys.readouterr().out
+    assert "60.00" in (sweep.path / "report.md").read_text(encoding="utf-8")
+    written = {path.name for path in sweep.path.iterdir() if path.is_file()}
+    assert written == {"report.md", "report.html", "results.csv", "runs.csv"}
+    (said,) = noted
+    assert "can't be drawn: ImportError: no room for matplotlib" in str(said)
+
+
+def test_tables_need_no_library_that_draws() -> None:
+    script = "import lora_sweep.report.show, sys; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_report_that_fails_after_failed_runs_is_said_too(
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The command ends in the runs' error, which says nothing of the report."""
+    monkeypatch.setattr(show, "show_report", lambda *args, **kwargs: 1 / 0)
+    sweep.start("a", settings())
+    try:
+        raise SweepFailedError("1 of 2 jobs failed")
+    except SweepFailedError:
+        WriteReport().on_multirun_end(_config(sweep))
+    assert "the report failed: ZeroDivisionError" in caplog.text
+    assert len(noted) == 1

@@ -20,7 +20,7 @@ from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import Forms, write_report
+from lora_sweep.report.write import Forms, find, write_report
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -48,7 +48,8 @@ def report(shared_sweep: Any, settings: Settings) -> Path:
 
 def reported(folder: Path) -> Path:
     """The text of the report, without pictures and page."""
-    write_report(read_sweep_folder(folder), forms=Forms(figures=False, page=False))
+    sweep = read_sweep_folder(folder)
+    write_report(sweep, find(sweep), forms=Forms(figures=False, page=False))
     return folder / "report.md"
 
 

@@ -10,7 +10,7 @@ from lora_sweep.report.compare.comparison import REGION, Comparison
 from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
-from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.figures.picture import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
 from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section

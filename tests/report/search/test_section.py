@@ -18,7 +18,7 @@ from lora_sweep.report.search.tables import (
     search_tables,
 )
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import Forms, write_report
+from lora_sweep.report.write import Forms, find, write_report
 from lora_sweep.store.search_record import SearchRecord, write_search
 
 from ..searches import METRIC, again, search, trial
@@ -131,7 +131,8 @@ def test_section_says_why_there_are_no_importances() -> None:
 def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings())
     write_search(sweep.path, search(ONE, confirmed=(again(0, 0.3),), importances={"lr": 1.0}))
-    write_report(read_sweep_folder(sweep.path), forms=Forms(figures=True))
+    found = read_sweep_folder(sweep.path)
+    write_report(found, find(found), forms=Forms(figures=True))
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
     assert text.index("## Search") < text.index("## Uniform initialization")
     for name in ("slices", "importances", "fresh"):
@@ -145,7 +146,8 @@ def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> No
 def test_report_of_a_search_without_a_finished_run(sweep: Any, settings: Settings) -> None:
     sweep.fail("a", settings(), "loss became nan")
     write_search(sweep.path, search(trial(0, status="failed", error="loss became nan")))
-    write_report(read_sweep_folder(sweep.path))
+    found = read_sweep_folder(sweep.path)
+    write_report(found, find(found))
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
     assert "1 trial: 0 finished, 1 failed, 0 pruned" in text
     assert not (sweep.path / "figures").exists()
