@@ -32,6 +32,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import (
     ClaimedElsewhereError,
     LoraSweepError,
@@ -175,13 +176,14 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
     if failed:
         first = failed[0]
         error = first._return_value
+        said = first_line(error) if isinstance(error, Exception) else str(error)
         # An error from elsewhere may say little, or nothing, without its kind.
         kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
         others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
             f"{len(failed)} of {len(results)} jobs failed{others}; the same command tries them "
             f"again\nfirst: {' '.join(first.overrides or [])}\n"
-            f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
+            f"{kind}{said}\nsee the runs' logs in {sweep_dir}"
         )
 
 

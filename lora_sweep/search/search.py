@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.pruners import NopPruner
 from optuna.trial import Trial, TrialState
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.launch.cells import Cell
@@ -130,7 +131,7 @@ class Search:
         )
 
     def _fail(self, trial: Trial, error: Exception) -> None:
-        outcome = TrialOutcome(TrialState.FAIL, None, None, [], str(error).splitlines()[0])
+        outcome = TrialOutcome(TrialState.FAIL, None, None, [], first_line(error))
         self._keep(trial, outcome)
 
     def _tell(self, trial: Trial, cell: Cell, job: JobReturn) -> None:
