@@ -4,7 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from lora_sweep.commands.arguments import exit_code, place
+from lora_sweep.commands.arguments import add_all, exit_code, place
 from lora_sweep.errors import SettingError
 
 
@@ -22,6 +22,7 @@ def _report(given: argparse.Namespace) -> None:
     from lora_sweep.report.show import show_report
     from lora_sweep.report.table.published import published_section
     from lora_sweep.report.write import Forms
+    from lora_sweep.store.scope import EVERYTHING, LAST
 
     if given.equivalence_points < 0:
         raise SettingError(
@@ -36,7 +37,10 @@ def _report(given: argparse.Namespace) -> None:
     if given.folders:
         forms = Forms(given.figures, given.page, given.latex, given.parquet)
         region = given.equivalence_points
-        show_report(given.folders, out=given.out, region=region, forms=forms, extra=extra)
+        scope = EVERYTHING if given.all else LAST
+        show_report(
+            given.folders, out=given.out, scope=scope, region=region, forms=forms, extra=extra
+        )
     elif extra:
         print("\n\n".join(extra))
     else:
@@ -74,4 +78,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-html", dest="page", action="store_false", help="leave report.html out"
     )
+    add_all(parser)
     return parser

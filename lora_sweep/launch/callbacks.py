@@ -9,8 +9,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lora_sweep.errors import LoraSweepError, ReportError, SweepFailedError
+from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
 from lora_sweep.rules import is_rate, require
+from lora_sweep.store.scope import Scope, runs_meant
 from lora_sweep.store.state import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class WriteReport(Callback):
         if stopped_by is not None and not isinstance(stopped_by, SweepFailedError):
             return  # stopped in the middle: the same command will end with the report
         try:
-            self._report(Path(str(config.hydra.sweep.dir)))
+            self._report(config)
         except BrokenPipeError as error:  # the report is written; whoever read the tables has left
             note(error)
         except Exception as error:  # Hydra would make a mere warning of it
@@ -59,11 +61,14 @@ class WriteReport(Callback):
                 log.error("%s", failed)
             note(failed)
 
-    def _report(self, sweep_dir: Path) -> None:
-        if not any(sweep_dir.glob(f"*/{SETTINGS_FILE}")):
+    def _report(self, config: DictConfig) -> None:
+        sweep_dir = Path(str(config.hydra.sweep.dir))
+        scope = Scope(command_line(config, list(config.hydra.overrides.task)))
+        meant, _ = runs_meant(sweep_dir, scope)
+        if not any((sweep_dir / name / SETTINGS_FILE).exists() for name in meant):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
         from lora_sweep.report.write import Forms
 
         forms = Forms(figures=self.figures, page=self.page)
-        show_report([sweep_dir], region=self.equivalence_points, forms=forms)
+        show_report([sweep_dir], scope=scope, region=self.equivalence_points, forms=forms)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lora_sweep.report.compare.comparison import REGION
 from lora_sweep.report.compare.sentences import verdict_sentence
-from lora_sweep.report.pages.markdown import Findings, counts_line
+from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
@@ -23,6 +23,7 @@ from lora_sweep.report.write import (
     is_writable,
     write_report,
 )
+from lora_sweep.store.scope import LAST, Scope
 from lora_sweep.store.search_record import SearchRecord
 
 
@@ -30,6 +31,7 @@ def show_report(
     folders: Sequence[Path],
     *,
     out: Path | None = None,
+    scope: Scope = LAST,
     region: float = REGION,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
@@ -42,6 +44,7 @@ def show_report(
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
         out: where the report of several sweeps goes; None for a folder beside the first.
+        scope: which runs of each folder are meant.
         region: of practical equivalence, percent points.
         forms: what is written.
         extra: further sections of Markdown.
@@ -50,7 +53,7 @@ def show_report(
         LoraSweepError: a folder holds no sweep, or the report can't be written.
         ReportError: it is written, but the pictures can't be drawn.
     """
-    sweep = _read(folders, out)
+    sweep = _read(folders, out, scope)
     findings = find(sweep, region=region, extra=extra)
     is_written = is_writable(sweep.folder)
     console = Console()
@@ -73,7 +76,8 @@ def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
             console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
     if sweep.search is not None:
         _show_search(sweep.search, console)
-    console.print(Text(f"\n{counts_line(sweep.runs, sweep.summary)}"), soft_wrap=True)
+    lines = [counts_line(sweep.runs, sweep.summary), *others_line(sweep)]
+    console.print(Text("\n" + "\n".join(lines)), soft_wrap=True)
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:
@@ -82,8 +86,8 @@ def _show_search(record: SearchRecord, console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _read(folders: Sequence[Path], out: Path | None) -> Sweep:
+def _read(folders: Sequence[Path], out: Path | None, scope: Scope) -> Sweep:
     if len(folders) == 1 and out is None:
-        return read_sweep_folder(folders[0])
+        return read_sweep_folder(folders[0], scope)
     names = "_and_".join(folder.resolve().name for folder in folders)
-    return read_sweep_folders(folders, out or folders[0].resolve().parent / names)
+    return read_sweep_folders(folders, out or folders[0].resolve().parent / names, scope)

@@ -75,6 +75,7 @@ class Search:
             StorageError: something can't be written.
         """
         self._say_what_is_left()
+        self.jobs.take_over(self._folders())
         try:
             while self._next_batch():
                 pass
@@ -113,7 +114,7 @@ class Search:
             cells[trial.number] = cell
         self._write()
         if cells:
-            done = self.jobs.launch(cells, self._stop_policy(cells))
+            done = self.jobs.launch(cells, self._folders(), self._stop_policy(cells))
             for trial in trials:
                 if trial.number in done:
                     self._tell(trial, cells[trial.number], done[trial.number])
@@ -165,7 +166,8 @@ class Search:
         if any(None in one.metrics for one in confirmed):
             log.info("the best trials once more, on %d fresh seeds each", confirm.n_seeds)
             first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
-            for job in self.jobs.launch(dict(enumerate(cells, start=first))).values():
+            numbered = dict(enumerate(cells, start=first))
+            for job in self.jobs.launch(numbered, self._folders()).values():
                 if job.status is not JobStatus.COMPLETED:
                     log.warning("a second look failed: %s", job._return_value)
             confirmed = self._confirmations(chosen, cells)
@@ -224,6 +226,12 @@ class Search:
             )
         elif n_there:
             log.info("%d of %d trials are there", n_there, self.settings.n_trials)
+
+    def _folders(self) -> list[str]:
+        """Names of the run folders of all trials, and of the second look at the best."""
+        trials = self.study.get_trials(deepcopy=False)
+        searched = [name for trial in trials for name in trial.user_attrs.get(FOLDERS, ())]
+        return [*searched, *(name for again in self.confirmed for name in again.folders)]
 
     def _failed(self) -> list[optuna.trial.FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
+from lora_sweep.words import counted
 
 MAX_LINES = 10
 """As many packs or reasons are listed; the rest is counted."""
@@ -35,31 +36,32 @@ def status_json(status: Status) -> str:
 def _counts(status: Status) -> str:
     names = ("running", "finished", "failed", "pruned", "damaged", "left")
     counts = [f"{getattr(status, name)} {name}" for name in names]
-    return f"{status.sweep}: {status.n_runs} runs: {', '.join(counts)}"
+    return f"{status.sweep}: {counted(status.n_runs, 'run')}: {', '.join(counts)}"
 
 
 def _rows(status: Status) -> dict[str, list[str]]:
     """Heading -> lines; headings without a line are not shown."""
     packs = [
-        f"{pack.name}: {len(pack.runs)} runs, epoch {pack.epoch} of {pack.n_epochs} done, "
-        f"{pack.owner}"
+        f"{pack.name}: {counted(len(pack.runs), 'run')}, "
+        f"epoch {pack.epoch} of {pack.n_epochs} done, {pack.owner}"
         for pack in status.packs
     ]
     return {
-        "collapsed": [f"{status.collapsed} of {status.finished} finished runs"],
+        "collapsed": [f"{status.collapsed} of {counted(status.finished, 'finished run')}"],
         "runs per hour": [_pace(status)],
         "time to the end": [_time_left(status)],
         "best cell so far": list(map(_cell, status.best)) or ["no run is finished"],
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
         "damaged": _by_reason(status.damages),
+        "not counted": _others(status),
     }
 
 
 def _pace(status: Status) -> str:
     if status.runs_per_hour is None:
         return UNKNOWN
-    return f"{status.runs_per_hour:.3g} (from {status.from_runs:.3g} runs' training)"
+    return f"{status.runs_per_hour:.3g} (from the training of {counted(status.from_runs, 'run')})"
 
 
 def _time_left(status: Status) -> str:
@@ -70,6 +72,12 @@ def _time_left(status: Status) -> str:
     if status.seconds_left is None:
         return UNKNOWN
     return f"about {_duration(status.seconds_left)}, if it goes on like this"
+
+
+def _others(status: Status) -> list[str]:
+    if not status.others:
+        return []
+    return [f"{counted(status.others, 'other run')} in the folder; --all counts all of them"]
 
 
 def _duration(seconds: float) -> str:
@@ -90,7 +98,7 @@ def _cell(cell: CellStatus) -> str:
     said = f" ({', '.join(marks)})" if marks else ""
     return (
         f"{settings or 'the only cell'}: {cell.metric} {100 * cell.median:.2f}, median of "
-        f"{cell.n_seeds} of {cell.n_expected} seeds{said}"
+        f"{cell.n_seeds} of {counted(cell.n_expected, 'seed')}{said}"
     )
 
 

@@ -29,6 +29,7 @@ class Status:
         packs: trained now.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
+        others: runs that lie there too, but that the sweep's command did not ask for.
     """
 
     sweep: str
@@ -47,6 +48,7 @@ class Status:
     packs: list[PackStatus]
     failures: dict[str, str]
     damages: dict[str, str]
+    others: int
 
     @property
     def is_over(self) -> bool:
@@ -89,6 +91,7 @@ def sweep_status(folder: SweepFolder) -> Status:
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
+        others=folder.n_others,
     )
 
 

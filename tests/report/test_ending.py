@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from lora_sweep.commands.report import main
 from lora_sweep.errors import ReportError, SettingError, SweepFailedError
 from lora_sweep.launch import command_errors
 from lora_sweep.launch.callbacks import WriteReport
@@ -17,7 +18,8 @@ from lora_sweep.report.figures import write as figures
 
 
 def _config(sweep: Any) -> DictConfig:
-    return OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}}})
+    overrides = {"task": ["seed=0,1"], "hydra": ["hydra.mode=MULTIRUN"]}
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}, "overrides": overrides}})
 
 
 @pytest.fixture
@@ -136,3 +138,28 @@ def test_report_that_fails_after_failed_runs_is_said_too(
         WriteReport().on_multirun_end(_config(sweep))
     assert "the report failed: ZeroDivisionError" in caplog.text
     assert len(noted) == 1
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_table_is_of_the_command_that_ends(
+    sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single run before, a try that was given up, and a command that began meanwhile."""
+    asked = {"a": settings(init="fixed"), "b": settings(init="fixed", seed=1)}
+    sweep.finish("single", 0.9, settings(init="fixed", seed=2))
+    sweep.ask_for({"try": settings(data__n_train=64)}, "a try")
+    sweep.start("try", settings(data__n_train=64))
+    sweep.ask_for(asked, "python -m lora_sweep --multirun seed=0,1")
+    sweep.ask_for({"later": settings(seed=5)}, "another command")
+    for name, own in asked.items():
+        sweep.finish(name, 0.5, own)
+        sweep.start(name, own)
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    printed = capsys.readouterr().out
+    assert "2 runs in 1 cell: 2 finished, 0 failed, 0 missing" in printed
+    assert "3 other runs lie there too" in " ".join(printed.split())
+    text = (sweep.path / "report.md").read_text(encoding="utf-8")
+    assert "50.00 ± 0.00   | 2 " in text
+    assert "python -m lora_sweep --multirun seed=0,1\n```" in text
+    assert main([str(sweep.path), "--all", "--no-figures", "--no-html"]) == 0
+    assert "5 runs in" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
+from lora_sweep.words import counted
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
@@ -70,7 +71,8 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         findings: of it.
     """
     runs, summary = sweep.runs, sweep.summary
-    parts = [f"# Sweep {escape_markdown(sweep.name)}", f"{counts_line(runs, summary)}."]
+    counts = f"{counts_line(runs, summary)}."
+    parts = [f"# Sweep {escape_markdown(sweep.name)}", " ".join([counts, *others_line(sweep)])]
     parts.append(_explanation(runs))
     if sweep.search is not None:
         parts += search_section(sweep.search, _pictures(findings, SEARCH))
@@ -121,11 +123,18 @@ def counts_line(runs: pd.DataFrame, summary: pd.DataFrame) -> str:
     counts = [f"{n_with.get(status, 0)} {status}" for status in (FINISHED, FAILED, MISSING)]
     counts += [f"{n_with[status]} {status}" for status in (PRUNED, UNREADABLE) if status in n_with]
     counts.append(f"{runs['collapsed'].sum()} collapsed")
-    return f"{_counted(len(runs), 'run')} in {_counted(len(summary), 'cell')}: {', '.join(counts)}"
+    return f"{counted(len(runs), 'run')} in {counted(len(summary), 'cell')}: {', '.join(counts)}"
 
 
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def others_line(sweep: Sweep) -> list[str]:
+    """Returns a sentence on runs that lie beside those reported; none where there are none."""
+    if not sweep.n_others:
+        return []
+    verb = "lies" if sweep.n_others == 1 else "lie"
+    return [
+        f"{counted(sweep.n_others, 'other run')} {verb} there too, which this sweep's command did "
+        "not ask for (the report's option --all takes all runs)."
+    ]
 
 
 def _explanation(runs: pd.DataFrame) -> str:
