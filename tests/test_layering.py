@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         *("adapters", "config", "data", "interrupt", "metrics", "models", "store", "trackers"),
         *("tensor_files", "training"),
     },
-    "report": {"allocation", "files", "metrics", "store"},
+    "report": {"allocation", "files", "metrics", "store", "terminal"},
     "status": {"store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "predict": {"data", "files", "trained"},
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
     "export": {"adapters", "files", "metrics", "models", "trained"},
-    "launch": {"config", "execution", "interrupt", "report", "store"},
+    "launch": {"config", "execution", "interrupt", "report", "store", "terminal"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
         "evaluate",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from lora_sweep import terminal
 from lora_sweep.commands.arguments import add_all, exit_code, place
 from lora_sweep.errors import SettingError
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from lora_sweep.status.folders import SweepFolder
 
 WATCH_SECONDS = 5.0
-WIDE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,6 @@ def _status(given: argparse.Namespace) -> None:
 
 def _show(folder: "SweepFolder", seconds: float | None, *, as_json: bool) -> None:
     """Shows the status, once or until the sweep is over."""
-    from rich.console import Console
     from rich.live import Live
 
     from lora_sweep.status.show import status_json, status_text
@@ -52,9 +51,7 @@ def _show(folder: "SweepFolder", seconds: float | None, *, as_json: bool) -> Non
             status = sweep_status(folder)
             print(status_json(status), flush=True)
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDE)  # a file or pipe need not cut lines
+    console = terminal.make_console()
     if seconds is None:
         console.print(status_text(status))
         return

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from lora_sweep.errors import LoraSweepError, ReportError, SweepFailedError
 from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
+from lora_sweep.launch.last_words import next_lines, print_unbroken
 from lora_sweep.rules import is_rate, require
 from lora_sweep.store.scope import Scope, runs_meant
 from lora_sweep.store.state import SETTINGS_FILE
@@ -71,4 +72,6 @@ class WriteReport(Callback):
         from lora_sweep.report.write import Forms
 
         forms = Forms(figures=self.figures, page=self.page)
-        show_report([sweep_dir], scope=scope, region=self.equivalence_points, forms=forms)
+        best = show_report([sweep_dir], scope=scope, region=self.equivalence_points, forms=forms)
+        if best is not None:
+            print_unbroken(next_lines(best))

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from lora_sweep.report.compare.comparison import REGION
-from lora_sweep.report.compare.sentences import verdict_sentence
+from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
 from lora_sweep.report.pages.tables import init_tables
-from lora_sweep.report.pages.terminal import print_tables
+from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
@@ -25,6 +24,8 @@ from lora_sweep.report.write import (
 )
 from lora_sweep.store.scope import LAST, Scope
 from lora_sweep.store.search_record import SearchRecord
+from lora_sweep.terminal import make_console
+from lora_sweep.vocabulary import FINISHED
 
 
 def show_report(
@@ -35,8 +36,8 @@ def show_report(
     region: float = REGION,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
-) -> None:
-    """Writes the report; prints the tables, the verdicts, the counts and the report's path.
+) -> Path | None:
+    """Writes the report; prints tables, best cell, verdicts, counts and the report's path.
 
     What is printed comes even if the report can't be written. A sweep whose folder is read-only is
     only printed.
@@ -49,6 +50,10 @@ def show_report(
         forms: what is written.
         extra: further sections of Markdown.
 
+    Returns:
+        The folder of the finished run with the highest metric; None where none is finished, or
+        all collapsed.
+
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
         ReportError: it is written, but the pictures can't be drawn.
@@ -56,34 +61,39 @@ def show_report(
     sweep = _read(folders, out, scope)
     findings = find(sweep, region=region, extra=extra)
     is_written = is_writable(sweep.folder)
-    console = Console()
+    console = make_console()
     try:
         if is_written:
             write_report(sweep, findings, forms=forms)
     finally:  # whatever becomes of the files, the tables are shown
         _show_findings(sweep, findings, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
-    where = f"report: {', '.join(map(str, files))}"
+    lines = [f"report: {file}" for file in files]
     if not is_written:
-        where = f"nothing was written: {sweep.folder} is read-only for this user"
-    console.print(Text(where), soft_wrap=True)
+        lines = [f"nothing was written: {sweep.folder} is read-only for this user"]
+    print_lines(lines, console)
+    return _best_run(sweep)
 
 
 def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     print_tables(init_tables(sweep.summary), console)
-    for comparison in findings.comparisons:
-        for line in comparison.lines:
-            console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
+    print_lines(["", *answer_lines(sweep.runs, findings.comparisons)], console)
     if sweep.search is not None:
         _show_search(sweep.search, console)
-    lines = [counts_line(sweep.runs, sweep.summary), *others_line(sweep)]
-    console.print(Text("\n" + "\n".join(lines)), soft_wrap=True)
+    print_lines(["", counts_line(sweep.runs, sweep.summary), *others_line(sweep)], console)
+
+
+def _best_run(sweep: Sweep) -> Path | None:
+    learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
+    runs = sweep.runs[learnt_something]
+    if runs.empty:
+        return None
+    return sweep.folder / str(runs.loc[runs["reported_metric"].idxmax(), "folder"])
 
 
 def _show_search(record: SearchRecord, console: Console) -> None:
     print_tables(search_tables(record), console)
-    for line in (*optimism_lines(record), trials_line(record)):
-        console.print(Text(line), soft_wrap=True)
+    print_lines([*optimism_lines(record), trials_line(record)], console)
 
 
 def _read(folders: Sequence[Path], out: Path | None, scope: Scope) -> Sweep:

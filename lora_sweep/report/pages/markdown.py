@@ -11,6 +11,7 @@ from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
 from lora_sweep.report.figures.picture import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
@@ -73,6 +74,9 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
     runs, summary = sweep.runs, sweep.summary
     counts = f"{counts_line(runs, summary)}."
     parts = [f"# Sweep {escape_markdown(sweep.name)}", " ".join([counts, *others_line(sweep)])]
+    answer = answer_lines(runs, findings.comparisons)
+    if answer:
+        parts.append("\n".join(f"- {escape_markdown(line)}" for line in answer))
     parts.append(_explanation(runs))
     if sweep.search is not None:
         parts += search_section(sweep.search, _pictures(findings, SEARCH))

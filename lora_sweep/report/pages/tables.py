@@ -51,11 +51,13 @@ class Table:
         title: the table's heading.
         columns: names of the columns.
         rows: a value a column; None is printed blank.
+        settings: the columns that say what was run; the others say what came of it.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class InitTable(Table):
         init: init schedule, or `fixed`.
     """
 
-    init: str
+    init: str = FIXED
 
 
 def init_tables(summary: pd.DataFrame) -> list[InitTable]:
@@ -94,6 +96,7 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
             title=table_title(init),
             columns=tuple(columns),
             rows=tuple(row for row, own in zip(rows, inits, strict=True) if own == init),
+            settings=(*STUDY_COLUMNS, *varying),
         )
         for init in dict.fromkeys(inits)
     ]

@@ -164,7 +164,7 @@ def test_unreadable_run_keeps_known_settings(sweep: Any, settings: Settings) -> 
     sweep.write("a", "result.json", "{")
     sweep.write("b", "failure.json", "{")
     sweep.ask_for({"b": settings(seed=5)})
-    runs = collect_runs(sweep.path).set_index("folder")
+    runs = collect_runs(sweep.path, scope=EVERYTHING).set_index("folder")
     assert runs["seed"].to_dict() == {"b": 5, "a": 4}
     assert set(runs["status"]) == {"unreadable"}
 
