@@ -1,5 +1,6 @@
 """The report that ends a sweep: what is written and named, and which settings are refused."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from lora_sweep.commands.report import main
 from lora_sweep.errors import ReportError, SettingError, SweepFailedError
 from lora_sweep.launch import command_errors
 from lora_sweep.launch.callbacks import WriteReport
+from lora_sweep.launch.last_words import run_lines
 from lora_sweep.report import show
 from lora_sweep.report.figures import write as figures
 
@@ -54,7 +56,8 @@ def test_report_names_the_files_that_it_wrote(
     written = {path.name for path in sweep.path.iterdir()} - {"a"}
     every = {"report.md", "report.html", "results.csv", "runs.csv", "figures"}
     assert written == every - left_out
-    named = capsys.readouterr().out.splitlines()[-1].removeprefix("report: ").split(", ")
+    lines = capsys.readouterr().out.splitlines()
+    named = [line.removeprefix("report: ") for line in lines if line.startswith("report: ")]
     assert {Path(name).name for name in named} == {"report.md", "report.html"} - left_out
     linked = "figures/" in (sweep.path / "report.md").read_text(encoding="utf-8")
     assert linked == ("figures" not in left_out)
@@ -163,3 +166,49 @@ def test_table_is_of_the_command_that_ends(
     assert "python -m lora_sweep --multirun seed=0,1\n```" in text
     assert main([str(sweep.path), "--all", "--no-figures", "--no-html"]) == 0
     assert "5 runs in" in capsys.readouterr().out
+
+
+def test_run_is_named_with_commands_to_paste(sweep: Any, settings: Any) -> None:
+    run = sweep.finish("it is it", 0.5, settings())
+    where, following, *commands = run_lines([run, run.with_name("not finished")])
+    assert (where, following) == (f"run: {run}", "next:")
+    words = [shlex.split(command) for command in commands]
+    assert [word[2] for word in words] == [
+        f"lora_sweep.{name}" for name in ("export", "predict", "report")
+    ]
+    assert [word[3] for word in words] == [str(run), str(run), str(run.parent)]
+
+
+def test_report_beside_a_sweep_takes_all_runs(sweep: Any, settings: Any) -> None:
+    run = sweep.finish("a", 0.5, settings())
+    sweep.ask_for({"b": settings()})
+    assert run_lines([run])[-1].endswith("--all")
+
+
+def test_run_that_failed_has_nothing_next(tmp_path: Path) -> None:
+    assert run_lines([tmp_path / "a"]) == []
+
+
+def test_commands_are_for_the_best_of_several_seeds(sweep: Any, settings: Any) -> None:
+    runs = [
+        sweep.finish(f"s{seed}", value, settings(seed=seed))
+        for seed, value in enumerate((0.4, 0.9, 0.6))
+    ]
+    lines = run_lines(runs)
+    assert lines[:3] == [f"run: {run}" for run in runs]
+    assert all(str(runs[1]) in line for line in lines[4:6])
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_sweep_ends_with_commands_for_its_best_run(
+    sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not for one that collapsed, whatever its number."""
+    for name, value, collapsed in (("a", 0.4, False), ("b", 0.6, False), ("c", 0.9, True)):
+        sweep.finish(name, value, settings(), collapsed=collapsed)
+        sweep.start(name, settings())
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    following, export, predict = capsys.readouterr().out.splitlines()[-3:]
+    assert following == "next:"
+    assert shlex.split(export)[:4] == ["python", "-m", "lora_sweep.export", str(sweep.path / "b")]
+    assert shlex.split(predict)[2:4] == ["lora_sweep.predict", str(sweep.path / "b")]
