@@ -44,6 +44,7 @@ from lora_sweep.launch.cells import Cell, command_line, compose_cell
 from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import require
 from lora_sweep.store.sweep_list import add_to_sweep
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ class GridSweeper(Sweeper):
         cells = self._distinct(self._runs(arguments))
         runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
-        log.info("%d runs in %s", sum(len(cell.runs) for cell in cells), sweep_dir)
+        n_runs = sum(len(cell.runs) for cell in cells)
+        log.info("%s in %s", counted(n_runs, "run"), sweep_dir)
         results = self._launch(cells)
         _raise_failures(results, sweep_dir)
         return [result.return_value for result in results]
@@ -122,7 +124,7 @@ class GridSweeper(Sweeper):
                     if not isinstance(job._return_value, ClaimedElsewhereError)
                 }
             if len(done) < len(cells):
-                log.info("%d jobs are trained by other processes", len(cells) - len(done))
+                log.info("other processes train %s", counted(len(cells) - len(done), "job"))
                 time.sleep(WAIT_SECONDS)
         return [done[number] for number in range(len(cells))]
 
@@ -181,8 +183,8 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
         kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
         others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
-            f"{len(failed)} of {len(results)} jobs failed{others}; the same command tries them "
-            f"again\nfirst: {' '.join(first.overrides or [])}\n"
+            f"{len(failed)} of {counted(len(results), 'job')} failed{others}; the same command "
+            f"tries them again\nfirst: {' '.join(first.overrides or [])}\n"
             f"{kind}{said}\nsee the runs' logs in {sweep_dir}"
         )
 

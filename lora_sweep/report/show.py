@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 from lora_sweep.report.compare.comparison import REGION
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
 from lora_sweep.report.pages.tables import init_tables
 from lora_sweep.report.pages.terminal import print_lines, print_tables
-from lora_sweep.report.search.section import optimism_lines, trials_line
+from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import (
@@ -71,7 +73,7 @@ def show_report(
     lines = [f"report: {file}" for file in files]
     if not is_written:
         lines = [f"nothing was written: {sweep.folder} is read-only for this user"]
-    print_lines(lines, console)
+    console.print(Text("\n".join(lines)), soft_wrap=True)  # paths are for pasting
     return _best_run(sweep)
 
 
@@ -79,7 +81,7 @@ def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     print_tables(init_tables(sweep.summary), console)
     print_lines(["", *answer_lines(sweep.runs, findings.comparisons)], console)
     if sweep.search is not None:
-        _show_search(sweep.search, console)
+        _show_search(sweep.search, sweep.runs, console)
     print_lines(["", counts_line(sweep.runs, sweep.summary), *others_line(sweep)], console)
 
 
@@ -91,9 +93,10 @@ def _best_run(sweep: Sweep) -> Path | None:
     return sweep.folder / str(runs.loc[runs["reported_metric"].idxmax(), "folder"])
 
 
-def _show_search(record: SearchRecord, console: Console) -> None:
+def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:
     print_tables(search_tables(record), console)
-    print_lines([*optimism_lines(record), trials_line(record)], console)
+    said = collapsed_lines(record, runs) or optimism_lines(record)
+    print_lines(["", *said, trials_line(record)], console)
 
 
 def _read(folders: Sequence[Path], out: Path | None, scope: Scope) -> Sweep:

@@ -34,6 +34,7 @@ from lora_sweep.search.settings import SearchSettings
 from lora_sweep.search.storage import without_password
 from lora_sweep.search.trials import TrialQueue
 from lora_sweep.store.search_record import Confirmation, SearchRecord, read_search, write_search
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +241,8 @@ class Search:
         failed, most = self._failed(), self.settings.max_failures
         if len(failed) > most:
             raise SweepFailedError(
-                f"{len(failed)} trials of the search failed, hydra.sweeper.max_failures={most}\n"
+                f"{counted(len(failed), 'trial')} of the search failed, "
+                f"hydra.sweeper.max_failures={most}\n"
                 f"first: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}\n"
                 f"see the runs' logs in {self.jobs.sweep_dir}; a larger "
                 "hydra.sweeper.max_failures goes on"

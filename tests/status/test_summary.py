@@ -137,6 +137,13 @@ def test_setting_without_effect_does_not_describe_a_cell(sweep: Any) -> None:
     assert cells(sweep)[0].settings == {"init": "fixed"}
 
 
+def test_fixed_ranks_have_no_largest_rank(sweep: Any) -> None:
+    sweep.finish("a", 0.4, sweep.settings(**{"rank.max": 25, "rank.average": 20}))
+    fixed = {"rank.max": 20, "rank.average": 20, "lr": None}
+    sweep.finish("b", 0.9, sweep.settings(init="fixed", **fixed))
+    assert cells(sweep)[0].settings == {"init": "fixed"}
+
+
 def test_setting_that_follows_another_does_not_describe_a_cell(sweep: Any) -> None:
     for average in (10, 20):
         own = {"rank.average": average, "budget.start_average": float(average)}

@@ -79,7 +79,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         parts.append("\n".join(f"- {escape_markdown(line)}" for line in answer))
     parts.append(_explanation(runs))
     if sweep.search is not None:
-        parts += search_section(sweep.search, _pictures(findings, SEARCH))
+        parts += search_section(sweep.search, runs, _pictures(findings, SEARCH))
     tables = init_tables(summary)
     if any("Notes" in table.columns for table in tables):
         parts.append(_NOTES)

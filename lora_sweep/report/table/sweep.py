@@ -118,4 +118,5 @@ def _read_search(folder: Path, names: Collection[str]) -> SearchRecord | None:
     if record is None:
         return None
     own = {name for trial in record.trials for name in trial.folders}
-    return record if not own or own & set(names) else None
+    is_anothers = bool(own) and bool(read_commands(folder)) and own.isdisjoint(names)
+    return None if is_anothers else record
