@@ -242,3 +242,13 @@ def test_folder_that_was_deleted_is_said(command: Command, tmp_path: Path) -> No
     os.chdir(tmp_path)
     assert code == 1
     assert lines[0].startswith("error: the folder that the command is started in must be there")
+
+
+def test_refused_single_run_leaves_no_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check_refused(command("device=cuda"), tmp_path, "device must be there, but got cuda")
+    assert not (tmp_path / "outputs").exists()

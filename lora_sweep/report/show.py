@@ -90,7 +90,8 @@ def _best_run(sweep: Sweep) -> Path | None:
     runs = sweep.runs[learnt_something]
     if runs.empty:
         return None
-    return sweep.folder / str(runs.loc[runs["reported_metric"].idxmax(), "folder"])
+    best = runs.sort_values("reported_metric", ascending=False, kind="stable").iloc[0]
+    return sweep.folder / str(best["folder"])
 
 
 def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:

@@ -78,7 +78,8 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
         return [f"No cell is best: {which} collapsed, predicting one class only."]
     summary = summarise_runs(runs)
     cells = summary[summary["median"].notna()]
-    best = cells.loc[cells["median"].idxmax()].to_dict()
+    ordered = cells.sort_values("median", ascending=False, kind="stable")
+    best = ordered.to_dict("records")[0]
     n_equal = int((cells["median"] == best["median"]).sum()) - 1
     seeds = counted(best["n_seeds"], "seed")
     value = f"{median_and_std(best['median'], best['std'])} (median ± std of {seeds})"
