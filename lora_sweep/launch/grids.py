@@ -179,8 +179,9 @@ def _raise_failures(results: Sequence[JobReturn], sweep_dir: Path) -> None:
         first = failed[0]
         error = first._return_value
         said = first_line(error) if isinstance(error, Exception) else str(error)
-        # An error from elsewhere may say little, or nothing, without its kind.
-        kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
+        # An error from elsewhere may say little without its kind; one that says nothing is named.
+        is_clear = isinstance(error, LoraSweepError) or not str(error)
+        kind = "" if is_clear else f"{type(error).__name__}: "
         others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
             f"{len(failed)} of {counted(len(results), 'job')} failed{others}; the same command "
