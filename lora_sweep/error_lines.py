@@ -36,7 +36,14 @@ def error_lines(error: BaseException) -> list[str]:
             lines[-1] += f" {line.strip()},"
         else:
             lines.append(line.rstrip())
-    return [f"error: {lines[0]}", *[line.rstrip(",") for line in lines[1:]]][:MAX_ERROR_LINES]
+    first, *others = lines or [first_line(own or error)]
+    return [f"error: {first}", *[line.rstrip(",") for line in others]][:MAX_ERROR_LINES]
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error says; of one that says nothing, what it is."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip() if lines else f"{type(error).__name__} without a message"
 
 
 def _own(error: BaseException | None) -> LoraSweepError | None:

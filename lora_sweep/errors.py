@@ -51,3 +51,7 @@ class WorkerDiedError(LoraSweepError):
 
 class SweepFailedError(LoraSweepError):
     """Some runs of a sweep failed; the others are trained."""
+
+
+class ReportError(LoraSweepError):
+    """A report, or a part of it, can't be made; the runs that it is of are kept."""

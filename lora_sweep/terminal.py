@@ -8,9 +8,15 @@ import logging
 import os
 import sys
 import warnings
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 log = logging.getLogger(__name__)
+
+UNLIMITED = 10_000
+"""Characters of a line where nothing says how many there is room for."""
 
 
 def prepare() -> None:
@@ -25,6 +31,18 @@ def prepare() -> None:
     warnings.showwarning = _in_a_line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def make_console() -> "Console":
+    """Returns standard output for tables and sentences, as wide as the terminal or `COLUMNS`.
+
+    A file or pipe has no width of its own: without `COLUMNS` its lines are as long as they get.
+    """
+    from rich.console import Console
+
+    console = Console()
+    is_limited = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return console if is_limited else Console(width=UNLIMITED)
 
 
 def left() -> None:

@@ -329,3 +329,13 @@ def test_shell_is_told_what_a_line_may_go_on_with(
     assert offered <= words
     assert not words & not_offered
     assert not [word for word in words if "schema" in word]
+
+
+def test_refused_single_run_leaves_no_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check_refused(command("device=cuda"), tmp_path, "device must be there, but got cuda")
+    assert not (tmp_path / "outputs").exists()

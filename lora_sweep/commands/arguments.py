@@ -55,6 +55,15 @@ def add_run(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """Adds --all, for the runs that a sweep's folder holds besides its sweep's."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="all runs in the folder, not only those that the last --multirun asked for",
+    )
+
+
 def add_columns(parser: argparse.ArgumentParser) -> None:
     """Adds what a file's columns are called, and --device."""
     parser.add_argument("--text", metavar="COLUMN", help="of the text (default: the run's own)")

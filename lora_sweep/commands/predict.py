@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lora_sweep.commands.arguments import add_columns, add_run, exit_code, place
 from lora_sweep.errors import SettingError
+from lora_sweep.words import counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def _predict(given: argparse.Namespace) -> None:
         )
     columns = TextColumns(given.text or text, given.text_pair or pair)
     n_rows = predict_file(classifier, columns, source=given.input, target=given.output)
-    print(f"{n_rows} rows -> {given.output}")
+    print(f"{counted(n_rows, 'row')} -> {given.output}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lora_sweep.commands.arguments import exit_code, place
+from lora_sweep.commands.arguments import add_all, exit_code, place
 from lora_sweep.errors import SettingError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def _report(given: argparse.Namespace) -> None:
     from lora_sweep.report.show import show_report
     from lora_sweep.report.table.published import published_section
     from lora_sweep.report.write import Forms
+    from lora_sweep.store.scope import EVERYTHING, LAST
 
     if given.out is not None and len(given.folders) < 2:
         raise SettingError(
@@ -36,8 +37,15 @@ def _report(given: argparse.Namespace) -> None:
     extra = [] if given.published is None else published_section(given.published)
     if given.folders:
         forms = Forms(given.figures, given.page, given.latex, given.parquet)
-        question = _question(given)
-        show_report(given.folders, out=given.out, question=question, forms=forms, extra=extra)
+        scope = EVERYTHING if given.all else LAST
+        show_report(
+            given.folders,
+            out=given.out,
+            scope=scope,
+            question=_question(given),
+            forms=forms,
+            extra=extra,
+        )
     elif extra:
         print("\n\n".join(extra))
     else:
@@ -99,4 +107,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-html", dest="page", action="store_false", help="leave report.html out"
     )
+    add_all(parser)
     return parser

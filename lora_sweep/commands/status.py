@@ -4,13 +4,16 @@ import argparse
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lora_sweep.commands.arguments import exit_code, place
+from lora_sweep import terminal
+from lora_sweep.commands.arguments import add_all, exit_code, place
 from lora_sweep.errors import SettingError
 
+if TYPE_CHECKING:
+    from lora_sweep.status.folders import SweepFolder
+
 WATCH_SECONDS = 5.0
-WIDE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,20 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _status(given: argparse.Namespace) -> None:
     if given.watch is not None and not 0 < given.watch < float("inf"):
         raise SettingError(f"--watch must be above 0 seconds, but got {given.watch:g}")
+    from lora_sweep.status.folders import SweepFolder
+    from lora_sweep.store.scope import EVERYTHING, LAST
+
     with suppress(KeyboardInterrupt):  # how a watch is meant to end
-        _show(given.folder, given.watch, as_json=given.json)
+        scope = EVERYTHING if given.all else LAST
+        _show(SweepFolder(given.folder, scope), given.watch, as_json=given.json)
 
 
-def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
+def _show(folder: "SweepFolder", seconds: float | None, *, as_json: bool) -> None:
     """Shows the status, once or until the sweep is over."""
-    from rich.console import Console
     from rich.live import Live
 
-    from lora_sweep.status.folders import SweepFolder
     from lora_sweep.status.show import commands_to_go_on, status_json, status_text
     from lora_sweep.status.summary import sweep_status
 
-    folder = SweepFolder(path)
     status = sweep_status(folder)
     if as_json:
         print(status_json(status), flush=True)
@@ -47,9 +51,7 @@ def _show(path: Path, seconds: float | None, *, as_json: bool) -> None:
             status = sweep_status(folder)
             print(status_json(status), flush=True)
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDE)  # a file or pipe need not cut lines
+    console = terminal.make_console()
     if seconds is None:
         console.print(status_text(status))
         for line in commands_to_go_on(status):
@@ -81,4 +83,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="one line of JSON a look instead, for scripts"
     )
+    add_all(parser)
     return parser

@@ -23,6 +23,7 @@ from lora_sweep.store.claims import Claim, Claims, unclaimed_first
 from lora_sweep.store.pack_list import PackList, Packs
 from lora_sweep.store.record import FailureRecord
 from lora_sweep.store.run_log import log_failure
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,8 @@ class Group:
     def say_owners(self, packs: Packs) -> None:
         """Says once of every pack whom this process waits for."""
         for pack, members in packs.items():
-            line = f"waiting for {len(members)} runs that {self.claims.owner(pack)} trains"
+            n_runs = counted(len(members), "run")
+            line = f"waiting for {n_runs} that {self.claims.owner(pack)} trains"
             if line not in self._said:
                 self._said.add(line)
                 log.info(line)
@@ -214,4 +216,5 @@ def _say_packs(packs: Packs, said: set[str]) -> None:
     said.update(packs)
     if sum(sizes) > 1:
         what = "1 pack" if len(sizes) == 1 else f"{len(sizes)} packs of up to {max(sizes)}"
-        log.info("%d runs train in %s", sum(sizes), what)
+        verb = "trains" if sum(sizes) == 1 else "train"
+        log.info("%s %s in %s", counted(sum(sizes), "run"), verb, what)

@@ -8,10 +8,13 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lora_sweep.errors import LoraSweepError, SettingError, SweepFailedError
+from lora_sweep.errors import LoraSweepError, ReportError, SettingError, SweepFailedError
+from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
+from lora_sweep.launch.last_words import next_lines, print_unbroken
 from lora_sweep.report.compare.question import Question, write_question
 from lora_sweep.rules import require
+from lora_sweep.store.scope import Scope, runs_meant
 from lora_sweep.store.state import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
@@ -55,18 +58,29 @@ class WriteReport(Callback):
         stopped_by = sys.exc_info()[1]
         if stopped_by is not None and not isinstance(stopped_by, SweepFailedError):
             return  # stopped in the middle: the same command will end with the report
+        try:
+            self._report(config)
+        except BrokenPipeError as error:  # the report is written; whoever read the tables has left
+            note(error)
+        except Exception as error:  # Hydra would make a mere warning of it
+            kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
+            failed = ReportError(f"the runs are kept, but the report failed: {kind}{error}")
+            failed.__cause__ = error
+            if stopped_by is not None:  # which is what the command will say
+                log.error("%s", failed)
+            note(failed)
+
+    def _report(self, config: DictConfig) -> None:
         sweep_dir = Path(str(config.hydra.sweep.dir))
-        if not any(sweep_dir.glob(f"*/{SETTINGS_FILE}")):
+        scope = Scope(command_line(config, list(config.hydra.overrides.task)))
+        meant, _ = runs_meant(sweep_dir, scope)
+        if not any((sweep_dir / name / SETTINGS_FILE).exists() for name in meant):
             return  # ended before a run started: there is nothing to report
         from lora_sweep.report.show import show_report
         from lora_sweep.report.write import Forms
 
         forms = Forms(figures=self.figures, page=self.page)
-        try:
-            write_question(sweep_dir, self.question)
-            show_report([sweep_dir], question=self.question, forms=forms)
-        except LoraSweepError as error:
-            log.error("the runs are kept, but there is no report: %s", error)
-            note(error)
-        except BrokenPipeError as error:  # the report is written; whoever read the tables has left
-            note(error)
+        write_question(sweep_dir, self.question)
+        best = show_report([sweep_dir], scope=scope, question=self.question, forms=forms)
+        if best is not None:
+            print_unbroken(next_lines(best))

@@ -32,6 +32,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import (
     ClaimedElsewhereError,
     LoraSweepError,
@@ -43,6 +44,7 @@ from lora_sweep.launch.cells import Cell, command_line, compose_cell
 from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import require
 from lora_sweep.store.sweep_list import add_to_sweep
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,8 @@ class GridSweeper(Sweeper):
         cells = self._distinct(self._runs(arguments))
         runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
-        log.info("%d runs in %s", sum(len(cell.runs) for cell in cells), sweep_dir)
+        n_runs = sum(len(cell.runs) for cell in cells)
+        log.info("%s in %s", counted(n_runs, "run"), sweep_dir)
         results = self._launch(cells)
         _raise_failures(results, [cell.title for cell in cells], sweep_dir)
         return [result.return_value for result in results]
@@ -121,7 +124,7 @@ class GridSweeper(Sweeper):
                     if not isinstance(job._return_value, ClaimedElsewhereError)
                 }
             if len(done) < len(cells):
-                log.info("%d jobs are trained by other processes", len(cells) - len(done))
+                log.info("other processes train %s", counted(len(cells) - len(done), "job"))
                 time.sleep(WAIT_SECONDS)
         return [done[number] for number in range(len(cells))]
 
@@ -178,13 +181,14 @@ def _raise_failures(results: Sequence[JobReturn], titles: Sequence[str], sweep_d
     ]
     if failed:
         title, error = failed[0]
-        # An error from elsewhere may say little, or nothing, without its kind.
-        kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
+        said = first_line(error) if isinstance(error, Exception) else str(error)
+        # An error from elsewhere may say little without its kind; one that says nothing is named.
+        is_clear = isinstance(error, LoraSweepError) or not str(error)
+        kind = "" if is_clear else f"{type(error).__name__}: "
         others = "" if len(failed) == len(results) else ", the others are trained"
         raise SweepFailedError(
-            f"{len(failed)} of {len(results)} jobs failed{others}; the same command tries them "
-            f"again\nfirst: {title}\n"
-            f"{f'{kind}{error}'.splitlines()[0]}\nsee the runs' logs in {sweep_dir}"
+            f"{len(failed)} of {counted(len(results), 'job')} failed{others}; the same command "
+            f"tries them again\nfirst: {title}\n{kind}{said}\nsee the runs' logs in {sweep_dir}"
         )
 
 

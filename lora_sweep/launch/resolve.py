@@ -27,7 +27,8 @@ from lora_sweep.launch.grids import GridSweeper
 from lora_sweep.report.compare.plan import LOOKS, Plan, write_plan
 from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
-from lora_sweep.store.sweep_list import add_to_sweep, read_sweep
+from lora_sweep.store.scope import Scope
+from lora_sweep.store.sweep_list import add_to_sweep, read_asked, read_sweep
 
 log = logging.getLogger(__name__)
 
@@ -79,16 +80,16 @@ class ResolveSweeper(GridSweeper):
         started, results = time.monotonic(), list[JobReturn]()
         asked = _Asked(self, arguments)
         plan, arm_of_cell = self._plan(asked)
-        n, arms = self._next_look(plan)
+        n, arms = self._next_look(asked, plan)
         while n is not None:
             cells = [cell for cell in asked.cells(n) if arm_of_cell[_key(cell)] in arms]
             if (spent := self._spent(started, len(results), len(cells))) is not None:
                 log.info("%s: a look at %d seeds is not made", spent, n)
                 break
             log.info("for a look at %d seeds: %d runs", n, len(cells))
-            add_to_sweep(self.sweep_dir, _runs_of(cells), asked.command)
+            asked.list_runs(cells)
             results += self._launch(cells)
-            made, (n, arms) = n, self._next_look(plan)
+            made, (n, arms) = n, self._next_look(asked, plan)
             if n == made:
                 raise SettingError(
                     f"the runs for a look at {n} seeds must have ended, but some are open: see "
@@ -99,11 +100,11 @@ class ResolveSweeper(GridSweeper):
     def _plan(self, asked: "_Asked") -> tuple[Plan, dict[str, str]]:
         """The plan, kept before the first look; and of each cell the name of its arm."""
         cells = asked.cells(self.looks[0])
-        add_to_sweep(self.sweep_dir, _runs_of(cells), asked.command)
+        asked.list_runs(cells)
         from lora_sweep.report.table.collect import collect_runs
         from lora_sweep.report.table.planned import planned_rows
 
-        rows, pairs = planned_rows(collect_runs(self.sweep_dir))
+        rows, pairs = planned_rows(collect_runs(self.sweep_dir, scope=asked.scope))
         require(
             bool(pairs),
             "the sweep",
@@ -118,13 +119,13 @@ class ResolveSweeper(GridSweeper):
         arm_of_cell = {_key(cell): arm_of_folder[next(iter(cell.runs))] for cell in cells}
         return write_plan(self.sweep_dir, plan), arm_of_cell
 
-    def _next_look(self, plan: Plan) -> tuple[int | None, list[str]]:
+    def _next_look(self, asked: "_Asked", plan: Plan) -> tuple[int | None, list[str]]:
         """Seeds of the next look, None where there is none; and the arms that it needs."""
         from lora_sweep.report.compare.looks import look
         from lora_sweep.report.table.collect import collect_runs
         from lora_sweep.report.table.planned import planned_arms
 
-        progress = look(plan, planned_arms(collect_runs(self.sweep_dir)))
+        progress = look(plan, planned_arms(collect_runs(self.sweep_dir, scope=asked.scope)))
         n = progress.next_look
         return (None if n is None or n > self.max_seeds else n), progress.open_arms(plan)
 
@@ -154,6 +155,17 @@ class _Asked:
         known = read_sweep(sweeper.sweep_dir).values()
         self.first_seed = min((int(settings["seed"]) for settings in known), default=0)
 
+    @property
+    def scope(self) -> Scope:
+        """The runs that the resolve has asked for."""
+        return Scope(self.command)
+
+    def list_runs(self, cells: Sequence[Cell]) -> None:
+        """Lists these runs beside those that the resolve has asked for before."""
+        runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
+        earlier = read_asked(self.sweeper.sweep_dir, self.command) or {}
+        add_to_sweep(self.sweeper.sweep_dir, runs, self.command, earlier=earlier)
+
     def cells(self, n: int) -> list[Cell]:
         """One cell for each job and each of the first n seeds."""
         seeds = ",".join(str(seed) for seed in range(self.first_seed, self.first_seed + n))
@@ -166,10 +178,6 @@ def _key(cell: Cell) -> str:
     """What a cell's runs of all seeds share."""
     (settings,) = cell.runs.values()
     return json.dumps({**settings, "seed": None}, sort_keys=True, default=str)
-
-
-def _runs_of(cells: Sequence[Cell]) -> dict[str, Any]:
-    return {name: settings for cell in cells for name, settings in cell.runs.items()}
 
 
 def _question(master: DictConfig) -> dict[str, Any]:

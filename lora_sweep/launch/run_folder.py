@@ -13,7 +13,11 @@ def register() -> None:
 
 
 def _run_folder(*, _root_: DictConfig) -> str:
-    """The folder of the job's first run. Hydra asks for it first, so all rules are run here."""
+    """The folder of the job's first run.
+
+    Hydra asks for it first, so all rules are run here, and a single run's inputs are checked: what
+    is refused leaves no folder. A sweep has checked them before it started.
+    """
     hydra = _root_.hydra
     is_single = hydra.mode is not None and hydra.mode.name == "RUN"
     for group, what in (("sweep", "a grid of runs"), ("search", "a search")):
@@ -25,8 +29,11 @@ def _run_folder(*, _root_: DictConfig) -> str:
             )
     run_config = to_run_config(task_config(_root_))
     _check_pruner(run_config.pruner.name, hydra)
-    from lora_sweep.execution.content import runs_of  # it loads torch
+    from lora_sweep.execution.content import runs_of  # they load torch
+    from lora_sweep.execution.execute import check_inputs
 
+    if is_single:
+        check_inputs(run_config)
     return next(iter(runs_of(run_config)))
 
 

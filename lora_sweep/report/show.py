@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
 from lora_sweep.report.compare.question import Question, read_question
-from lora_sweep.report.compare.resolved import resolved_sentences
-from lora_sweep.report.compare.sentences import verdict_sentence
-from lora_sweep.report.pages.markdown import Findings, counts_line
+from lora_sweep.report.pages.answer import answer_lines
+from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
 from lora_sweep.report.pages.tables import init_tables
-from lora_sweep.report.pages.terminal import print_tables
-from lora_sweep.report.search.section import optimism_lines, trials_line
+from lora_sweep.report.pages.terminal import print_lines, print_tables
+from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import (
@@ -24,67 +24,86 @@ from lora_sweep.report.write import (
     is_writable,
     write_report,
 )
+from lora_sweep.store.scope import LAST, Scope
 from lora_sweep.store.search_record import SearchRecord
+from lora_sweep.terminal import make_console
+from lora_sweep.vocabulary import FINISHED
 
 
 def show_report(
     folders: Sequence[Path],
     *,
     out: Path | None = None,
+    scope: Scope = LAST,
     question: Question | None = None,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
-) -> None:
-    """Writes the report; prints the tables, the verdicts, the counts and the report's path.
+) -> Path | None:
+    """Writes the report; prints tables, best cell, verdicts, counts and the report's path.
 
-    A sweep whose folder is read-only is only printed.
+    What is printed comes even if the report can't be written. A sweep whose folder is read-only is
+    only printed.
 
     Args:
         folders: of the sweeps, each with its run folders; they may still be running.
         out: where the report of several sweeps goes; None for a folder beside the first.
+        scope: which runs of each folder are meant.
         question: what is asked of the inits; None for what the sweep was run for.
         forms: what is written.
         extra: further sections of Markdown.
 
+    Returns:
+        The folder of the finished run with the highest metric; None where none is finished, or
+        all collapsed.
+
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
+        ReportError: it is written, but the pictures can't be drawn.
     """
-    sweep = _read(folders, out)
+    sweep = _read(folders, out, scope)
     question = question or read_question(sweep.folder)
+    findings = find(sweep, question=question, extra=extra)
     is_written = is_writable(sweep.folder)
-    if is_written:
-        findings = write_report(sweep, question=question, forms=forms, extra=extra)
-    else:
-        findings = find(sweep, question=question, extra=extra)
-    console = Console()
-    print_tables(init_tables(sweep.summary), console)
-    for sentence in _verdicts(findings):
-        console.print(Text(sentence.replace("**", "")), soft_wrap=True)
-    if sweep.search is not None:
-        _show_search(sweep.search, console)
+    console = make_console()
+    try:
+        if is_written:
+            write_report(sweep, findings, forms=forms)
+    finally:  # whatever becomes of the files, the tables are shown
+        _show_findings(sweep, findings, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
-    counts = counts_line(sweep.runs, sweep.summary)
-    where = f"report: {', '.join(map(str, files))}"
+    lines = [f"report: {file}" for file in files]
     if not is_written:
-        where = f"nothing was written: {sweep.folder} is read-only for this user"
-    console.print(Text(f"\n{counts}\n{where}"), soft_wrap=True)
+        lines = [f"nothing was written: {sweep.folder} is read-only for this user"]
+    console.print(Text("\n".join(lines)), soft_wrap=True)  # paths are for pasting
+    return _best_run(sweep)
 
 
-def _verdicts(findings: Findings) -> list[str]:
-    """Those of the planned looks, where there is a plan; else of all runs at once."""
-    if findings.resolution is not None:
-        return resolved_sentences(findings.resolution)
-    return [verdict_sentence(line) for one in findings.comparisons for line in one.lines]
+def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
+    print_tables(init_tables(sweep.summary), console)
+    said = answer_lines(sweep.runs, findings.comparisons, findings.resolution)
+    print_lines(["", *said], console)
+    if sweep.search is not None:
+        _show_search(sweep.search, sweep.runs, console)
+    print_lines(["", counts_line(sweep.runs, sweep.summary), *others_line(sweep)], console)
 
 
-def _show_search(record: SearchRecord, console: Console) -> None:
+def _best_run(sweep: Sweep) -> Path | None:
+    learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
+    runs = sweep.runs[learnt_something]
+    if runs.empty:
+        return None
+    best = runs.sort_values("reported_metric", ascending=False, kind="stable").iloc[0]
+    return sweep.folder / str(best["folder"])
+
+
+def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:
     print_tables(search_tables(record), console)
-    for line in (*optimism_lines(record), trials_line(record)):
-        console.print(Text(line), soft_wrap=True)
+    said = collapsed_lines(record, runs) or optimism_lines(record)
+    print_lines(["", *said, trials_line(record)], console)
 
 
-def _read(folders: Sequence[Path], out: Path | None) -> Sweep:
+def _read(folders: Sequence[Path], out: Path | None, scope: Scope) -> Sweep:
     if len(folders) == 1 and out is None:
-        return read_sweep_folder(folders[0])
+        return read_sweep_folder(folders[0], scope)
     names = "_and_".join(folder.resolve().name for folder in folders)
-    return read_sweep_folders(folders, out or folders[0].resolve().parent / names)
+    return read_sweep_folders(folders, out or folders[0].resolve().parent / names, scope)

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_sweep.errors import StorageError
+from lora_sweep.errors import ReportError, StorageError
 from lora_sweep.files import clear_unfinished, write_text, write_whole
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.resolved import read_resolution
-from lora_sweep.report.figures.write import FOLDER, write_figures
+from lora_sweep.report.figures.picture import FOLDER, Picture
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.latex import to_latex
 from lora_sweep.report.pages.markdown import Findings, report_text
@@ -49,48 +49,64 @@ class Forms:
 STANDARD = Forms()
 
 
-def write_report(
-    sweep: Sweep,
-    *,
-    question: Question = STANDARD_QUESTION,
-    forms: Forms = STANDARD,
-    extra: Sequence[str] = (),
-) -> Findings:
+def write_report(sweep: Sweep, findings: Findings, *, forms: Forms = STANDARD) -> None:
     """Writes the report's files, each whole or not at all.
+
+    Where the pictures can't be drawn, all the rest is written first.
 
     Args:
         sweep: what is reported; the files go into its folder.
-        question: what is asked of the inits.
+        findings: what the report says of it, as from `find`.
         forms: what is written.
-        extra: further sections of Markdown.
 
     Raises:
         StorageError: the folder can't be written to.
+        ReportError: the pictures can't be drawn; says why.
     """
     folder = sweep.folder
-    findings = find(sweep, question=question, extra=extra)
+    broken: Exception | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, folder / FOLDER):
             clear_unfinished(place, older_than=_HOUR)
-        write_text(
-            folder / CSV_FILE, without_formulas(to_csv_table(sweep.summary)).to_csv(index=False)
-        )
-        table = sweep.runs.map(plain)
-        write_text(folder / RUNS_FILE, without_formulas(table).to_csv(index=False))
-        if forms.parquet:
-            write_whole(folder / PARQUET_FILE, lambda path: table.to_parquet(path, index=False))
-        if forms.latex:
-            write_text(folder / LATEX_FILE, to_latex(init_tables(sweep.summary)))
+        _write_tables(sweep, forms)
         if forms.figures:
-            findings = replace(findings, pictures=write_figures(sweep))
+            try:
+                findings = replace(findings, pictures=_write_figures(sweep))
+            except StorageError:
+                raise
+            except Exception as error:  # whatever drawing meets: the text needs no pictures
+                broken = error
         text = report_text(sweep, findings)
         write_text(folder / REPORT_FILE, text)
         if forms.page:
             write_text(folder / PAGE_FILE, page_text(sweep, text))
     except OSError as error:
         raise StorageError(f"{folder} can't be written to: {error}") from error
-    return findings
+    if broken is not None:
+        raise ReportError(
+            f"{folder / REPORT_FILE} is written without pictures, for they can't be drawn: "
+            f"{type(broken).__name__}: {broken}"
+        ) from broken
+
+
+def _write_tables(sweep: Sweep, forms: Forms) -> None:
+    """Writes the tables that programs read."""
+    folder, summary = sweep.folder, sweep.summary
+    write_text(folder / CSV_FILE, without_formulas(to_csv_table(summary)).to_csv(index=False))
+    table = sweep.runs.map(plain)
+    write_text(folder / RUNS_FILE, without_formulas(table).to_csv(index=False))
+    if forms.parquet:
+        write_whole(folder / PARQUET_FILE, lambda path: table.to_parquet(path, index=False))
+    if forms.latex:
+        write_text(folder / LATEX_FILE, to_latex(init_tables(summary)))
+
+
+def _write_figures(sweep: Sweep) -> Sequence[Picture]:
+    """Loads what draws only now, for it may not be loadable: then there are tables still."""
+    from lora_sweep.report.figures.write import write_figures
+
+    return write_figures(sweep)
 
 
 def find(

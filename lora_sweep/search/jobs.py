@@ -1,6 +1,6 @@
 """Trials as jobs: their cells are listed in the sweep, and handed to the launcher in batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +54,27 @@ class Jobs:
         """Returns the folders of a cell's runs, in order of seeds."""
         return [self.sweep_dir / name for name in cell.runs]
 
+    def take_over(self, earlier: Sequence[str]) -> None:
+        """Lists what a search has run so far as asked for by this command too."""
+        if earlier:
+            add_to_sweep(self.sweep_dir, {}, self.command, earlier=earlier)
+
     def launch(
-        self, cells: Mapping[int, Cell], stop_policy: StopPolicy | None = None
+        self,
+        cells: Mapping[int, Cell],
+        earlier: Iterable[str],
+        stop_policy: StopPolicy | None = None,
     ) -> dict[int, JobReturn]:
         """Runs jobs and returns Hydra's record of each.
 
         Args:
             cells: number of the job -> its cell. Hydra counts the jobs of a launch up from the
                 first, so jobs whose numbers don't follow on each other are launched apart.
+            earlier: names of the search's run folders so far.
             stop_policy: may end runs early.
         """
         listed = {name: own for cell in cells.values() for name, own in cell.runs.items()}
-        add_to_sweep(self.sweep_dir, listed, self.command)
+        add_to_sweep(self.sweep_dir, listed, self.command, earlier=earlier)
         done: dict[int, JobReturn] = {}
         for numbers in _following(sorted(cells)):
             jobs = [cells[number] for number in numbers]

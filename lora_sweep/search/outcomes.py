@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import TrialState
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import LoraSweepError, PrunedError, StorageError
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.state import read_state
@@ -95,7 +96,7 @@ def _record(folder: Path) -> RunRecord | None:
 
 
 def _in_words(error: object) -> str:
-    if error is None:
+    if not isinstance(error, Exception):
         return "a run left no result, or a metric that is not finite"
     kind = "" if isinstance(error, LoraSweepError) else f"{type(error).__name__}: "
-    return f"{kind}{error}".splitlines()[0]
+    return f"{kind}{first_line(error)}"

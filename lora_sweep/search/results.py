@@ -10,6 +10,7 @@ from optuna import Study
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.files import write_text
 from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials
 from lora_sweep.search.pruning import PRUNED_EPOCH
@@ -69,7 +70,7 @@ def importances(study: Study) -> Importances:
                 target=lambda trial: float(trial.values[0]),
             )
     except (ValueError, RuntimeError) as error:
-        return None, str(error).splitlines()[0]
+        return None, first_line(error)
     return {name: float(share) for name, share in shares.items()}, None
 
 

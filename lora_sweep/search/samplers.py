@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import require
 from lora_sweep.search.space import RANKS, Params, Space
@@ -154,7 +155,7 @@ def make_sampler(config: DictConfig, space: Space, *, seed: int, n_jobs: int) ->
     except Exception as error:
         raise SettingError(
             "hydra/sweeper/sampler must be one that can be made with its settings, but got "
-            f"{name}: {str(error.__cause__ or error).splitlines()[0]}"
+            f"{name}: {first_line(error.__cause__ or error)}"
         ) from error
     return SteadySampler(make, space)
 

@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.pruners import NopPruner
 from optuna.trial import Trial, TrialState
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.launch.cells import Cell
@@ -33,6 +34,7 @@ from lora_sweep.search.settings import SearchSettings
 from lora_sweep.search.storage import without_password
 from lora_sweep.search.trials import TrialQueue
 from lora_sweep.store.search_record import Confirmation, SearchRecord, read_search, write_search
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Search:
             StorageError: something can't be written.
         """
         self._say_what_is_left()
+        self.jobs.take_over(self._folders())
         try:
             while self._next_batch():
                 pass
@@ -112,7 +115,7 @@ class Search:
             cells[trial.number] = cell
         self._write()
         if cells:
-            done = self.jobs.launch(cells, self._stop_policy(cells))
+            done = self.jobs.launch(cells, self._folders(), self._stop_policy(cells))
             for trial in trials:
                 if trial.number in done:
                     self._tell(trial, cells[trial.number], done[trial.number])
@@ -130,7 +133,7 @@ class Search:
         )
 
     def _fail(self, trial: Trial, error: Exception) -> None:
-        outcome = TrialOutcome(TrialState.FAIL, None, None, [], str(error).splitlines()[0])
+        outcome = TrialOutcome(TrialState.FAIL, None, None, [], first_line(error))
         self._keep(trial, outcome)
 
     def _tell(self, trial: Trial, cell: Cell, job: JobReturn) -> None:
@@ -164,7 +167,8 @@ class Search:
         if any(None in one.metrics for one in confirmed):
             log.info("the best trials once more, on %d fresh seeds each", confirm.n_seeds)
             first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
-            for job in self.jobs.launch(dict(enumerate(cells, start=first))).values():
+            numbered = dict(enumerate(cells, start=first))
+            for job in self.jobs.launch(numbered, self._folders()).values():
                 if job.status is not JobStatus.COMPLETED:
                     log.warning("a second look failed: %s", job._return_value)
             confirmed = self._confirmations(chosen, cells)
@@ -224,6 +228,12 @@ class Search:
         elif n_there:
             log.info("%d of %d trials are there", n_there, self.settings.n_trials)
 
+    def _folders(self) -> list[str]:
+        """Names of the run folders of all trials, and of the second look at the best."""
+        trials = self.study.get_trials(deepcopy=False)
+        searched = [name for trial in trials for name in trial.user_attrs.get(FOLDERS, ())]
+        return [*searched, *(name for again in self.confirmed for name in again.folders)]
+
     def _failed(self) -> list[optuna.trial.FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
 
@@ -231,7 +241,8 @@ class Search:
         failed, most = self._failed(), self.settings.max_failures
         if len(failed) > most:
             raise SweepFailedError(
-                f"{len(failed)} trials of the search failed, hydra.sweeper.max_failures={most}\n"
+                f"{counted(len(failed), 'trial')} of the search failed, "
+                f"hydra.sweeper.max_failures={most}\n"
                 f"first: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}\n"
                 f"see the runs' logs in {self.jobs.sweep_dir}; a larger "
                 "hydra.sweeper.max_failures goes on"

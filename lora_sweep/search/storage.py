@@ -8,6 +8,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
+from lora_sweep.error_lines import first_line
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import expand_home
 
@@ -69,7 +70,7 @@ def open_storage(place: str) -> BaseStorage:
         # A connection is closed once it was used: none stays open, and many searchers need few.
         return RDBStorage(place, engine_kwargs=arguments)
     except Exception as error:  # every database has its own, and so has every missing driver
-        cause = without_password(str(error.__cause__ or error).strip().splitlines()[0])
+        cause = without_password(first_line(error.__cause__ or error))
         raise SettingError(
             f"hydra.sweeper.storage must be reachable, but got {without_password(place)}: {cause}"
         ) from None

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_sweep.status.folders import Run
+from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import State
+from lora_sweep.vocabulary import FIXED
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
     for run in runs:
         if run.cell:
             members.setdefault(run.cell, []).append(run)
-    differing = _differing([cell[0].settings for cell in members.values()])
+    differing = _differing([_shown(cell[0].settings) for cell in members.values()])
     by_task: dict[tuple[str, object], list[CellStatus]] = {}
     for cell in members.values():
         finished = [run for run in cell if run.state is State.FINISHED]
@@ -62,7 +64,7 @@ def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
 def _describe(
     cell: Sequence[Run], finished: Sequence[Run], differing: Sequence[str]
 ) -> CellStatus:
-    settings = cell[0].settings
+    settings = _shown(cell[0].settings)
     return CellStatus(
         settings={name: settings[name] for name in differing if settings.get(name) is not None},
         metric=finished[0].metric,
@@ -80,6 +82,11 @@ def _best(cells: Sequence[CellStatus]) -> list[CellStatus]:
     if first.is_complete or not complete:
         return [first]
     return [first, max(complete, key=lambda cell: cell.median)]
+
+
+def _shown(settings: Settings) -> Settings:
+    """The settings without the size of R where ranks are fixed: they have no range."""
+    return settings | {"rank.max": None} if settings.get("init") == FIXED else settings
 
 
 def _differing(all_settings: Sequence[dict[str, Any]]) -> list[str]:

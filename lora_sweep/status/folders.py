@@ -17,8 +17,9 @@ from lora_sweep.errors import LoraSweepError
 from lora_sweep.metrics import metric_words
 from lora_sweep.store.record import RESULT_FILE
 from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.scope import LAST, Scope
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
-from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
+from lora_sweep.store.sweep_list import SWEEP_FILE, read_asked, read_sweep
 
 SETTLED_SECONDS = 2.0
 """A folder that changed so shortly before it was read may change again at the same time stamp."""
@@ -59,15 +60,18 @@ class Run:
 class SweepFolder:
     """The folder of a sweep, looked at again and again."""
 
-    def __init__(self, path: Path) -> None:
-        """Names the folder; nothing is read yet."""
-        self.path = path
+    def __init__(self, path: Path, scope: Scope = LAST) -> None:
+        """Names the folder, and which of its runs are meant; nothing is read yet."""
+        self.path, self.scope = path, scope
+        self.n_others = 0
+        """Runs that lie there too, but are not meant, as of the last look."""
         self._listed: dict[str, Run] = {}
+        self._asked: list[str] | None = None
         self._list_changed: int | None = None
         self._read: dict[str, tuple[int, Run | None]] = {}
 
     def look(self) -> list[Run]:
-        """Returns the runs: those that were asked for, and others that left a folder.
+        """Returns the runs that are meant.
 
         Raises:
             LoraSweepError: the folder is not there, or holds no sweep.
@@ -77,6 +81,10 @@ class SweepFolder:
             raise LoraSweepError(f"{self.path} must be a sweep's folder, but got {self._what()}")
         self._look_at_list()
         runs = self._listed | {run.name: run for run in self._folders()}
+        self.n_others = 0
+        if self._asked is not None:
+            self.n_others = len(runs.keys() - set(self._asked))
+            runs = {name: runs[name] for name in self._asked}
         if not runs:
             raise LoraSweepError(
                 f"{self.path} must hold a sweep, that is {SWEEP_FILE} or run folders, but got "
@@ -96,6 +104,8 @@ class SweepFolder:
                 name: _run(RunState(self.path / name, State.OPEN, settings))
                 for name, settings in listed.items()
             }
+            asked = None if self.scope.everything else read_asked(self.path, self.scope.command)
+            self._asked = None if asked is None else list(asked)
             self._list_changed = changed
 
     def _folders(self) -> Iterator[Run]:

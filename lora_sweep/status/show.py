@@ -11,6 +11,7 @@ from rich.text import Text
 from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
+from lora_sweep.words import counted
 
 MAX_LINES = 10
 """As many packs or reasons are listed; the rest is counted."""
@@ -41,18 +42,18 @@ def status_json(status: Status) -> str:
 def _counts(status: Status) -> str:
     names = ("running", "finished", "failed", "pruned", "damaged", "left")
     counts = [f"{getattr(status, name)} {name}" for name in names]
-    return f"{status.sweep}: {status.n_runs} runs: {', '.join(counts)}"
+    return f"{status.sweep}: {counted(status.n_runs, 'run')}: {', '.join(counts)}"
 
 
 def _rows(status: Status) -> dict[str, list[str]]:
     """Heading -> lines; headings without a line are not shown."""
     packs = [
-        f"{pack.name}: {len(pack.runs)} runs, epoch {pack.epoch} of {pack.n_epochs} done, "
-        f"{pack.owner}"
+        f"{pack.name}: {counted(len(pack.runs), 'run')}, "
+        f"epoch {pack.epoch} of {pack.n_epochs} done, {pack.owner}"
         for pack in status.packs
     ]
     return {
-        "collapsed": [f"{status.collapsed} of {status.finished} finished runs"],
+        "collapsed": [f"{status.collapsed} of {counted(status.finished, 'finished run')}"],
         "runs per hour": [_pace(status)],
         "time to the end": [_time_left(status)],
         "saved midway": _saved(status),
@@ -60,13 +61,14 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
         "damaged": _by_reason(status.damages),
+        "not counted": _others(status),
     }
 
 
 def _pace(status: Status) -> str:
     if status.runs_per_hour is None:
         return UNKNOWN
-    return f"{status.runs_per_hour:.3g} (from {status.from_runs:.3g} runs' training)"
+    return f"{status.runs_per_hour:.3g} (from the training of {counted(status.from_runs, 'run')})"
 
 
 def _time_left(status: Status) -> str:
@@ -82,7 +84,15 @@ def _time_left(status: Status) -> str:
 def _saved(status: Status) -> list[str]:
     if not status.saved:
         return []
-    return [f"{status.saved} of the {status.left} runs that are left go on from a checkpoint"]
+    left = counted(status.left, "run")
+    are = "that is left goes" if status.left == 1 else "that are left go"
+    return [f"{status.saved} of the {left} {are} on from a checkpoint"]
+
+
+def _others(status: Status) -> list[str]:
+    if not status.others:
+        return []
+    return [f"{counted(status.others, 'other run')} in the folder; --all counts all of them"]
 
 
 def _cell(cell: CellStatus) -> str:
@@ -93,7 +103,7 @@ def _cell(cell: CellStatus) -> str:
     said = f" ({', '.join(marks)})" if marks else ""
     return (
         f"{settings or 'the only cell'}: {cell.metric_words} {100 * cell.median:.2f}, median of "
-        f"{cell.n_seeds} of {cell.n_expected} seeds{said}"
+        f"{cell.n_seeds} of {counted(cell.n_expected, 'seed')}{said}"
     )
 
 

@@ -31,7 +31,8 @@ class Status:
         packs: trained now.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
-        commands: that asked for the runs, oldest first: the same commands go on with them.
+        commands: that asked for the runs: the same ones go on with them.
+        others: runs that lie there too, but that the sweep's command did not ask for.
     """
 
     sweep: str
@@ -52,6 +53,7 @@ class Status:
     failures: dict[str, str]
     damages: dict[str, str]
     commands: list[str]
+    others: int
 
     @property
     def is_over(self) -> bool:
@@ -96,7 +98,8 @@ def sweep_status(folder: SweepFolder) -> Status:
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
-        commands=read_commands(folder.path),
+        commands=read_commands(folder.path)[-1:],
+        others=folder.n_others,
     )
 
 

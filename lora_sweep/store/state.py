@@ -85,6 +85,12 @@ def is_done(folder: Path) -> bool:
     return any((folder / name).exists() for name in DONE_FILES)
 
 
+def is_run(folder: Path) -> bool:
+    """Returns whether a folder is a run's; reads no file."""
+    names = (*DONE_FILES, RETRIED_FILE, SETTINGS_FILE)
+    return any((folder / name).exists() for name in names)
+
+
 def is_finished(folder: Path) -> bool:
     """Returns whether a run has finished; reads no file."""
     return (folder / RESULT_FILE).exists()

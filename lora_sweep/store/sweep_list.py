@@ -1,6 +1,10 @@
-"""The list of a sweep's runs: `sweep.json`, the runs and commands that were asked for."""
+"""The list of a sweep's runs: `sweep.json`, which run each command asked for.
 
-from collections.abc import Mapping
+Several commands may share a folder. Each of them is a sweep of its own, with its own runs; a run
+that two of them ask for is trained once.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +22,7 @@ MOST_LOOKS = 1_000
 
 
 def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
-    """Returns the runs that were asked for, folder name -> settings; none without a list.
+    """Returns all runs that were asked for, folder name -> settings; none without a list.
 
     Raises:
         RecordError: the list can't be read, or is of another version.
@@ -27,18 +31,60 @@ def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
 
 
 def read_commands(sweep_dir: Path) -> list[str]:
-    """Returns the commands that asked for the sweep's runs, oldest first; none without a list.
+    """Returns the commands that asked for runs, the one given last at the end.
 
     Raises:
         RecordError: the list can't be read, or is of another version.
     """
-    return _read_list(sweep_dir)[1]
+    return list(_read_list(sweep_dir)[1])
 
 
-def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings], command: str) -> None:
-    """Adds runs, and the command that asked for them, to the sweep's list; what is there stays.
+def read_asked(sweep_dir: Path, command: str | None = None) -> dict[str, Settings] | None:
+    """Returns the runs that one command asked for, folder name -> settings, in its order.
+
+    Args:
+        sweep_dir: folder of the sweep.
+        command: None for the one given last.
+
+    Returns:
+        None where no command is listed, or not this one.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    runs, commands = _read_list(sweep_dir)
+    name = next(reversed(commands), None) if command is None else command
+    if name not in commands:
+        return None
+    return {run: runs[run] for run in commands[name]}
+
+
+def count_growth(sweep_dir: Path) -> int:
+    """Returns how many commands asked for runs of the one given last, itself counted.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
+    """
+    commands = [set(names) for names in _read_list(sweep_dir)[1].values()]
+    return sum(bool(names & commands[-1]) for names in commands)
+
+
+def add_to_sweep(
+    sweep_dir: Path,
+    runs: Mapping[str, Settings],
+    command: str,
+    *,
+    earlier: Iterable[str] = (),
+) -> None:
+    """Lists a command with its runs, as the one given last; other commands keep theirs.
 
     A damaged list is set aside as `sweep.json.damaged`, and starts anew.
+
+    Args:
+        sweep_dir: folder of the sweep.
+        runs: folder name -> settings.
+        command: that asks for them; what it asked for before is replaced.
+        earlier: names of listed runs that it asks for too.
 
     Raises:
         RecordError: the list is of another version.
@@ -52,24 +98,32 @@ def add_to_sweep(sweep_dir: Path, runs: Mapping[str, Settings], command: str) ->
             listed, commands = _read_list(sweep_dir)
         except DamagedRecordError as error:
             set_aside(path, error, "the list of runs starts anew")
-            listed, commands = {}, []
+            listed, commands = {}, {}
+        commands.pop(command, None)  # so that it stands last
+        known = [name for name in earlier if name in listed]
+        commands[command] = list(dict.fromkeys([*known, *runs]))
         content = {
             "format_version": FORMAT_VERSION,
-            "commands": list(dict.fromkeys([*commands, command])),
+            "commands": commands,
             "runs": listed | dict(runs),
         }
         write_text(path, to_checked_json(content, indent=1))
 
 
-def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
-    """The runs and commands in the sweep's list."""
+def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], dict[str, list[str]]]:
+    """The runs in the sweep's list, and the names of each command's."""
     path = sweep_dir / SWEEP_FILE
     if not path.exists():
-        return {}, []
+        return {}, {}
     try:
         content, _ = read_checked_json(path)
         check_version(path, content)
-        return dict(content["runs"]), [str(command) for command in content["commands"]]
+        runs = dict(content["runs"])
+        commands = {
+            command: [name for name in names if name in runs]
+            for command, names in dict(content["commands"]).items()
+        }
+        return runs, commands
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     except (DamagedFileError, ValueError, KeyError, TypeError) as error:

@@ -155,7 +155,7 @@ def test_missing_input_stops_the_sweep_before_it_starts(
     [
         (TrainingFailedError("loss became nan\nsecond"), "loss became nan"),
         (KeyError("x"), "KeyError: 'x'"),
-        (MemoryError(), "MemoryError: "),
+        (MemoryError(), "MemoryError without a message"),
     ],
     ids=["own", "foreign", "silent"],
 )

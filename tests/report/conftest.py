@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from lora_sweep.report.figures import write
 from lora_sweep.store.record import EpochRecord, FailureRecord, RunRecord
+from lora_sweep.store.sweep_list import add_to_sweep
 
 LEARNT: dict[str, Any] = {
     "init": "uniform",
@@ -84,11 +85,9 @@ class Sweep:
         """A run that has left nothing but its settings."""
         return self.write(name, "settings.json", json.dumps(settings))
 
-    def ask_for(self, runs: dict[str, dict[str, Any]]) -> None:
-        """The list of the runs that were asked for."""
-        self.write(
-            "", "sweep.json", json.dumps({"format_version": 1, "commands": [], "runs": runs})
-        )
+    def ask_for(self, runs: dict[str, dict[str, Any]], command: str = "a command") -> None:
+        """Lists runs that a command asked for."""
+        add_to_sweep(self.path, runs, command)
 
     def write(self, name: str, file: str, text: str) -> Path:
         """Any file in a run's folder."""

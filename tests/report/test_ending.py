@@ -1,14 +1,36 @@
 """The report that ends a sweep: what is written and named, and which settings are refused."""
 
 import math
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.errors import SettingError
+from lora_sweep.commands.report import main
+from lora_sweep.errors import ReportError, SettingError, SweepFailedError
+from lora_sweep.launch import command_errors
 from lora_sweep.launch.callbacks import WriteReport
+from lora_sweep.launch.last_words import run_lines
+from lora_sweep.report import show
+from lora_sweep.report.figures import write as figures
+
+
+def _config(sweep: Any) -> DictConfig:
+    overrides = {"task": ["seed=0,1"], "hydra": ["hydra.mode=MULTIRUN"]}
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}, "overrides": overrides}})
+
+
+@pytest.fixture
+def noted() -> Iterator[list[Exception]]:
+    """The errors that the command will end in."""
+    command_errors.forget()
+    yield command_errors._NOTED
+    command_errors.forget()
 
 
 @pytest.mark.parametrize(
@@ -31,12 +53,12 @@ def test_report_names_the_files_that_it_wrote(
 ) -> None:
     sweep.finish("a", 0.6, settings())
     sweep.start("a", settings())
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep.path)}}})
-    WriteReport(**options).on_multirun_end(config)
+    WriteReport(**options).on_multirun_end(_config(sweep))
     written = {path.name for path in sweep.path.iterdir()} - {"a"}
     every = {"report.md", "report.html", "results.csv", "runs.csv", "figures", "question.json"}
     assert written == every - left_out
-    named = capsys.readouterr().out.splitlines()[-1].removeprefix("report: ").split(", ")
+    lines = capsys.readouterr().out.splitlines()
+    named = [line.removeprefix("report: ") for line in lines if line.startswith("report: ")]
     assert {Path(name).name for name in named} == {"report.md", "report.html"} - left_out
     linked = "figures/" in (sweep.path / "report.md").read_text(encoding="utf-8")
     assert linked == ("figures" not in left_out)
@@ -60,3 +82,139 @@ def test_wrong_setting_is_refused(setting: str, value: Any, rule: str) -> None:
         WriteReport(**{setting: value})
     said = f"hydra.callbacks.report.{setting} must be {rule}, but got {value}"
     assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("error", [OverflowError("int too big"), MemoryError(), ImportError("x")])
+def test_report_that_fails_is_the_commands_error(
+    error: Exception,
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    sweep.start("a", settings())
+    monkeypatch.setattr(show, "show_report", broken)
+    WriteReport().on_multirun_end(_config(sweep))
+    (said,) = noted
+    reason = f"{type(error).__name__}: {error}"
+    assert isinstance(said, ReportError) and said.__cause__ is error
+    assert str(said) == f"the runs are kept, but the report failed: {reason}"
+
+
+def test_tables_come_where_nothing_can_be_drawn(
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*args: Any) -> None:
+        raise ImportError("no room for matplotlib")
+
+    sweep.finish("a", 0.6, settings())
+    sweep.start("a", settings())
+    monkeypatch.setattr(figures, "write_figures", broken)
+    WriteReport().on_multirun_end(_config(sweep))
+    assert "60.00" in capsys.readouterr().out
+    assert "60.00" in (sweep.path / "report.md").read_text(encoding="utf-8")
+    written = {path.name for path in sweep.path.iterdir() if path.is_file()}
+    assert written == {"report.md", "report.html", "results.csv", "runs.csv"}
+    (said,) = noted
+    assert "can't be drawn: ImportError: no room for matplotlib" in str(said)
+
+
+def test_tables_need_no_library_that_draws() -> None:
+    script = "import lora_sweep.report.show, sys; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_report_that_fails_after_failed_runs_is_said_too(
+    sweep: Any,
+    settings: Any,
+    noted: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The command ends in the runs' error, which says nothing of the report."""
+    monkeypatch.setattr(show, "show_report", lambda *args, **kwargs: 1 / 0)
+    sweep.start("a", settings())
+    try:
+        raise SweepFailedError("1 of 2 jobs failed")
+    except SweepFailedError:
+        WriteReport().on_multirun_end(_config(sweep))
+    assert "the report failed: ZeroDivisionError" in caplog.text
+    assert len(noted) == 1
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_table_is_of_the_command_that_ends(
+    sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single run before, a try that was given up, and a command that began meanwhile."""
+    asked = {"a": settings(init="fixed"), "b": settings(init="fixed", seed=1)}
+    sweep.finish("single", 0.9, settings(init="fixed", seed=2))
+    sweep.ask_for({"try": settings(data__n_train=64)}, "a try")
+    sweep.start("try", settings(data__n_train=64))
+    sweep.ask_for(asked, "python -m lora_sweep --multirun seed=0,1")
+    sweep.ask_for({"later": settings(seed=5)}, "another command")
+    for name, own in asked.items():
+        sweep.finish(name, 0.5, own)
+        sweep.start(name, own)
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    printed = capsys.readouterr().out
+    assert "2 runs in 1 cell: 2 finished, 0 failed, 0 missing" in printed
+    assert "3 other runs lie there too" in " ".join(printed.split())
+    text = (sweep.path / "report.md").read_text(encoding="utf-8")
+    assert "50.00 ± 0.00   | 2 " in text
+    assert "python -m lora_sweep --multirun seed=0,1\n```" in text
+    assert main([str(sweep.path), "--all", "--no-figures", "--no-html"]) == 0
+    assert "5 runs in" in capsys.readouterr().out
+
+
+def test_run_is_named_with_commands_to_paste(sweep: Any, settings: Any) -> None:
+    run = sweep.finish("it is it", 0.5, settings())
+    where, following, *commands = run_lines([run, run.with_name("not finished")])
+    assert (where, following) == (f"run: {run}", "next:")
+    words = [shlex.split(command) for command in commands]
+    assert [word[2] for word in words] == [
+        f"lora_sweep.{name}" for name in ("export", "predict", "report")
+    ]
+    assert [word[3] for word in words] == [str(run), str(run), str(run.parent)]
+
+
+def test_report_beside_a_sweep_takes_all_runs(sweep: Any, settings: Any) -> None:
+    run = sweep.finish("a", 0.5, settings())
+    sweep.ask_for({"b": settings()})
+    assert run_lines([run])[-1].endswith("--all")
+
+
+def test_run_that_failed_has_nothing_next(tmp_path: Path) -> None:
+    assert run_lines([tmp_path / "a"]) == []
+
+
+def test_commands_are_for_the_best_of_several_seeds(sweep: Any, settings: Any) -> None:
+    runs = [
+        sweep.finish(f"s{seed}", value, settings(seed=seed))
+        for seed, value in enumerate((0.4, 0.9, 0.6))
+    ]
+    lines = run_lines(runs)
+    assert lines[:3] == [f"run: {run}" for run in runs]
+    assert all(str(runs[1]) in line for line in lines[4:6])
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_sweep_ends_with_commands_for_its_best_run(
+    sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not for one that collapsed, whatever its number."""
+    for name, value, collapsed in (("a", 0.4, False), ("b", 0.6, False), ("c", 0.9, True)):
+        sweep.finish(name, value, settings(), collapsed=collapsed)
+        sweep.start(name, settings())
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    following, export, predict = capsys.readouterr().out.splitlines()[-3:]
+    assert following == "next:"
+    assert shlex.split(export)[:4] == ["python", "-m", "lora_sweep.export", str(sweep.path / "b")]
+    assert shlex.split(predict)[2:4] == ["lora_sweep.predict", str(sweep.path / "b")]

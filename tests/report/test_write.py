@@ -20,7 +20,7 @@ from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import Forms, write_report
+from lora_sweep.report.write import Forms, find, write_report
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -48,7 +48,8 @@ def report(shared_sweep: Any, settings: Settings) -> Path:
 
 def reported(folder: Path) -> Path:
     """The text of the report, without pictures and page."""
-    write_report(read_sweep_folder(folder), forms=Forms(figures=False, page=False))
+    sweep = read_sweep_folder(folder)
+    write_report(sweep, find(sweep), forms=Forms(figures=False, page=False))
     return folder / "report.md"
 
 
@@ -155,32 +156,81 @@ def test_unwritable_folder_is_a_user_error(filled: Any, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_terminal_cuts_no_number(filled: Any, width: int) -> None:
     printed = _printed(filled, width)
-    for text in ("30.00 ± 42.43", "20.00 ± 42.43", "0.001", "1 failed, 1 collapsed", "70.00"):
+    for text in ("30.00 ± 42.43", "20.00 ± 42.43", "0.001", "1 failed", "1 collapsed", "70.00"):
         assert text in printed
     assert "…" not in printed
 
 
-def test_terminal_moves_common_columns_to_heading(sweep: Any, settings: Settings) -> None:
-    sweep.finish("a", 0.6, settings())
-    sweep.finish("b", 0.5, settings(lr=0.02))
-    wide, narrow = _printed(sweep, 160), _printed(sweep, 90)
-    assert "Rank Min 5" not in wide
-    heading = "Uniform initialization, Task cola, Rank Min 5, Rank Max 25, Alpha Min 0.5"
-    assert heading in narrow
-    assert max(map(len, narrow.splitlines()[2:])) <= 90
+def test_only_settings_move_into_the_title(sweep: Any, settings: Settings) -> None:
+    """Two cells with equal results: what was found keeps its columns all the same."""
+    for lr in (0.01, 0.02):
+        for seed in (0, 1):
+            sweep.finish(f"{lr}-{seed}", 0.0, settings(lr=lr, seed=seed), collapsed=seed == 0)
+    printed = _printed(sweep, 80)
+    title, *table = printed.strip().splitlines()
+    assert title.startswith("Uniform initialization, Task cola, Rank Min 5")
+    assert not {"Median", "Seeds", "Notes"} & set(title.split())
+    assert max(map(len, table)) <= 80
+    cells = [[cell.strip() for cell in row.split("│")] for row in table if "0.02" in row]
+    assert cells[0][-5:-1] == ["0.00 ± 0.00", "2", "-10.00 ± 0.00", "1 collapsed"]
+    assert "Rank Min 5" not in _printed(sweep, 200)
 
 
-def test_pipe_gets_full_width(sweep: Any, settings: Settings) -> None:
-    sweep.finish("a", 0.6, settings())
-    sweep.finish("b", 0.5, settings(lr=0.02))
-    assert "Uniform initialization\n" in _printed(sweep, 40, is_terminal=False)
+def test_many_settings_share_one_column(sweep: Any, settings: Settings) -> None:
+    for epochs in (3, 5):
+        for schedule in ("constant", "grow"):
+            own = settings(
+                training__epochs=epochs,
+                budget__schedule=schedule,
+                model__dropout=0.1 * epochs,
+                model__adapted=["query"] * epochs,
+            )
+            sweep.finish(f"{epochs}{schedule}", 0.5, own)
+    lines = _printed(sweep, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    settings_shown = "\n".join(line.split("│")[1] for line in lines if "│" in line)
+    for said in ("budget.schedule grow", "training.epochs 5", "model.dropout 0.5"):
+        assert said in settings_shown
+    assert sum("50.00" in line for line in lines) == 4
+
+
+def test_no_word_is_broken_at_80_columns(
+    sweep: Any,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two sweeps in a report, too, whose cells have the name of their sweep."""
+    other = type(sweep)(sweep.path.parent / "another_sweep")
+    for one in (sweep, other):
+        for seed in range(3):
+            one.finish(f"a{seed}", 0.1 * seed, settings(seed=seed))
+            one.finish(f"f{seed}", 0.1, settings(init="fixed", seed=seed))
+    folders = [str(one.path) for one in (sweep, other)]
+    options = ["--no-figures", "--no-html"]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert main([*folders, *options]) == 0
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 80  # a pipe has no width of its own
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*folders, *options]) == 0
+    narrow = capsys.readouterr().out
+    sentences = [line for line in narrow.splitlines() if not line.startswith("report: ")]
+    assert max(map(len, sentences)) <= 80
+    assert _words(narrow) <= _words(whole)
+
+
+def _words(text: str) -> set[str]:
+    """What stands between spaces and borders, without commas."""
+    return {word.strip(",") for word in re.sub("[^\\w .,±%()/=?:;+-]", " ", text).split()}
 
 
 def test_command_prints_tables_and_report(filled: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(filled.path)]) == 0
     printed = capsys.readouterr().out
     assert "30.00 ± 42.43" in printed
-    assert f"report: {filled.path / 'report.md'}, {filled.path / 'report.html'}" in printed
+    for file in ("report.md", "report.html"):
+        assert f"report: {filled.path / file}\n" in printed
     pictures = {path.name for path in (filled.path / "figures").iterdir()}
     assert {"uniform_runs.svg", "uniform_runs.png", "comparison.svg"} <= pictures
     text = (filled.path / "report.md").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from lora_sweep.errors import PrunedError, SettingError, SweepFailedError, Train
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
+from lora_sweep.store.sweep_list import read_asked, read_sweep
 
 from .conftest import FakeLauncher, metric_of
 from .searches import stored_study
@@ -299,3 +300,11 @@ def test_runs_of_trials_and_confirmations_are_listed(search: Searching, tmp_path
     assert len(listed["runs"]) == 2 + 2
     (command,) = listed["commands"]
     assert command.startswith("python -m lora_sweep --multirun hydra/sweeper=optuna_resumable")
+
+
+def test_larger_search_takes_its_earlier_runs_over(search: Searching, tmp_path: Path) -> None:
+    again = "hydra.sweeper.confirm={n_best: 1, n_seeds: 2}"
+    search("hydra.sweeper.n_trials=2", again)
+    search("hydra.sweeper.n_trials=3", again)
+    listed = set(read_sweep(tmp_path / "s"))
+    assert set(read_asked(tmp_path / "s") or ()) == listed and len(listed) >= 2 + 2 + 1

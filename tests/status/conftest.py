@@ -10,6 +10,7 @@ import pytest
 
 from lora_sweep.files import to_checked_json
 from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.sweep_list import add_to_sweep
 
 
 class Sweep:
@@ -23,10 +24,9 @@ class Sweep:
         """Settings of a run."""
         return {"init": "uniform", "lr": 0.1, "seed": 0, "training.epochs": 4, **changes}
 
-    def ask_for(self, runs: dict[str, dict[str, Any]], *commands: str) -> None:
-        """The list of the runs that were asked for, and by which commands."""
-        content = {"format_version": 1, "commands": list(commands), "runs": runs}
-        (self.path / "sweep.json").write_text(to_checked_json(content))
+    def ask_for(self, runs: dict[str, dict[str, Any]], command: str = "a command") -> None:
+        """Lists runs that a command asked for."""
+        add_to_sweep(self.path, runs, command)
 
     def agree(self, packs: dict[str, list[str]]) -> None:
         """The packs that are not done."""

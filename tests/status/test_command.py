@@ -35,8 +35,8 @@ def test_text_names_counts_best_cell_and_reasons(sweep: Any, run: Any) -> None:
     assert code == 0
     assert lines == [
         f"{sweep.path}: 4 runs: 0 running, 1 finished, 2 failed, 0 pruned, 0 damaged, 1 left",
-        "collapsed 0 of 1 finished runs",
-        "runs per hour 60 (from 1 runs' training)",
+        "collapsed 0 of 1 finished run",
+        "runs per hour 60 (from the training of 1 run)",
         "time to the end nothing is trained now: the same command goes on with it",
         "best cell so far the only cell: accuracy 50.00, median of 1 of 4 seeds (incomplete)",
         "failed r1 and 1 more: loss became nan [at step 3]",
@@ -65,6 +65,15 @@ def test_command_is_left_out_while_a_pack_trains_and_at_the_end(sweep: Any, run:
     for out in (during, run(sweep.path)[1]):
         assert "--multirun" not in out
         assert "saved midway" not in out
+
+
+def test_other_runs_are_one_line_and_counted_on_request(sweep: Any, run: Any) -> None:
+    sweep.start("single", sweep.settings())
+    sweep.ask_for({"a": sweep.settings()})
+    out = run(sweep.path)[1]
+    assert "1 run: 0 running" in out
+    assert "1 other run in the folder; --all counts all of them" in out
+    assert "2 runs: 0 running" in run(sweep.path, "--all")[1]
 
 
 def test_many_reasons_are_cut(sweep: Any, run: Any) -> None:

@@ -9,15 +9,17 @@ from lora_sweep.status.cells import CellStatus, best_cells
 from lora_sweep.status.folders import SweepFolder
 from lora_sweep.status.summary import Status, sweep_status
 from lora_sweep.store.claims import LEASE_SECONDS, Claims
+from lora_sweep.store.scope import EVERYTHING
 
 
 def status(sweep: Any) -> Status:
     return sweep_status(SweepFolder(sweep.path))
 
 
-def ask_for_packs(sweep: Any, n_packs: int = 2) -> None:
-    """Packs of two runs, four epochs of ten steps each."""
-    names = [f"{pack}{run}" for pack in range(n_packs) for run in "ab"]
+def ask_for_packs(sweep: Any, *, others: tuple[str, ...] = ()) -> None:
+    """Two packs of two runs, four epochs of ten steps each; other runs are asked for with them."""
+    n_packs = 2
+    names = [*(f"{pack}{run}" for pack in range(n_packs) for run in "ab"), *others]
     sweep.ask_for({name: sweep.settings(seed=seed) for seed, name in enumerate(names)})
     sweep.agree({f"p{pack}": [f"{pack}a", f"{pack}b"] for pack in range(n_packs)})
 
@@ -63,7 +65,7 @@ def test_time_to_the_end_counts_what_is_half_done(sweep: Any) -> None:
 
 
 def test_interrupted_pack_counts_as_half_done(sweep: Any) -> None:
-    ask_for_packs(sweep)
+    ask_for_packs(sweep, others=("x",))
     for name in ("0a", "0b"):
         sweep.checkpoint(name, epoch=2, step=20, seconds=100)
     sweep.finish("x", 0.5, sweep.settings(seed=9))
@@ -107,9 +109,12 @@ def test_best_cell_has_the_highest_median_over_its_seeds(sweep: Any) -> None:
 
 
 def test_incomplete_best_cell_is_marked_and_followed_by_a_complete_one(sweep: Any) -> None:
-    sweep.ask_for({f"lucky-{seed}": sweep.settings(lr=0.2, seed=seed) for seed in range(3)})
     sweep.finish("lucky-0", 0.9, sweep.settings(lr=0.2, seed=0), collapsed=True)
     sweep.finish("sure", 0.6, sweep.settings(lr=0.1, seed=0))
+    sweep.ask_for(
+        {f"lucky-{seed}": sweep.settings(lr=0.2, seed=seed) for seed in range(3)}
+        | {"sure": sweep.settings(lr=0.1, seed=0)}
+    )
     lucky, sure = cells(sweep)
     assert (lucky.median, lucky.n_seeds, lucky.n_expected) == (0.9, 1, 3)
     assert (lucky.is_complete, lucky.n_collapsed) == (False, 1)
@@ -132,6 +137,13 @@ def test_setting_without_effect_does_not_describe_a_cell(sweep: Any) -> None:
     assert cells(sweep)[0].settings == {"init": "fixed"}
 
 
+def test_fixed_ranks_have_no_largest_rank(sweep: Any) -> None:
+    sweep.finish("a", 0.4, sweep.settings(**{"rank.max": 25, "rank.average": 20}))
+    fixed = {"rank.max": 20, "rank.average": 20, "lr": None}
+    sweep.finish("b", 0.9, sweep.settings(init="fixed", **fixed))
+    assert cells(sweep)[0].settings == {"init": "fixed"}
+
+
 def test_setting_that_follows_another_does_not_describe_a_cell(sweep: Any) -> None:
     for average in (10, 20):
         own = {"rank.average": average, "budget.start_average": float(average)}
@@ -140,6 +152,17 @@ def test_setting_that_follows_another_does_not_describe_a_cell(sweep: Any) -> No
     sweep.finish("fixed", 0.1, sweep.settings(init="fixed", **without))
     (best,) = cells(sweep)
     assert best.settings == {"init": "uniform", "rank.average": 20}
+
+
+def test_tries_that_were_given_up_are_not_left(sweep: Any) -> None:
+    sweep.start("single", sweep.settings(n=64))
+    sweep.ask_for({"try": sweep.settings(n=64)}, "a try")
+    sweep.ask_for({"a": sweep.settings()}, "the sweep")
+    sweep.finish("a", 0.5, sweep.settings())
+    now = status(sweep)
+    assert (now.n_runs, now.finished, now.left, now.others, now.is_over) == (1, 1, 0, 2, True)
+    everything = sweep_status(SweepFolder(sweep.path, EVERYTHING))
+    assert (everything.n_runs, everything.left, everything.others) == (3, 2, 0)
 
 
 def test_looking_changes_nothing(sweep: Any, tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from lora_sweep.errors import RecordError
 from lora_sweep.store import sweep_list
 from lora_sweep.store.record import FORMAT_VERSION, FailureRecord, RunRecord
 from lora_sweep.store.run_folder import RunFolder
-from lora_sweep.store.sweep_list import add_to_sweep, count_runs, read_commands, read_sweep
+from lora_sweep.store.sweep_list import (
+    add_to_sweep,
+    count_runs,
+    read_asked,
+    read_commands,
+    read_sweep,
+)
 
 
 def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
@@ -16,8 +22,25 @@ def test_sweep_list_grows_and_keeps(tmp_path: Path) -> None:
     add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}}, "first")
     add_to_sweep(tmp_path, {"b": {"seed": 1}, "c": {"seed": 2}}, "second")
     add_to_sweep(tmp_path, {}, "first")
-    assert read_commands(tmp_path) == ["first", "second"]
+    assert read_commands(tmp_path) == ["second", "first"]
     assert read_sweep(tmp_path) == {"a": {"seed": 0}, "b": {"seed": 1}, "c": {"seed": 2}}
+
+
+def test_each_command_has_its_own_runs(tmp_path: Path) -> None:
+    assert read_asked(tmp_path) is None
+    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}}, "first")
+    add_to_sweep(tmp_path, {"c": {"seed": 2}, "b": {"seed": 1}}, "second")
+    assert read_asked(tmp_path) == {"c": {"seed": 2}, "b": {"seed": 1}}
+    assert list(read_asked(tmp_path, "first") or ()) == ["a", "b"]
+    assert read_asked(tmp_path, "third") is None
+    add_to_sweep(tmp_path, {"d": {"seed": 3}}, "first")  # its data have changed, say
+    assert list(read_asked(tmp_path) or ()) == ["d"]
+
+
+def test_command_can_take_over_earlier_runs(tmp_path: Path) -> None:
+    add_to_sweep(tmp_path, {"a": {"seed": 0}, "b": {"seed": 1}}, "20 trials")
+    add_to_sweep(tmp_path, {"c": {"seed": 2}}, "40 trials", earlier=["b", "nowhere"])
+    assert list(read_asked(tmp_path) or ()) == ["b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -74,15 +74,15 @@ def resolved_section(resolution: Resolution | None) -> list[str]:
 
 
 def resolved_sentences(resolution: Resolution) -> list[str]:
-    """Returns a sentence for each comparison, in Markdown."""
+    """Returns a sentence for each comparison."""
     region = resolution.plan.question.equivalence_points
     return [_sentence(one, region) for one in resolution.progress.resolved]
 
 
 def _sentence(one: Resolved, region: float) -> str:
-    against = escape_markdown(f"{init_words(one.init)} against {one.baseline}")
+    against = f"{init_words(one.init)} against {one.baseline}"
     inside = f", within ±{region:g} points" if one.claim == EQUIVALENT else ""
-    return f"{against}: **{one.claim}** after {one.n_seeds} seeds{inside} ({_difference(one)})."
+    return f"{against}: {one.claim} after {one.n_seeds} seeds{inside} ({_difference(one)})."
 
 
 def _row(one: Resolved, progress: Progress) -> list[str]:

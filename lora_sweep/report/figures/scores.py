@@ -78,7 +78,7 @@ def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str)
     if has_none.any():
         axes.bar(np.flatnonzero(has_none), heights[has_none], width=0.8, color="0.6")
     _draw_bands(axes, bands)
-    _crop(axes, heights, bands)
+    _from_zero(axes, heights, bands)
     number_ticks(axes, len(own))
     axes.set(
         title=f"{init_label(init)}: every run, best first",
@@ -103,11 +103,10 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
     axes = figure.add_subplot()
     colours = named_colours(best["init"].tolist())
     for place, cell in enumerate(best.to_dict("records")):
-        std = 0.0 if pd.isna(cell["std"]) else 100 * cell["std"]
         axes.errorbar(
             place,
             100 * cell["median"],
-            yerr=std,
+            yerr=None if pd.isna(cell["std"]) else 100 * cell["std"],  # one seed shows no spread
             fmt=MARKERS[place % len(MARKERS)],
             color=colours[cell["init"]],
             markeredgecolor="0.1",
@@ -245,13 +244,14 @@ def _draw_bands(axes: Axes, bands: Sequence[Band]) -> None:
             axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0, zorder=BEHIND)
 
 
-def _crop(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequence[Band]) -> None:
-    """Crops y to where the runs and the baselines' bands are."""
+def _from_zero(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequence[Band]) -> None:
+    """Lets y reach from 0 to all runs and bands: a bar's length is what it says."""
     stds = [0.0 if np.isnan(band.std) else band.std for band in bands]
-    lows = [*heights, *(band.median - std for band, std in zip(bands, stds, strict=True))]
-    highs = [*heights, *(band.median + std for band, std in zip(bands, stds, strict=True))]
-    margin = 0.08 * (max(highs) - min(lows)) or 1.0
-    axes.set_ylim(min(lows) - margin, max(highs) + margin)
+    lows = [0.0, *heights, *(band.median - std for band, std in zip(bands, stds, strict=True))]
+    highs = [0.0, *heights, *(band.median + std for band, std in zip(bands, stds, strict=True))]
+    low, high = min(lows), max(highs)
+    margin = 0.08 * (high - low) or 1.0
+    axes.set_ylim(low - margin if low < 0 else 0.0, high + margin if high > 0 else 0.0)
 
 
 def _varying(cells: pd.DataFrame) -> list[str]:

@@ -112,7 +112,7 @@ def draw_fresh(record: SearchRecord) -> Figure:
         axes.errorbar(
             np.arange(len(looks)) + shift,
             100 * medians,
-            yerr=100 * np.nan_to_num(stds),
+            yerr=100 * stds,  # none where a trial has one seed
             fmt=marker,
             color=colours[name],
             capsize=4,

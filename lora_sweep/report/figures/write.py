@@ -21,6 +21,14 @@ from lora_sweep.report.figures.method import (
     draw_profiles,
     method_masks,
 )
+from lora_sweep.report.figures.picture import (
+    COMPARISON,
+    FOLDER,
+    METHOD,
+    RANKS,
+    SEARCH,
+    Picture,
+)
 from lora_sweep.report.figures.ranks import (
     draw_budget,
     draw_first_steps,
@@ -44,27 +52,10 @@ from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.vocabulary import FINISHED, FIXED
 
-FOLDER = "figures"
-COMPARISON, RANKS, METHOD, SEARCH = "comparison", "ranks", "method", "search"
 _DPI = 120
-Drawn = Iterator[tuple["Picture", Figure]]
+Drawn = Iterator[tuple[Picture, Figure]]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a report.
-
-    Attributes:
-        name: of its files, without ending.
-        title: what is seen.
-        section: of the report that it belongs to: an init, or one of the names above.
-    """
-
-    name: str
-    title: str
-    section: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from lora_sweep.report.figures.write import FOLDER
+from lora_sweep.report.figures.picture import FOLDER
 from lora_sweep.report.pages.run_pages import run_pages
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.run_folder import CONFIG_FILE

@@ -12,12 +12,14 @@ from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.resolved import Resolution, resolved_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
-from lora_sweep.report.figures.write import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.figures.picture import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
+from lora_sweep.words import counted
 
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
@@ -74,10 +76,14 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         findings: of it.
     """
     runs, summary = sweep.runs, sweep.summary
-    parts = [f"# Sweep {escape_markdown(sweep.name)}", f"{counts_line(runs, summary)}."]
+    counts = f"{counts_line(runs, summary)}."
+    parts = [f"# Sweep {escape_markdown(sweep.name)}", " ".join([counts, *others_line(sweep)])]
+    answer = answer_lines(runs, findings.comparisons, findings.resolution)
+    if answer:
+        parts.append("\n".join(f"- {escape_markdown(line)}" for line in answer))
     parts.append(_explanation(runs))
     if sweep.search is not None:
-        parts += search_section(sweep.search, _pictures(findings, SEARCH))
+        parts += search_section(sweep.search, runs, _pictures(findings, SEARCH))
     tables = init_tables(summary)
     if any("Notes" in table.columns for table in tables):
         parts.append(_NOTES)
@@ -95,7 +101,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
                 *_without_result(runs),
                 *(["## The inits beside each other", *compared] if compared else []),
                 *resolved_section(findings.resolution),
-                *comparison_section(findings.comparisons, n_commands=len(sweep.commands)),
+                *comparison_section(findings.comparisons, n_commands=sweep.n_grown),
                 *between_section(runs, question=findings.question),
                 *noise_section(sweep),
                 *observation_section(runs, sweep.courses),
@@ -126,11 +132,18 @@ def counts_line(runs: pd.DataFrame, summary: pd.DataFrame) -> str:
     counts = [f"{n_with.get(status, 0)} {status}" for status in (FINISHED, FAILED, MISSING)]
     counts += [f"{n_with[status]} {status}" for status in (PRUNED, UNREADABLE) if status in n_with]
     counts.append(f"{runs['collapsed'].sum()} collapsed")
-    return f"{_counted(len(runs), 'run')} in {_counted(len(summary), 'cell')}: {', '.join(counts)}"
+    return f"{counted(len(runs), 'run')} in {counted(len(summary), 'cell')}: {', '.join(counts)}"
 
 
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def others_line(sweep: Sweep) -> list[str]:
+    """Returns a sentence on runs that lie beside those reported; none where there are none."""
+    if not sweep.n_others:
+        return []
+    verb = "lies" if sweep.n_others == 1 else "lie"
+    return [
+        f"{counted(sweep.n_others, 'other run')} {verb} there too, which this sweep's command did "
+        "not ask for (the report's option --all takes all runs)."
+    ]
 
 
 def _explanation(runs: pd.DataFrame) -> str:

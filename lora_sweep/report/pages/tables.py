@@ -51,11 +51,13 @@ class Table:
         title: the table's heading.
         columns: names of the columns.
         rows: a value a column; None is printed blank.
+        settings: the columns that say what was run; the others say what came of it.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class InitTable(Table):
         init: init schedule, or `fixed`.
     """
 
-    init: str
+    init: str = FIXED
 
 
 def init_tables(summary: pd.DataFrame) -> list[InitTable]:
@@ -79,7 +81,7 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
         summary: as from `summarise_runs`.
     """
     varying = varying_settings(summary)
-    cells = summary.to_dict("records")
+    cells = _without_cap_of_fixed(summary).to_dict("records")
     notes = [cell_note(cell) for cell in cells]
     columns = [*STUDY_COLUMNS, "Median ± Std", "Seeds", "Final Median ± Std", *varying]
     if any(notes):
@@ -94,9 +96,24 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
             title=table_title(init),
             columns=tuple(columns),
             rows=tuple(row for row, own in zip(rows, inits, strict=True) if own == init),
+            settings=(*STUDY_COLUMNS, *varying),
         )
         for init in dict.fromkeys(inits)
     ]
+
+
+def _without_cap_of_fixed(summary: pd.DataFrame) -> pd.DataFrame:
+    """The cells; fixed ranks have no range, so their `rank.max` (the size of R) is left out.
+
+    It stays where it is all that tells cells of one rank apart.
+    """
+    cap, average = "rank.max", "rank.average"
+    if not {cap, average} <= set(summary.columns):
+        return summary
+    fixed = summary[summary["init"] == FIXED]
+    if (fixed.groupby(average)[cap].nunique() > 1).any():
+        return summary
+    return summary.assign(**{cap: summary[cap].where(summary["init"] != FIXED)})
 
 
 def to_markdown(table: Table) -> str:

@@ -1,10 +1,12 @@
-"""A sweep's tables on the terminal: the same rows as in report.md, with no number cut.
+"""A sweep's tables on the terminal: the same rows as in report.md, with no number or word cut.
 
-Where a table is wider than the terminal, columns that say the same in all its rows move into the
-heading; what is still too wide is left to the terminal to wrap.
+A table that is wider than the terminal is made narrower step by step: headings go over several
+lines; settings that are the same in all rows move into the title, as many as must; at last all
+settings stand in one column. Results always keep their columns.
 """
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -13,44 +15,118 @@ from rich.text import Text
 
 from lora_sweep.report.pages.tables import Table, Value
 
+_LEAST = 24
+"""Characters that the one column of all settings has at least."""
+_BOUND = "\N{NO-BREAK SPACE}"
+
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:
     """Prints the tables of a sweep.
 
     Args:
         tables: in their order.
-        console: where to; a file or pipe gets every table in its full width.
+        console: where to; its width is the tables'.
     """
     for table in tables:
-        heading, drawn = table.title, _draw(table)
-        if console.is_terminal and _width(console, drawn) > console.width:
-            common, narrow = _split_common(table)
-            heading = ", ".join([table.title, *common])
-            drawn = _draw(narrow)
-        console.print(Text(f"\n{heading}", style="bold"), soft_wrap=True)
+        shown = next(
+            (one for one in _narrower(table) if _width(_broken(one)) <= console.width),
+            _with_settings_in_one(table, console.width),
+        )
+        print_lines(["", shown.title], console, style="bold")
+        drawn = _draw(shown if _width(shown) <= console.width else _broken(shown))
         # Without a width of its own, a table would cut its cells to fit the terminal.
-        drawn.width = _width(console, drawn)
+        drawn.width = console.measure(drawn, options=console.options.update(width=10_000)).maximum
         console.print(drawn, crop=False, soft_wrap=True)
 
 
-def _width(console: Console, drawn: RichTable) -> int:
-    unlimited = console.options.update(width=10_000)
-    return console.measure(drawn, options=unlimited).maximum
+def print_lines(lines: Sequence[str], console: Console, *, style: str = "") -> None:
+    """Prints sentences, broken between words only: a path or number that is too long stays whole.
+
+    Args:
+        lines: a sentence each.
+        console: where to.
+        style: as rich names it.
+    """
+    for line in lines:
+        console.print(Text(wrapped(line, console.width), style=style), soft_wrap=True)
 
 
-def _split_common(table: Table) -> tuple[list[str], Table]:
-    """Returns what all rows have in common, in words, and the table of the other columns."""
-    columns = list(zip(*table.rows, strict=True))
-    is_common = [len(set(values)) == 1 and len(values) > 1 for values in columns]
+def wrapped(text: str, width: int) -> str:
+    """Returns a text in lines of so many characters, where its words allow it.
+
+    A number stays with its unit: `± 0.87`, `95 %`.
+    """
+    bound = text.replace("± ", f"±{_BOUND}").replace(" %", f"{_BOUND}%")
+    lines = textwrap.fill(bound, width, break_long_words=False, break_on_hyphens=False)
+    return lines.replace(_BOUND, " ")
+
+
+def _narrower(table: Table) -> Iterator[Table]:
+    """The table with none, one, two, ... of its common settings in the title."""
+    columns = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
     common = [
-        f"{name} {_text(values[0])}"
-        for name, values, is_so in zip(table.columns, columns, is_common, strict=True)
-        if is_so and values[0] is not None
+        name for name in table.columns if name in table.settings and len(set(columns[name])) == 1
     ]
-    kept = [i for i, is_so in enumerate(is_common) if not is_so]
+    empty = [name for name in common if columns[name][0] is None]  # nothing to say of them
+    said = {name: f"{name}{_BOUND}{_text(columns[name][0])}" for name in common}
+    told = [name for name in common if name not in empty]
+    yield table
+    for n in range(len(told) + 1):
+        title = ", ".join([table.title, *(said[name] for name in told[:n])])
+        yield replace(_without(table, [*empty, *told[:n]]), title=title)
+
+
+def _with_settings_in_one(table: Table, width: int) -> Table:
+    """The table with one column for all settings in which its rows differ."""
+    *_, last = _narrower(table)
+    settings = [name for name in last.columns if name in last.settings]
+    if not settings:
+        return last
+    rest = _without(last, settings)
+    room = max(_LEAST, width - _width(_broken(rest)) - 3)
+    places = [last.columns.index(name) for name in settings]
+    said = [
+        wrapped(
+            ", ".join(
+                f"{last.columns[i]}{_BOUND}{_text(row[i])}" for i in places if row[i] is not None
+            ),
+            room,
+        )
+        for row in last.rows
+    ]
+    rows = tuple((own, *row) for own, row in zip(said, rest.rows, strict=True))
+    return replace(rest, columns=("Settings", *rest.columns), rows=rows)
+
+
+def _without(table: Table, names: Sequence[str]) -> Table:
+    kept = [i for i, name in enumerate(table.columns) if name not in names]
     rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
-    names = tuple(table.columns[i] for i in kept)
-    return common, replace(table, columns=names, rows=rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
+
+
+def _broken(table: Table) -> Table:
+    """The table with names of columns, and texts but results, in lines as wide as their words."""
+    columns, values = [], []
+    for name, own in zip(table.columns, zip(*table.rows, strict=True), strict=True):
+        is_list = name == "Notes"
+        shown = tuple(str(v).replace(", ", ",\n") if is_list and v else v for v in own)
+        width = max(map(_longest_line, shown), default=0)
+        columns.append(wrapped(name, max(width, *map(len, name.replace("± ", "±_").split()))))
+        values.append(shown)
+    return replace(table, columns=tuple(columns), rows=tuple(zip(*values, strict=True)))
+
+
+def _width(table: Table) -> int:
+    """Characters that the drawn table takes: each column has a border and two spaces."""
+    columns = [
+        max(map(_longest_line, (name, *own)))
+        for name, own in zip(table.columns, zip(*table.rows, strict=True), strict=True)
+    ]
+    return sum(columns) + 3 * len(columns) + 1
+
+
+def _longest_line(value: Value) -> int:
+    return max(map(len, _text(value).split("\n")))
 
 
 def _draw(table: Table) -> RichTable:
@@ -66,4 +142,4 @@ def _draw(table: Table) -> RichTable:
 def _text(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.12g}"
-    return "" if value is None else " ".join(str(value).split())
+    return "" if value is None else str(value)

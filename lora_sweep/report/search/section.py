@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pandas as pd
+
 from lora_sweep.report.pages.tables import escape_markdown, median_and_std, to_markdown
 from lora_sweep.report.search.tables import (
     best_table,
@@ -19,6 +21,7 @@ from lora_sweep.report.search.trials import (
 )
 from lora_sweep.store.search_record import SearchRecord
 from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
+from lora_sweep.words import counted
 
 _BEST = (
     "The metric of a trial is the median over its seeds; a std is the sample one (ddof = 1) over "
@@ -40,16 +43,17 @@ _IMPORTANCE = (
 )
 
 
-def search_section(record: SearchRecord, pictures: list[str]) -> list[str]:
+def search_section(record: SearchRecord, runs: pd.DataFrame, pictures: list[str]) -> list[str]:
     """Returns paragraphs of Markdown.
 
     Args:
         record: of the search, finished or not.
+        runs: as from `collect_runs`.
         pictures: paragraphs with the search's pictures.
     """
     n_finished = len(finished_trials(record))
     is_front = len(record.objectives) > 1
-    parts = ["## Search", _about(record)]
+    parts = ["## Search", _about(record), *collapsed_lines(record, runs)]
     best, fresh, importances = best_table(record), fresh_table(record), importance_table(record)
     if best.rows:
         which = best.title if is_front else f"{best.title} ({len(best.rows)} of {n_finished})"
@@ -73,7 +77,26 @@ def trials_line(record: SearchRecord) -> str:
     if n_left > 0:
         said.append(f"{n_left} not begun")
     n_asked = max(record.n_trials, len(record.trials))
-    return f"{n_asked} {'trial' if n_asked == 1 else 'trials'}: {', '.join(said)}"
+    return f"{counted(n_asked, 'trial')}: {', '.join(said)}"
+
+
+def collapsed_lines(record: SearchRecord, runs: pd.DataFrame) -> list[str]:
+    """Returns a sentence where every finished trial collapsed with all its seeds; else none.
+
+    Args:
+        record: of the search.
+        runs: as from `collect_runs`.
+    """
+    names = {name for trial in finished_trials(record) for name in trial.folders}
+    own = runs[runs["folder"].isin(names) & (runs["status"] == FINISHED)]
+    if own.empty or not own["collapsed"].all():
+        return []
+    n = len(finished_trials(record))
+    which = f"All {n} finished trials" if n > 1 else "The only finished trial"
+    return [
+        f"{which} collapsed: each of their runs predicts one class only, so no trial is best. "
+        "Search other ranges, or train longer."
+    ]
 
 
 def optimism_lines(record: SearchRecord) -> list[str]:
@@ -83,7 +106,7 @@ def optimism_lines(record: SearchRecord) -> list[str]:
     if best is None:
         return []
     mean = points(sum(look.flattery for look in looks) / len(looks))
-    said = [f"{mean} points of flattery on average over {len(looks)} trials"]
+    said = [f"{mean} points of flattery on average over {counted(len(looks), 'trial')}"]
     if len(record.objectives) == 1:
         first = looks[0]
         before, after = (

@@ -42,6 +42,7 @@ def best_table(record: SearchRecord) -> Table:
         title="Pareto front" if is_front else "Best trials",
         columns=(*columns, "Trained Params") if is_front else columns,
         rows=tuple(_best_row(trial, names) for trial in trials),
+        settings=tuple(names),
     )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lora_sweep.metrics import stacked_metric
+from lora_sweep.report.statistics.all_right import least_if_all_right
 
 Floats = NDArray[np.float64]
 _MOST_AT_ONCE = 4_000_000
@@ -49,7 +50,8 @@ def metric_interval(
     s² is the variance over the S seeds, as a bootstrap of their mean has it once its S is made
     S - 1; v_dev the variance of the mean when the dev examples are drawn anew, the same for all
     seeds; v_both what stands in either, each seed's own luck with the examples. t has
-    Satterthwaite's degrees of freedom, for the seeds' part has only S - 1.
+    Satterthwaite's degrees of freedom, for the seeds' part has only S - 1. Where all seeds predict
+    all examples right, the lower end is Wilson's, as in `examples_interval`.
 
     Args:
         predicted: of every seed (S, n).
@@ -80,6 +82,8 @@ def metric_interval(
     df = variance**2 / below if below > 0 else 1.0
     half = float(stats.t.ppf((1 + confidence) / 2, df)) * variance**0.5
     low, high = (mean - half, mean + half) if half > 0 else (-np.inf, np.inf)
+    if _are_all_right(predicted, labels):
+        low, high = least_if_all_right(labels, metric, confidence=confidence), mean
     return MetricInterval(mean, low, high, of_seeds**0.5, of_dev**0.5, n_seeds)
 
 
@@ -93,7 +97,8 @@ def examples_interval(
 ) -> tuple[float, float]:
     """Returns the interval of one model's metric: where it would lie on other examples.
 
-    The central part of its values on the examples drawn with replacement (percentile bootstrap).
+    The central part of its values on the examples drawn with replacement (percentile bootstrap);
+    where all are predicted right, Wilson's interval says how many may be wrong elsewhere.
     It says nothing of other seeds; `metric_interval` does.
 
     Args:
@@ -107,7 +112,14 @@ def examples_interval(
     """
     values = _over_examples(predicted[None], labels, metric, n_resamples)[:, 0]
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    if _are_all_right(predicted, labels):
+        low = least_if_all_right(labels, metric, confidence=confidence)
     return float(low), float(high)
+
+
+def _are_all_right(predicted: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether no label is predicted wrong, so that no draw of the examples differs."""
+    return bool(np.issubdtype(labels.dtype, np.integer) and np.all(predicted == labels))
 
 
 def _over_examples(

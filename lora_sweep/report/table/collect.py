@@ -23,8 +23,9 @@ from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.metrics import metric_words
 from lora_sweep.report.table.tidy import COLUMNS, checked_row, checked_settings, to_table
 from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
+from lora_sweep.store.scope import LAST, Scope, runs_meant
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_settings, read_state
-from lora_sweep.store.sweep_list import SWEEP_FILE, read_sweep
+from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
 
 _STATUS = {
@@ -43,7 +44,9 @@ OnRecord = Callable[[Path, RunRecord], object]
 _log = logging.getLogger(__name__)
 
 
-def collect_runs(sweep_dir: Path, *, on_record: OnRecord | None = None) -> pd.DataFrame:
+def collect_runs(
+    sweep_dir: Path, *, scope: Scope = LAST, on_record: OnRecord | None = None
+) -> pd.DataFrame:
     """Returns the tidy table of a sweep: the runs as they were asked for, then others by name.
 
     Columns: `folder` (name), `status`, a column a setting, then what the record holds of the
@@ -52,23 +55,29 @@ def collect_runs(sweep_dir: Path, *, on_record: OnRecord | None = None) -> pd.Da
 
     Args:
         sweep_dir: the folder that the run folders lie in.
+        scope: which of its runs are meant.
         on_record: is given folder and record of every finished run, which are then forgotten.
 
     Raises:
         LoraSweepError: there is no run in the folder, neither asked for nor started.
         RecordError: the list of the runs that were asked for can't be read.
     """
-    return to_table(_collect(sweep_dir, on_record))
+    return to_table(_collect(sweep_dir, scope, on_record))
 
 
 def collect_sweeps(
-    sweep_dirs: Mapping[str, Path], *, start: Path, on_record: OnRecord | None = None
+    sweep_dirs: Mapping[str, Path],
+    *,
+    start: Path,
+    scope: Scope = LAST,
+    on_record: OnRecord | None = None,
 ) -> pd.DataFrame:
     """Returns one tidy table of several sweeps, with the setting `sweep` for their labels.
 
     Args:
         sweep_dirs: label -> folder.
         start: the folder that the column `folder` is relative to.
+        scope: which runs of each folder are meant.
         on_record: as in `collect_runs`.
 
     Raises:
@@ -76,16 +85,15 @@ def collect_sweeps(
     """
     rows = []
     for label, sweep_dir in sweep_dirs.items():
-        for row in _collect(sweep_dir, on_record):
+        for row in _collect(sweep_dir, scope, on_record):
             folder = os.path.relpath(sweep_dir / row["folder"], start)
             rows.append(row | {"folder": folder, "sweep": label})
     return to_table(rows)
 
 
-def _collect(sweep_dir: Path, on_record: OnRecord | None) -> list[dict[str, Any]]:
-    listed = read_sweep(sweep_dir)
-    names = [*listed, *(name for name in _folder_names(sweep_dir) if name not in listed)]
-    found = (_read_run(sweep_dir / name, listed.get(name), on_record) for name in names)
+def _collect(sweep_dir: Path, scope: Scope, on_record: OnRecord | None) -> list[dict[str, Any]]:
+    meant, _ = runs_meant(sweep_dir, scope)
+    found = (_read_run(sweep_dir / name, asked, on_record) for name, asked in meant.items())
     rows = [row for row in found if row is not None]
     if not rows:
         raise LoraSweepError(
@@ -93,13 +101,6 @@ def _collect(sweep_dir: Path, on_record: OnRecord | None) -> list[dict[str, Any]
             f"{RESULT_FILE}, {FAILURE_FILE} or {SETTINGS_FILE}, but got {_what_is(sweep_dir)}"
         )
     return rows
-
-
-def _folder_names(sweep_dir: Path) -> list[str]:
-    if not sweep_dir.is_dir():
-        return []
-    folders = (path.name for path in sweep_dir.iterdir() if path.is_dir())
-    return sorted(name for name in folders if not name.startswith("."))
 
 
 def _what_is(sweep_dir: Path) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.report.table.collect import collect_runs, collect_sweeps
 from lora_sweep.report.table.courses import Course, Courses
 from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.store.scope import LAST, Scope, runs_meant
 from lora_sweep.store.search_record import SearchRecord, read_search
-from lora_sweep.store.sweep_list import read_commands
+from lora_sweep.store.sweep_list import count_growth, read_commands
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,9 @@ class Sweep:
         summary: a row a cell, as from `summarise_runs`.
         courses: run folder (as in `runs`) -> how the run went.
         commands: command lines that the runs were asked for with.
+        n_grown: commands that have asked for some of the runs; over 1 for a sweep that has grown.
         search: the search that asked for them; None where there was none, or several sweeps.
+        n_others: runs that lie there too, but are not reported.
     """
 
     name: str
@@ -38,37 +41,43 @@ class Sweep:
     summary: pd.DataFrame
     courses: dict[str, Course]
     commands: tuple[str, ...]
+    n_grown: int = 1
     search: SearchRecord | None = None
+    n_others: int = 0
 
 
-def read_sweep_folder(folder: Path) -> Sweep:
+def read_sweep_folder(folder: Path, scope: Scope = LAST) -> Sweep:
     """Returns the sweep of a folder, finished or not.
 
     Args:
         folder: the folder that the run folders lie in.
+        scope: which of its runs are meant.
 
     Raises:
         LoraSweepError: the folder holds no sweep.
     """
     courses = Courses()
-    runs = collect_runs(folder, on_record=courses.add)
+    runs = collect_runs(folder, scope=scope, on_record=courses.add)
     return Sweep(
         name=folder.resolve().name,
         folder=folder,
         runs=runs,
         summary=summarise_runs(runs),
         courses={path.name: course for path, course in courses.items()},
-        commands=tuple(read_commands(folder)),
-        search=_read_search(folder),
+        commands=tuple(_commands(folder, scope)),
+        n_grown=count_growth(folder),
+        search=_read_search(folder, set(runs["folder"])),
+        n_others=runs_meant(folder, scope)[1],
     )
 
 
-def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
+def read_sweep_folders(folders: Sequence[Path], out: Path, scope: Scope = LAST) -> Sweep:
     """Returns several sweeps as one, whose cells have the setting `sweep`.
 
     Args:
         folders: of the sweeps; their names are their labels.
         out: where the report goes.
+        scope: which runs of each folder are meant.
 
     Raises:
         LoraSweepError: a folder holds no sweep, or two have the same name.
@@ -81,8 +90,8 @@ def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
         )
     courses = Courses()
     by_label = dict(zip(labels, folders, strict=True))
-    runs = collect_sweeps(by_label, start=out, on_record=courses.add)
-    commands = [command for folder in folders for command in read_commands(folder)]
+    runs = collect_sweeps(by_label, start=out, scope=scope, on_record=courses.add)
+    commands = [command for folder in folders for command in _commands(folder, scope)]
     return Sweep(
         name=", ".join(labels),
         folder=out,
@@ -90,12 +99,27 @@ def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
         summary=summarise_runs(runs),
         courses={os.path.relpath(path, out): course for path, course in courses.items()},
         commands=tuple(dict.fromkeys(commands)),
+        n_others=sum(runs_meant(folder, scope)[1] for folder in folders),
     )
 
 
-def _read_search(folder: Path) -> SearchRecord | None:
+def _commands(folder: Path, scope: Scope) -> list[str]:
+    """The commands that asked for the runs that are meant."""
+    if scope.command is not None:
+        return [scope.command]
+    commands = read_commands(folder)
+    return commands if scope.everything else commands[-1:]
+
+
+def _read_search(folder: Path, names: Collection[str]) -> SearchRecord | None:
+    """The search in the folder, if these runs are its; another command's is left out."""
     try:
-        return read_search(folder)
+        record = read_search(folder)
     except RecordError as error:
         _log.warning("the report has no section on the search: %s", error)
         return None
+    if record is None:
+        return None
+    own = {name for trial in record.trials for name in trial.folders}
+    is_anothers = bool(own) and bool(read_commands(folder)) and own.isdisjoint(names)
+    return None if is_anothers else record

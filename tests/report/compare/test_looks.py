@@ -117,7 +117,7 @@ def test_report_says_what_is_resolved(sweep: Any, settings: Any) -> None:
     resolution = read_resolution(sweep.path, collect_runs(sweep.path))
     assert resolution is not None
     assert sentences(resolution) == [
-        "Uniform against fixed, rank 20: **better** after 4 seeds "
+        "Uniform against fixed, rank 20: better after 4 seeds "
         "(+10.07 points on average, median +10.05)."
     ]
     text = "\n".join(resolved_section(resolution))

@@ -183,8 +183,29 @@ def test_bars_of_runs(n_seeds: int) -> None:
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert {"fixed, rank 20", "fixed, rank 25", "LR 0.001", "LR 0.02"} <= set(labels)
     low, high = figure.axes[0].get_ylim()
-    assert 0 < low < own.min() and own.max() < high < 100
+    assert low == 0 and own.max() < high < 100
     check_legible(figure)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [((0.66, 0.68), 0, 68), ((-0.2, 0.3), -20, 30), ((-0.3, -0.1), -30, 0)],
+)
+def test_bars_start_at_0(values: tuple[float, ...], low: float, high: float) -> None:
+    table = runs(1, 2)
+    own = (table["init"] == "uniform").to_numpy(bool)
+    table = table[own].assign(reported_metric=np.resize(values, own.sum()))
+    bottom, top = draw_runs(table, "uniform", [], METRIC).axes[0].get_ylim()
+    assert bottom <= low <= 0 <= high <= top
+    assert bottom == 0 or low < 0
+    assert top == 0 or high > 0
+
+
+def test_one_seed_has_no_error_bar() -> None:
+    axes = draw_comparison(summarise_runs(runs(1, 1)), [], METRIC).axes[0]
+    assert [len(container.lines[2]) for container in axes.containers] == [0]
+    axes = draw_comparison(summarise_runs(runs(1, 3)), [], METRIC).axes[0]
+    assert [len(container.lines[2]) for container in axes.containers] == [1]
 
 
 @pytest.mark.parametrize(("n_inits", "n_seeds"), [(1, 1), (10, 1), (10, 30)])

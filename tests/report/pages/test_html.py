@@ -10,7 +10,7 @@ import pytest
 
 from lora_sweep.report.pages.run_pages import bar_chart, line_chart
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import write_report
+from lora_sweep.report.write import find, write_report
 
 Settings = Callable[..., dict[str, Any]]
 EVIL = "<img src=x onerror=alert(1)> </script><script>alert(2)</script> [x](javascript:alert(3))"
@@ -20,7 +20,8 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chro
 
 
 def page_of(folder: Path) -> str:
-    write_report(read_sweep_folder(folder))
+    sweep = read_sweep_folder(folder)
+    write_report(sweep, find(sweep))
     return (folder / "report.html").read_text(encoding="utf-8")
 
 

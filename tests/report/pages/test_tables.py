@@ -97,8 +97,8 @@ def test_baseline_stands_last_with_blanks(sweep: Any, settings: Settings) -> Non
         "Baseline: fixed ranks",
     ]
     assert [row[:8] for row in tables[1].rows] == [
-        ("cola", None, 25, None, None, None, 25, "68.55 ± 0.81"),
-        ("cola", None, 20, None, None, None, 20, "68.08 ± 1.21"),
+        ("cola", None, None, None, None, None, 25, "68.55 ± 0.81"),
+        ("cola", None, None, None, None, None, 20, "68.08 ± 1.21"),
     ]
     assert "nan" not in to_markdown(tables[1]).lower()
     assert "None" not in to_markdown(tables[1])
@@ -252,3 +252,21 @@ def test_text_is_no_formula_in_a_spreadsheet(text: str) -> None:
     table = pd.DataFrame([{"task": text, "lr": -0.5, "note": "a=b", "none": None}])
     (row,) = without_formulas(table).to_dict("records")
     assert row == {"task": f"'{text}", "lr": -0.5, "note": "a=b", "none": None}
+
+
+def test_fixed_ranks_have_no_largest_rank(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.5, settings(init="fixed", rank__max=25, rank__average=20))
+    sweep.finish("b", 0.4, settings(rank__max=25))
+    learnt, fixed = init_tables(summarise_runs(collect_runs(sweep.path)))
+    place = fixed.columns.index("Rank Max")
+    assert (learnt.rows[0][place], fixed.rows[0][place]) == (25, None)
+
+
+def test_largest_rank_stays_where_it_alone_tells_cells_apart(
+    sweep: Any, settings: Settings
+) -> None:
+    for high in (20, 25):
+        sweep.finish(f"r{high}", 0.5, settings(init="fixed", rank__max=high, rank__average=20))
+    (fixed,) = init_tables(summarise_runs(collect_runs(sweep.path)))
+    place = fixed.columns.index("Rank Max")
+    assert [row[place] for row in fixed.rows] == [20, 25]

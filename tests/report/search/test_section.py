@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -18,10 +19,12 @@ from lora_sweep.report.search.tables import (
     search_tables,
 )
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import Forms, write_report
+from lora_sweep.report.write import Forms, find, write_report
 from lora_sweep.store.search_record import SearchRecord, write_search
 
-from ..searches import METRIC, again, search, trial
+from ..searches import again, search, trial
+
+NO_RUNS = pd.DataFrame(columns=["folder", "status", "collapsed"])
 
 Settings = Callable[..., dict[str, Any]]
 ONE, TWO = trial(0, 0.4, 0.5, 0.6), trial(1, 0.3, 0.4, 0.8)
@@ -114,7 +117,7 @@ def test_line_of_a_front_names_no_best_trial() -> None:
 def test_section_tells_failures_and_prunings() -> None:
     failed = trial(1, status="failed", error="loss became nan | inf")
     pruned = [trial(n, status="pruned", pruned_epoch=1 + n % 2) for n in (2, 3, 4)]
-    text = "\n".join(search_section(search(failed, *pruned), []))
+    text = "\n".join(search_section(search(failed, *pruned), NO_RUNS, []))
     assert "4 trials: 0 finished, 1 failed, 3 pruned." in text
     assert "Pruned: 2 after epoch 1, 1 after epoch 2." in text
     assert r"loss became nan \| inf" in text
@@ -123,7 +126,7 @@ def test_section_tells_failures_and_prunings() -> None:
 
 
 def test_section_says_why_there_are_no_importances() -> None:
-    parts = search_section(search(ONE, importances_note="fewer than two"), [])
+    parts = search_section(search(ONE, importances_note="fewer than two"), NO_RUNS, [])
     assert "No importances: fewer than two." in parts
 
 
@@ -131,7 +134,8 @@ def test_section_says_why_there_are_no_importances() -> None:
 def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings())
     write_search(sweep.path, search(ONE, confirmed=(again(0, 0.3),), importances={"lr": 1.0}))
-    write_report(read_sweep_folder(sweep.path), forms=Forms(figures=True))
+    found = read_sweep_folder(sweep.path)
+    write_report(found, find(found), forms=Forms(figures=True))
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
     assert text.index("## Search") < text.index("## Uniform initialization")
     for name in ("slices", "importances", "fresh"):
@@ -145,7 +149,8 @@ def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> No
 def test_report_of_a_search_without_a_finished_run(sweep: Any, settings: Settings) -> None:
     sweep.fail("a", settings(), "loss became nan")
     write_search(sweep.path, search(trial(0, status="failed", error="loss became nan")))
-    write_report(read_sweep_folder(sweep.path))
+    found = read_sweep_folder(sweep.path)
+    write_report(found, find(found))
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
     assert "1 trial: 0 finished, 1 failed, 0 pruned" in text
     assert not (sweep.path / "figures").exists()
@@ -167,9 +172,39 @@ def test_terminal_ends_with_the_search(
     sweep.finish("a", 0.6, settings())
     write_search(sweep.path, search(ONE, confirmed=(again(0, 0.3),)))
     stream = io.StringIO()
-    monkeypatch.setattr(show, "Console", lambda: Console(file=stream, width=200))
+    monkeypatch.setattr(show, "make_console", lambda: Console(file=stream, width=200))
     show.show_report([sweep.path], forms=Forms(figures=False, page=False))
     printed = stream.getvalue()
     places = [printed.index(said) for said in ("Best trials", "+20.00", "1 trial: 1 finished")]
     assert places == sorted(places) and printed.index("Uniform init") < places[0]
-    assert METRIC not in printed and str(Path("report.md")) in printed
+    assert str(Path("report.md")) in printed
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_search_in_which_all_trials_collapsed_says_so(
+    sweep: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = search(ONE, trial(1, 0.0, 0.0, 0.0))
+    write_search(sweep.path, record)
+    for one in record.trials:
+        for seed, name in enumerate(one.folders):
+            sweep.finish(name, 0.0, settings(seed=seed, rank__max=20 + one.number), collapsed=True)
+    said = "All 2 finished trials collapsed: each of their runs predicts one class only"
+    assert said in (reported := report_and_print(sweep, capsys))[0] and said in reported[1]
+    sweep.finish(ONE.folders[0], 0.1, settings())
+    assert not any("trials collapsed" in text for text in report_and_print(sweep, capsys))
+
+
+def report_and_print(sweep: Any, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """The text of report.md and what the terminal shows."""
+    show.show_report([sweep.path], forms=Forms(figures=False, page=False))
+    return (sweep.path / "report.md").read_text(encoding="utf-8"), capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_search_of_another_command_is_not_reported(sweep: Any, settings: Settings) -> None:
+    write_search(sweep.path, search(ONE))
+    sweep.ask_for({name: settings() for name in ONE.folders}, "the search")
+    assert read_sweep_folder(sweep.path).search is not None
+    sweep.ask_for({"a": settings()}, "a grid")
+    assert read_sweep_folder(sweep.path).search is None

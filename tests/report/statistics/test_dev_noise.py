@@ -77,17 +77,34 @@ def test_one_seed_has_no_interval_but_the_dev_error() -> None:
     assert interval.dev_error > 0
 
 
-def test_predictions_that_do_not_scatter_have_no_interval() -> None:
-    labels = np.array([0, 1, 0])
+def wilson_low(n: int) -> float:
+    """Wilson's lower end for n right ones of n, as it is written for that case."""
+    return n / (n + 1.959963984540054**2)
+
+
+def test_predictions_all_right_leave_wilsons_share_open() -> None:
+    labels = np.array([0, 1] * 9)
+    low, high = examples_interval(labels, labels, "accuracy")
+    # 18 of 18: 18 / (18 + 3.8415) = 0.8241
+    assert (low, high) == (pytest.approx(wilson_low(18), abs=1e-3), 1.0)
     interval = metric_interval(np.stack([labels, labels]), labels, "accuracy")
-    assert (interval.mean, interval.low, interval.high) == (1.0, -np.inf, np.inf)
+    assert (interval.low, interval.high) == (low, 1.0)
+    # Two equal classes that are wrong equally often: Matthews correlation is 2 x accuracy - 1.
+    mcc = examples_interval(labels, labels, "matthews_correlation")
+    assert mcc == (pytest.approx(2 * wilson_low(18) - 1, abs=2e-3), 1.0)
+
+
+def test_one_label_alone_can_be_wrong_too() -> None:
+    labels = np.zeros(10, dtype=np.int64)
+    low, _ = examples_interval(labels, labels, "accuracy")
+    assert low == pytest.approx(wilson_low(10), abs=1e-3)
 
 
 def test_draws_without_a_value_count_for_nothing() -> None:
     # All right: the value is 1 on every draw where it is defined. One label in three is another:
     # 8 / 27 of the draws lack it, and none may count as a 0.
     labels = np.array([0, 0, 1])
-    assert examples_interval(labels, labels, "matthews_correlation") == (1.0, 1.0)
+    assert examples_interval(labels, labels, "matthews_correlation")[1] == 1.0
     interval = metric_interval(np.stack([labels, labels]), labels, "matthews_correlation")
     assert (interval.mean, interval.dev_error) == (1.0, 0.0)
 

@@ -15,6 +15,7 @@ from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.store.record import EpochRecord, PrunedRecord
 from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.scope import EVERYTHING
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -24,7 +25,7 @@ def test_status_follows_the_files(sweep: Any, settings: Settings) -> None:
     sweep.fail("b", settings(seed=1), "ValueError: too large")
     sweep.start("c", settings(seed=2))
     sweep.ask_for({"d": settings(seed=3)})
-    runs = collect_runs(sweep.path).set_index("folder")
+    runs = collect_runs(sweep.path, scope=EVERYTHING).set_index("folder")
     assert runs["status"].to_dict() == {
         "a": "finished",
         "b": "failed",
@@ -85,7 +86,8 @@ def test_runs_stand_as_asked_for(sweep: Any, settings: Settings) -> None:
     for seed, name in enumerate(("z", "a", "m")):
         sweep.finish(name, 0.6, settings(seed=seed))
     sweep.ask_for({"z": settings(), "m": settings(seed=2)})
-    assert collect_runs(sweep.path)["folder"].tolist() == ["z", "m", "a"]
+    assert collect_runs(sweep.path)["folder"].tolist() == ["z", "m"]
+    assert collect_runs(sweep.path, scope=EVERYTHING)["folder"].tolist() == ["z", "m", "a"]
 
 
 def test_pruned_run_says_when_and_why(sweep: Any, settings: Settings) -> None:
@@ -162,7 +164,7 @@ def test_unreadable_run_keeps_known_settings(sweep: Any, settings: Settings) -> 
     sweep.write("a", "result.json", "{")
     sweep.write("b", "failure.json", "{")
     sweep.ask_for({"b": settings(seed=5)})
-    runs = collect_runs(sweep.path).set_index("folder")
+    runs = collect_runs(sweep.path, scope=EVERYTHING).set_index("folder")
     assert runs["seed"].to_dict() == {"b": 5, "a": 4}
     assert set(runs["status"]) == {"unreadable"}
 
