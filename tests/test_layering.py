@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"metrics", "padding", *FILES_ON_DISK},
     "training": {"adapters", "allocation", "data", "metrics", "padding"},
     "library": {"adapters", "allocation", "tensor_files", "training"},
-    "store": {"training", *FILES_ON_DISK},
+    "store": {"metrics", "training", *FILES_ON_DISK},
     "execution": {
         *("adapters", "config", "data", "interrupt", "metrics", "models", "store", "trackers"),
         *("tensor_files", "training"),

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from lora_sweep.errors import DamagedFileError
+from lora_sweep.files import opened
+
 ABOUT = "about"
 """Entry of a checkpoint's metadata; as in `tensor_files`, which would load torch."""
 
@@ -38,6 +41,7 @@ def read_progress(checkpoints: Path, n_epochs: int) -> Progress | None:
     # Their names order them: epochs and steps, with leading zeros.
     for path in sorted(checkpoints.glob("*.safetensors"), reverse=True):
         try:
+            opened(path).close()
             with safe_open(path, framework="numpy") as file:
                 about = json.loads(file.metadata()[ABOUT])
             numbers = json.loads(about["numbers"])
@@ -48,6 +52,6 @@ def read_progress(checkpoints: Path, n_epochs: int) -> Progress | None:
                 steps_an_epoch = epochs[-1]["step"] / epochs[-1]["epoch"]
                 share = min(1.0, numbers["step"] / (steps_an_epoch * n_epochs))
             return Progress(share, len(epochs), seconds, written_at)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        except (OSError, DamagedFileError, SafetensorError, ValueError, KeyError, TypeError):
             continue  # just replaced by a newer one, or damaged: who trains it says so
     return None

@@ -67,7 +67,7 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], list[str]]:
     if not path.exists():
         return {}, []
     try:
-        content, _ = read_checked_json(path)
+        content = read_checked_json(path)
         check_version(path, content)
         return dict(content["runs"]), [str(command) for command in content["commands"]]
     except OSError as error:

@@ -6,7 +6,7 @@
 | failed | failed; still, while it is being tried again |
 | pruned | pruned |
 | missing | open: not started, still going on, or killed |
-| unreadable | damaged, or with settings that are none of a run; named in a warning |
+| unreadable | damaged, or with values that no run has; named in a warning |
 
 Settings stand in columns of their dotted names; None where a setting has no effect.
 """
@@ -56,7 +56,6 @@ def collect_runs(sweep_dir: Path, *, on_record: OnRecord | None = None) -> pd.Da
 
     Raises:
         LoraSweepError: there is no run in the folder, neither asked for nor started.
-        RecordError: the list of the runs that were asked for can't be read.
     """
     return to_table(_collect(sweep_dir, on_record))
 
@@ -72,7 +71,7 @@ def collect_sweeps(
         on_record: as in `collect_runs`.
 
     Raises:
-        LoraSweepError, RecordError: as in `collect_runs`.
+        LoraSweepError: as in `collect_runs`.
     """
     rows = []
     for label, sweep_dir in sweep_dirs.items():
@@ -83,7 +82,7 @@ def collect_sweeps(
 
 
 def _collect(sweep_dir: Path, on_record: OnRecord | None) -> list[dict[str, Any]]:
-    listed = read_sweep(sweep_dir)
+    listed = _listed(sweep_dir)
     names = [*listed, *(name for name in _folder_names(sweep_dir) if name not in listed)]
     found = (_read_run(sweep_dir / name, listed.get(name), on_record) for name in names)
     rows = [row for row in found if row is not None]
@@ -93,6 +92,15 @@ def _collect(sweep_dir: Path, on_record: OnRecord | None) -> list[dict[str, Any]
             f"{RESULT_FILE}, {FAILURE_FILE} or {SETTINGS_FILE}, but got {_what_is(sweep_dir)}"
         )
     return rows
+
+
+def _listed(sweep_dir: Path) -> dict[str, Any]:
+    """The runs that were asked for; none where the list can't be read."""
+    try:
+        return read_sweep(sweep_dir)
+    except RecordError as error:
+        _log.warning("runs that have left no folder are not counted: %s", error)
+        return {}
 
 
 def _folder_names(sweep_dir: Path) -> list[str]:

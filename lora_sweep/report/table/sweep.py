@@ -58,7 +58,7 @@ def read_sweep_folder(folder: Path) -> Sweep:
         runs=runs,
         summary=summarise_runs(runs),
         courses={path.name: course for path, course in courses.items()},
-        commands=tuple(read_commands(folder)),
+        commands=tuple(_read_commands(folder)),
         search=_read_search(folder),
     )
 
@@ -82,7 +82,7 @@ def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
     courses = Courses()
     by_label = dict(zip(labels, folders, strict=True))
     runs = collect_sweeps(by_label, start=out, on_record=courses.add)
-    commands = [command for folder in folders for command in read_commands(folder)]
+    commands = [command for folder in folders for command in _read_commands(folder)]
     return Sweep(
         name=", ".join(labels),
         folder=out,
@@ -91,6 +91,13 @@ def read_sweep_folders(folders: Sequence[Path], out: Path) -> Sweep:
         courses={os.path.relpath(path, out): course for path, course in courses.items()},
         commands=tuple(dict.fromkeys(commands)),
     )
+
+
+def _read_commands(folder: Path) -> list[str]:
+    try:
+        return read_commands(folder)
+    except RecordError:  # of which the table's reader warns
+        return []
 
 
 def _read_search(folder: Path) -> SearchRecord | None:
