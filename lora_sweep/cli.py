@@ -51,7 +51,7 @@ def main() -> None:
     """Runs the command line; a user's error ends in a few lines and exit code 1.
 
     With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
-    Ctrl-C ends in exit code 130, SIGTERM in 143.
+    Ctrl-C ends in exit code 130, SIGTERM in 143, SIGHUP in 129.
     """
     terminal.prepare()
     if "--debug" in sys.argv:
@@ -70,10 +70,11 @@ def main() -> None:
             run()
             command_errors.raise_first()
         finally:
-            sys.stdout.flush()
+            terminal.flush()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
-        print(said, file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that was closed is gone
+            print(said, file=sys.stderr)
         sys.exit(stop.exit_code if isinstance(stop, StoppedError) else 130)
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()
