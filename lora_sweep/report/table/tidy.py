@@ -9,12 +9,12 @@ import pandas as pd
 
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
+from lora_sweep.rules import MOST_SEED
 from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED
 
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits())
 """What runs without logits have for an init."""
-MOST = 2**63 - 1
-"""The largest integer of a table."""
+_NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
 COLUMNS = {
     "folder": "str",
     "status": "str",
@@ -50,6 +50,9 @@ def checked_settings(settings: object) -> dict[str, Any]:
         value = settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise RecordError(f"setting {name} must be of type {kind.__name__}, but got {value!r}")
+    for name, value in settings.items():
+        if name.startswith(_NUMBERS) and not isinstance(value, int | float | None):
+            raise RecordError(f"setting {name} must be a number or null, but got {_shown(value)}")
     reserved = sorted(set(settings) & set(COLUMNS))
     if reserved:
         raise RecordError(f"settings must not be named as the record's own: {reserved[0]}")
@@ -84,7 +87,7 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _broken_rule(value: Any) -> str | None:
-    if isinstance(value, int) and not -MOST <= value <= MOST:
+    if isinstance(value, int) and abs(value) > MOST_SEED:
         return "within 64 bits"
     if isinstance(value, float) and not math.isfinite(value):
         return "finite"

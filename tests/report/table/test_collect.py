@@ -127,6 +127,8 @@ def _damaged(text: str, **changes: Any) -> str:
 IMPOSSIBLE = [
     ({"init": "x", "seed": 2**70}, "seed must be within 64 bits"),
     ({"init": "x", "seed": 0, "lr": 1e999}, "lr must be finite"),
+    ({"init": "x", "seed": 0, "lr": "high"}, "lr must be a number or null"),
+    ({"init": "x", "seed": 0, "rank.max": [1]}, "rank.max must be a number or null"),
     ({"init": "x", "seed": 0, "init.values": [0.5, float("nan")]}, "init.values must be finite"),
     ({"init": "\ud800", "seed": 0}, "init must be text that a file can hold"),
     ({"init": "x", "seed": 0, "data.\udfff": 1}, "must be text that a file can hold"),
