@@ -60,7 +60,7 @@ def test_table_is_collected_from_run_folders(tmp_path: Path) -> None:
         record = dataclasses.replace(record, epochs=[*record.epochs[:2], falling])
         folder = tmp_path / f"run{rank}-{seed}"
         folder.mkdir()
-        (folder / "result.json").write_text(record.to_json())
+        RunFolder(folder).finish(record)
     assert collect(tmp_path, tmp_path / "table.csv") == 4
     table = read_table(tmp_path / "table.csv")
     assert (table.n_seeds, table.n_epochs, len(table.curves)) == (2, 3, 2)
