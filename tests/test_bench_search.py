@@ -57,7 +57,9 @@ def test_table_is_collected_from_run_folders(tmp_path: Path) -> None:
             settings | {"learning_rate.adapter": 0.002}, ["a"], np.full((3, 1), 9.0), rank + seed
         )
         falling = dataclasses.replace(record.epochs[2], metrics={record.metric: 0.25})
-        record = dataclasses.replace(record, epochs=[*record.epochs[:2], falling])
+        epochs = [*record.epochs[:2], falling]
+        own = summary_of(epochs, record.metric)
+        record = dataclasses.replace(record, epochs=epochs, **own)
         folder = tmp_path / f"run{rank}-{seed}"
         folder.mkdir()
         RunFolder(folder).finish(record)
