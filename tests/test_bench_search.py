@@ -23,6 +23,8 @@ from bench.search import (
     trials_to_reach,
 )
 from bench.search_table import SETTINGS, TABLE, Trained, collect, read_table
+from lora_sweep.store.epochs import summary_of
+from lora_sweep.store.run_folder import RunFolder
 
 LEVELS = ((4.0, 20.0), (25.0, 50.0), (0.005, 0.05), (0.002, 0.006, 0.018))
 
