@@ -21,6 +21,7 @@ import numpy as np
 
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import EpochRecord, RunRecord
+from lora_sweep.store.run_folder import RunFolder
 
 INITS = ("uniform", "randn", "quadratic", "left_skewed")
 N_LRS = 25
@@ -43,13 +44,15 @@ def make_sweep(folder: Path, *, n_runs: int, n_epochs: int, n_matrices: int) -> 
         run = folder / f"{init}-{i}"
         run.mkdir()
         record = fill_record(settings, matrices, rng.uniform(5, 25, (n_epochs, n_matrices)), i)
-        text = record.to_json()
-        (run / "result.json").write_text(text if i % 1_000 else text[: len(text) // 2])
         start = {"kind": "ranks", "step": 0, "ranks": [20.0] * n_matrices}
         (run / "history.jsonl").write_text(json.dumps(start) + "\n")
         predicted = [{"dev": rng.integers(0, 2, N_DEV)} for _ in range(n_epochs)]
         dev = DevLabels({"dev": labels}, ("dev",))
         save_predictions(run / "predictions.safetensors", predicted, dev)
+        RunFolder(run).finish(record)
+        if i % 1_000 == 0:
+            text = (run / "result.json").read_text()
+            (run / "result.json").write_text(text[: len(text) // 2])
 
 
 def measure(folder: Path) -> tuple[float, float]:

@@ -9,7 +9,6 @@ is the writing of its records, so what is timed is the store and the packs alone
 
 import argparse
 import dataclasses
-import json
 import logging
 import tempfile
 import time
@@ -30,12 +29,13 @@ from lora_sweep.execution.group import Options
 from lora_sweep.execution.inputs import base_folder, load_corpus
 from lora_sweep.execution.job import Job
 from lora_sweep.execution.origin import run_fingerprint
+from lora_sweep.files import write_text
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.plugins import register as register_plugins
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
-from lora_sweep.store.state import is_done
+from lora_sweep.store.state import is_done, settings_json
 from lora_sweep.store.sweep_list import add_to_sweep, count_runs, read_sweep
 
 PACK_SIZE = 16
@@ -59,9 +59,8 @@ def finish(job: Job) -> RunRecord:
     """Writes a record of a run that was not trained, and returns it."""
     record = _record(job)
     job.folder.path.mkdir(exist_ok=True)
-    (job.folder.path / "settings.json").write_text(json.dumps(job.settings))
-    job.folder.finish(record)
-    return record
+    write_text(job.folder.path / "settings.json", settings_json(job.folder.path, job.settings))
+    return job.folder.finish(record)
 
 
 def _record(job: Job) -> RunRecord:

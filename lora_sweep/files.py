@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +122,47 @@ def to_checked_json(fields: dict[str, Any], indent: int | None = None) -> str:
     return f'{text}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
-def read_checked_json(path: Path) -> tuple[dict[str, Any], bool]:
-    """Returns the fields, and whether a checksum shows that they are as they were written.
+def opened(path: Path) -> BufferedReader:
+    """Returns a file that is open for reading, its bytes as they are.
+
+    Raises:
+        OSError: it is not there, or can't be opened.
+        DamagedFileError: what is there is no file. To read a pipe or a device would never end.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or the like"
+        raise DamagedFileError(f"{path} must be a file, but got {kind}")
+    return path.open("rb")
+
+
+def digest_of(path: Path) -> str:
+    """Returns the SHA-256 of a file's content.
+
+    Raises:
+        OSError, DamagedFileError: as in `opened`.
+    """
+    with opened(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Removes what lies at a path, whatever it is; nothing need be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_checked_json(path: Path) -> dict[str, Any]:
+    """Returns the fields that `to_checked_json` was given.
 
     Raises:
         OSError: the file can't be opened.
-        DamagedFileError: it is no JSON object, or not what its checksum is of.
+        DamagedFileError: it is no JSON object with a checksum, or not what that is of.
     """
-    content = path.read_bytes()
+    with opened(path) as stream:
+        content = stream.read()
     try:
         text = content.decode("utf-8")
         fields = json.loads(text)
@@ -136,9 +171,11 @@ def read_checked_json(path: Path) -> tuple[dict[str, Any], bool]:
     if not isinstance(fields, dict):
         raise DamagedFileError(f"{path} must hold a JSON object, but got {type(fields).__name__}")
     checksum = fields.pop("sha256", None)
-    if checksum is not None and not _is_checksum(checksum, text):
+    if checksum is None:
+        raise DamagedFileError(f"{path} must have a checksum, but got none")
+    if not _is_checksum(checksum, text):
         raise DamagedFileError(f"{path} must be as it was written, but got other bytes")
-    return fields, checksum is not None
+    return fields
 
 
 def set_aside(path: Path, reason: object, consequence: str) -> None:
@@ -151,6 +188,7 @@ def set_aside(path: Path, reason: object, consequence: str) -> None:
     """
     aside = path.with_name(f"{path.name}.damaged")
     with writing(aside):
+        remove(aside)
         os.replace(path, aside)
     log.warning("%s; it is set aside as %s, %s", reason, aside.name, consequence)
 

@@ -1,14 +1,17 @@
-"""Ctrl-C and SIGTERM: a training ends after the step under way, and is saved."""
+"""Ctrl-C, SIGTERM and SIGHUP: a training ends after the step under way, and is saved.
+
+SIGHUP comes where the terminal is closed or the connection ends.
+"""
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SAID = b"\nstopping: the step is finished and saved first; Ctrl-C again stops at once\n"
 
 
@@ -26,7 +29,7 @@ class StoppedError(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects: 130 for Ctrl-C, 143 for SIGTERM."""
+        """What a shell expects: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.signal_number
 
 
@@ -46,7 +49,8 @@ class StopRequest:
         if self.signal_number is not None:
             raise_stopped(signal_number, frame)
         self.signal_number = signal_number
-        os.write(2, _SAID)  # not logged: a handler may run in the middle of any write
+        with suppress(OSError):  # the terminal may be gone
+            os.write(2, _SAID)  # not logged: a handler may run in the middle of any write
 
 
 def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
@@ -55,9 +59,13 @@ def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
 
 
 def handle_termination() -> None:
-    """Makes SIGTERM end the process as Ctrl-C does: claims are given back."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, raise_stopped)
+    """Makes SIGTERM and SIGHUP end the process as Ctrl-C does: claims are given back.
+
+    What somebody else has decided stays: `nohup` has SIGHUP ignored.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, raise_stopped)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ same numbers over stacks of predictions at once, (..., n) -> (...): thousands of
 take minutes one by one.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 NUMBERS, TWO_CLASSES, CLASSES = range(1, 2), range(2, 3), range(2, sys.maxsize)
 """Outputs of a head, n_labels: for regression, for two classes, for any number of classes."""
 
+_ROUNDING = 1e-9
 POSITIVE = 1
 """The class that F1 is of."""
 
@@ -53,6 +55,7 @@ class Metric:
         needs: what labels must be like; on others the metric is undefined.
         is_positives: whether it is of one class, `POSITIVE`, alone.
         is_default: whether it is the headline metric of a user's files that name none.
+        worst: the least value that it can have; the most is 1.
     """
 
     fits: range
@@ -61,6 +64,7 @@ class Metric:
     needs: Need = NOTHING
     is_positives: bool = False
     is_default: bool = False
+    worst: float = 0.0
 
 
 def metric_values(
@@ -81,6 +85,19 @@ def metric_values(
         ValueError: unknown metric.
     """
     return {name + suffix: _value(_metric(name), predictions, labels) for name in names}
+
+
+def is_possible(name: str, value: float) -> bool:
+    """Returns whether a metric can have a value, up to rounding; of unknown ones, if it is finite.
+
+    Args:
+        name: of the metric, or of its value on a part, `f1/PART`.
+        value: what it is said to be.
+    """
+    metric = METRICS.get(name.partition("/")[0])
+    if metric is None:
+        return math.isfinite(value)
+    return metric.worst - _ROUNDING <= value <= 1 + _ROUNDING
 
 
 def known_value(values: Mapping[str, float | None], name: str) -> float:
@@ -252,9 +269,13 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 METRICS: dict[str, Metric] = {
-    "matthews_correlation": Metric(TWO_CLASSES, _matthews, _stacked_matthews, needs=VARIED),
+    "matthews_correlation": Metric(
+        TWO_CLASSES, _matthews, _stacked_matthews, needs=VARIED, worst=-1.0
+    ),
     "accuracy": Metric(CLASSES, _accuracy, _stacked_accuracy, is_default=True),
     "f1": Metric(TWO_CLASSES, _f1, _stacked_f1, needs=POSITIVES, is_positives=True),
-    "pearson": Metric(NUMBERS, _pearson, _stacked_pearson, needs=VARIED, is_default=True),
-    "spearman": Metric(NUMBERS, _spearman, _stacked_spearman, needs=VARIED),
+    "pearson": Metric(
+        NUMBERS, _pearson, _stacked_pearson, needs=VARIED, is_default=True, worst=-1.0
+    ),
+    "spearman": Metric(NUMBERS, _spearman, _stacked_spearman, needs=VARIED, worst=-1.0),
 }

@@ -7,6 +7,17 @@ from typing import Any
 
 from lora_sweep.errors import SettingError
 
+MOST_SEED = 2**63 - 1
+"""The largest integer of a table."""
+MOST_RUNS_A_CELL = 10_000
+MOST_JOBS = 100_000
+"""Of one command; to compose so many takes hours."""
+MOST_EPOCHS = 100_000
+MOST_STEPS = 5_000_000
+"""Of one training, whose schedules are tabled for every step."""
+MOST_TEXTS = 1_000_000
+"""In a batch, or a corpus that is generated."""
+
 
 def require(holds: bool, name: str, rule: str, value: Any) -> None:
     """Raises unless the rule holds.
@@ -22,6 +33,22 @@ def require(holds: bool, name: str, rule: str, value: Any) -> None:
     """
     if not holds:
         raise SettingError(f"{name} must be {rule}, but got {value}")
+
+
+def require_count(name: str, value: int, least: int, most: int) -> None:
+    """Raises unless a count lies within its limits.
+
+    Args:
+        name: the setting as on the command line.
+        value: what was given.
+        least: that is allowed.
+        most: that is allowed.
+
+    Raises:
+        SettingError: it does not.
+    """
+    rule = f"at least {least}" if value < least else f"at most {most}"
+    require(least <= value <= most, name, rule, value)
 
 
 def expand_home(name: str, path: str | Path) -> Path:

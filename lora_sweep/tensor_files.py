@@ -17,11 +17,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lora_sweep.errors import DamagedFileError, StorageError
-from lora_sweep.files import set_aside, write_whole, writing
+from lora_sweep.files import opened, set_aside, write_whole, writing
 from lora_sweep.vocabulary import CACHE_SETTING
 
 ABOUT, CHECKSUM = "about", "sha256"
-_DAMAGE = (SafetensorError, FileNotFoundError, IsADirectoryError)
+_DAMAGE = (SafetensorError, FileNotFoundError)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         DamagedFileError: there is none, it is no file of tensors, or not what its checksum is of.
     """
     try:
-        path.open("rb").close()  # safetensors says the same of no permission and of damage
+        opened(path).close()  # safetensors says the same of no permission and of damage
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = dict(json.loads((file.metadata() or {})[ABOUT]))

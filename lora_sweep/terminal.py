@@ -45,6 +45,20 @@ def make_console() -> "Console":
     return console if is_limited else Console(width=UNLIMITED)
 
 
+def flush() -> None:
+    """Prints what is still held back; to a terminal that was closed it goes nowhere.
+
+    Raises:
+        BrokenPipeError: whoever read the output has left.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        left()
+
+
 def left() -> None:
     """Lets what is still printed go nowhere: whoever read it has left, as `| head` does."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -23,6 +23,8 @@ from bench.search import (
     trials_to_reach,
 )
 from bench.search_table import SETTINGS, TABLE, Trained, collect, read_table
+from lora_sweep.store.epochs import summary_of
+from lora_sweep.store.run_folder import RunFolder
 
 LEVELS = ((4.0, 20.0), (25.0, 50.0), (0.005, 0.05), (0.002, 0.006, 0.018))
 
@@ -57,10 +59,12 @@ def test_table_is_collected_from_run_folders(tmp_path: Path) -> None:
             settings | {"learning_rate.adapter": 0.002}, ["a"], np.full((3, 1), 9.0), rank + seed
         )
         falling = dataclasses.replace(record.epochs[2], metrics={record.metric: 0.25})
-        record = dataclasses.replace(record, epochs=[*record.epochs[:2], falling])
+        epochs = [*record.epochs[:2], falling]
+        own = summary_of(epochs, record.metric)
+        record = dataclasses.replace(record, epochs=epochs, **own)
         folder = tmp_path / f"run{rank}-{seed}"
         folder.mkdir()
-        (folder / "result.json").write_text(record.to_json())
+        RunFolder(folder).finish(record)
     assert collect(tmp_path, tmp_path / "table.csv") == 4
     table = read_table(tmp_path / "table.csv")
     assert (table.n_seeds, table.n_epochs, len(table.curves)) == (2, 3, 2)

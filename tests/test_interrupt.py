@@ -1,8 +1,20 @@
 """Signal handlers of ours and of others."""
 
+import errno
+import os
 import signal
 
-from lora_sweep.interrupt import SIGNALS, handlers_kept, raise_stopped
+import pytest
+
+from lora_sweep.interrupt import (
+    SIGNALS,
+    StoppedError,
+    StopRequest,
+    handle_termination,
+    handlers_kept,
+    raise_stopped,
+    stop_on_signals,
+)
 
 
 def test_handlers_outlive_a_library_that_installs_its_own() -> None:
@@ -17,3 +29,35 @@ def test_handlers_outlive_a_library_that_installs_its_own() -> None:
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_first_signal_asks_and_the_second_ends(number: int) -> None:
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.signal_number == number
+        with pytest.raises(StoppedError) as stopped:
+            os.kill(os.getpid(), number)
+    assert stopped.value.exit_code == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["default", "nohup"])
+def test_what_somebody_has_decided_stays(number: signal.Signals, before: signal.Handlers) -> None:
+    kept = signal.signal(number, before)
+    try:
+        handle_termination()
+        expected = raise_stopped if before is signal.SIG_DFL else signal.SIG_IGN
+        assert signal.getsignal(number) is expected
+    finally:
+        signal.signal(number, kept)
+
+
+def test_signal_is_heard_where_the_terminal_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(number: int, text: bytes) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", gone)
+    request = StopRequest()
+    request.receive(signal.SIGHUP, None)
+    assert request.signal_number == signal.SIGHUP

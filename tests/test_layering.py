@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "terminal": set(),
     "files": set(),
     "metrics": set(),
+    "spreadsheets": set(),
     "tensor_files": {"files"},
     "allocation": set(),
     "config": {"allocation", "data"},
@@ -29,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"metrics", "padding", *FILES_ON_DISK},
     "training": {"adapters", "allocation", "data", "metrics", "padding"},
     "library": {"adapters", "allocation", "training", *FILES_ON_DISK},
-    "store": {"training", *FILES_ON_DISK},
+    "store": {"metrics", "training", *FILES_ON_DISK},
     "execution": {
         *(
             "adapters",
@@ -44,13 +45,13 @@ ALLOWED: dict[str, set[str]] = {
         ),
         *("tensor_files", "training"),
     },
-    "report": {"allocation", "files", "metrics", "store", "terminal"},
+    "report": {"allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
     "status": {"durations", "metrics", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
         *("training", *FILES_ON_DISK),
     },
-    "predict": {"data", "files", "trained"},
+    "predict": {"data", "files", "spreadsheets", "trained"},
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
     "export": {"adapters", "files", "metrics", "models", "trained"},
     "launch": {"config", "execution", "interrupt", "report", "store", "terminal"},

@@ -93,8 +93,10 @@ def test_sweep_trains_what_does_not_fail(swept: Outcome) -> None:
     assert swept.code == 1, swept.output
     assert "error: 2 of 4 jobs failed, the others are trained" in swept.output
     assert "Traceback" not in swept.output
-    assert {read(run / "settings.json")["seed"] for run in swept.finished} == {0, 1}
-    assert {read(run / "settings.json")["learning_rate.head"] for run in swept.failed} == {1e30}
+    assert {read(run / "settings.json")["settings"]["seed"] for run in swept.finished} == {0, 1}
+    assert {
+        read(run / "settings.json")["settings"]["learning_rate.head"] for run in swept.failed
+    } == {1e30}
     assert len(swept.runs) == 4
     assert set(read(swept.sweep_dir / "sweep.json")["runs"]) == {run.name for run in swept.runs}
 
@@ -125,7 +127,7 @@ def test_records_hold_what_was_trained(swept: Outcome) -> None:
         assert record["best_metric"] == max(accuracies)
         assert record["final_metric"] == accuracies[-1]
         assert len(record["matrices"]) == 2 * 4
-        assert record["settings"] == read(run / "settings.json")
+        assert record["settings"] == read(run / "settings.json")["settings"]
         assert record["n_trained_params"]["latent"] == 8 * 4**2
         for epoch in record["epochs"]:
             assert all(1 <= rank <= 4 for rank in epoch["integer_ranks"])

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 after a user's error, which is shown in a few lines.
 
     With `--debug`, or HYDRA_FULL_ERROR=1 in the environment, every error keeps its traceback.
-    Ctrl-C ends in exit code 130, SIGTERM in 143.
+    Ctrl-C ends in exit code 130, SIGTERM in 143, SIGHUP in 129.
 
     Args:
         arguments: of the command line; None for those of this process.
@@ -82,10 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             train()
             command_errors.raise_first()
         finally:
-            sys.stdout.flush()
+            terminal.flush()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
-        print(said, file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that was closed is gone
+            print(said, file=sys.stderr)
         return stop.exit_code if isinstance(stop, StoppedError) else 130
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()

@@ -16,7 +16,7 @@ from omegaconf import MISSING
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import absolute, expand_home, require
+from lora_sweep.rules import MOST_SEED, MOST_TEXTS, absolute, expand_home, require, require_count
 
 # What reads data and computes is imported where it is used, so that `--help` is instant.
 
@@ -105,7 +105,8 @@ class MinimalPairsConfig(DataConfig):
         super().__post_init__()
         for name in ("n_train", "n_dev", "n_out_of_domain"):
             value = getattr(self, name)
-            require(value >= 10, f"data.{name}", "at least 10", value)
+            require_count(f"data.{name}", value, 10, MOST_TEXTS)
+        require_count("data.seed", self.seed, 0, MOST_SEED)
 
     def load(self) -> Corpus:
         """Returns the corpus, generated."""

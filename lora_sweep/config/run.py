@@ -34,7 +34,14 @@ from lora_sweep.config.schema import (
     TrainingConfig,
 )
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import absolute, is_rate, require
+from lora_sweep.rules import (
+    MOST_RUNS_A_CELL,
+    MOST_SEED,
+    absolute,
+    is_rate,
+    require,
+    require_count,
+)
 from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED
 
 Settings = dict[str, Any]
@@ -93,8 +100,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require(is_rate(self.lr), "lr", "at least 0 and finite", self.lr)
-        require(self.seed >= 0, "seed", "at least 0", self.seed)
-        require(self.n_seeds >= 1, "n_seeds", "at least 1", self.n_seeds)
+        require_count("n_seeds", self.n_seeds, 1, MOST_RUNS_A_CELL)
+        # The cell's last seed has its limit too.
+        require_count("seed", self.seed, 0, MOST_SEED + 1 - self.n_seeds)
         self.allocation_plan()  # runs its rules
 
     def allocation_plan(self) -> AllocationPlan:

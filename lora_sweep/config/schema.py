@@ -12,7 +12,16 @@ from omegaconf import MISSING
 
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
-from lora_sweep.rules import expand_home, is_positive, is_rate, require
+from lora_sweep.rules import (
+    MOST_EPOCHS,
+    MOST_STEPS,
+    MOST_TEXTS,
+    expand_home,
+    is_positive,
+    is_rate,
+    require,
+    require_count,
+)
 from lora_sweep.vocabulary import CACHE_SETTING
 
 
@@ -179,11 +188,12 @@ class TrainingConfig:
     log_every: int = MISSING
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "evaluation_batch_size", "log_every"):
-            value = getattr(self, name)
-            require(value >= 1, f"training.{name}", "at least 1", value)
-        is_bound = self.max_steps is None or self.max_steps >= 1
-        require(is_bound, "training.max_steps", "null or at least 1", self.max_steps)
+        require_count("training.epochs", self.epochs, 1, MOST_EPOCHS)
+        if self.max_steps is not None:
+            require_count("training.max_steps", self.max_steps, 1, MOST_STEPS)
+        for name in ("batch_size", "evaluation_batch_size"):
+            require_count(f"training.{name}", getattr(self, name), 1, MOST_TEXTS)
+        require_count("training.log_every", self.log_every, 1, MOST_STEPS)
         within = f"within 0 ... training.epochs={self.epochs}"
         is_within = 0 <= self.epochs_discrete <= self.epochs
         require(is_within, "training.epochs_discrete", within, self.epochs_discrete)

@@ -19,6 +19,7 @@ from lora_sweep.execution.plans import find_device
 from lora_sweep.execution.starts import check_sources, source_identities
 from lora_sweep.execution.workers import dispatch_jobs
 from lora_sweep.models.base import base_fingerprint
+from lora_sweep.rules import MOST_STEPS, require
 from lora_sweep.store.pack_list import PackList
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
@@ -42,8 +43,19 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
         find_device(config.device)
     base = base_folder(config)
     check_fit(config, base)
-    load_corpus(config.data)
+    _check_length(config, len(load_corpus(config.data).train))
     check_sources(config, base)
+
+
+def _check_length(config: RunConfig, n_train: int) -> None:
+    """Checks that the training ends some day."""
+    n_steps = -(-n_train // config.training.batch_size) * config.training.epochs
+    require(
+        n_steps <= MOST_STEPS,
+        "training.epochs",
+        f"few enough for {MOST_STEPS} steps in all",
+        f"{config.training.epochs}, which are {n_steps} steps",
+    )
 
 
 def run_cell(config: RunConfig, *, waits: bool = True) -> float:

@@ -10,8 +10,9 @@ import numpy as np
 from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.metrics import known_value, metric_words
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
+from lora_sweep.store.epochs import EpochRecord, chosen_epoch, summary_of
 from lora_sweep.store.predictions import DevLabels, save_predictions
-from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.store.run_folder import PREDICTIONS_FILE, STATE_FILE, RunFolder
 from lora_sweep.tensor_files import write_tensors
 from lora_sweep.trackers.points import history_values, record_values
@@ -19,7 +20,7 @@ from lora_sweep.trackers.tracker import NoTracker, Tracker
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
-from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED, SELECTION
+from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +145,7 @@ class RunRecorder:
         self.folder.write(
             PREDICTIONS_FILE, lambda path: save_predictions(path, self.predictions, self.dev)
         )
-        self.record = self._record()
-        self.folder.finish(self.record)
+        self.record = self.folder.finish(self._record())
         self.tracker.finish(FINISHED, record_values(self.record))
         log.info(
             "%s: %s: best %.2f (epoch %d), final %.2f%s",
@@ -184,34 +184,17 @@ class RunRecorder:
         self.tracker.log(entry["step"], history_values(entry, self.origin.matrices))
 
     def _record(self) -> RunRecord:
-        best = self._best_epoch(self.origin.metric)
-        selected = self._chosen_epoch() if self._has_selection() else None
-        values = [known_value(epoch.metrics, self.origin.metric) for epoch in self.epochs]
         last = np.concatenate(list(self.predictions[-1].values()))
         return RunRecord(
             **{f.name: getattr(self.origin, f.name) for f in dataclasses.fields(self.origin)},
+            **summary_of(self.epochs, self.origin.metric),
             epochs=self.epochs,
-            best_metric=values[best - 1],
-            best_epoch=best,
-            final_metric=values[-1],
-            selected_metric=None if selected is None else values[selected - 1],
-            selected_epoch=selected,
             collapsed=bool(np.ptp(last) == 0),
             wall_seconds=time.perf_counter() - self.started,
         )
 
     def _chosen_epoch(self) -> int:
-        """The epoch that is reported: best on the selection split if there is one, else on dev."""
-        metric = self.origin.metric
-        return self._best_epoch(f"{metric}/{SELECTION}" if self._has_selection() else metric)
-
-    def _best_epoch(self, metric: str) -> int:
-        """The first epoch with the highest value."""
-        values = {epoch.epoch: known_value(epoch.metrics, metric) for epoch in self.epochs}
-        return max(values, key=values.__getitem__)
-
-    def _has_selection(self) -> bool:
-        return f"{self.origin.metric}/{SELECTION}" in self.epochs[0].metrics
+        return chosen_epoch(self.epochs, self.origin.metric)
 
     def _about(self) -> dict[str, str]:
         return {"fingerprint": self.origin.fingerprint, "epoch": str(self._chosen_epoch())}

@@ -1,6 +1,8 @@
 """The model card of an export, in the hub's format: what, from which run, how good, its limits."""
 
+import json
 import statistics
+import unicodedata
 from typing import Any
 
 from lora_sweep.metrics import metric_words
@@ -64,11 +66,12 @@ def model_card(about: About, place: StockHead | None) -> str:
     header = ModelCardData(**{name: value for name, value in data.items() if value})
     return environment.get_template("card.md.j2").render(
         card_data=header.to_yaml(),
-        title=f"{_plain(about.settings['data.task'])}: {about.run}",
+        title=f"{_plain(about.settings['data.task'])}: {_plain(about.run)}",
         what=_WHAT[about.kind],
         about=about,
         words=lambda name: _metric_words(name, about),
-        base=_base_id(about) or f"`{about.settings['model.path']}`",
+        base=_base_id(about) or _code(about.settings["model.path"]),
+        run=_code(about.run),
         allocation=_allocation(about),
         data=_data(about),
         labels=", ".join(map(_plain, about.label_names)) or "a real number",
@@ -108,11 +111,12 @@ def _results(about: About) -> list[Any]:
 
 def _allocation(about: About) -> str:
     settings = about.settings
-    start = f"; R starts from `{settings['model.adapter']}`" if "model.adapter" in settings else ""
+    adapter = settings.get("model.adapter")
+    start = "" if adapter is None else f"; R starts from {_code(adapter)}"
     if settings["init"] == FIXED:
         return f"all ranks fixed at {settings['rank.average']}{start}"
     lr = "" if settings["lr"] is None else f", lr {settings['lr']:g}"
-    source = f" of `{settings['init.run']}`" if "init.run" in settings else ""
+    source = f" of {_code(settings['init.run'])}" if "init.run" in settings else ""
     return f"its ranks allocated by init={settings['init']}{source}{lr}{start}"
 
 
@@ -186,7 +190,7 @@ def _use(about: About, place: StockHead | None) -> str:
             load,
             "",
             "base = AutoModelForSequenceClassification.from_pretrained("
-            f'"{_base_id(about) or "BASE"}", {", ".join(options)})',
+            f"{_string(_base_id(about) or 'BASE')}, {', '.join(options)})",
             'model = PeftModel.from_pretrained(base, "DIR").eval()',
             tokenizer,
         ]
@@ -201,7 +205,28 @@ def _label_option(about: About) -> str:
     return f"id2label={names}".replace("`", "\\x60")  # no name may end the block of code
 
 
+def _string(text: str) -> str:
+    """A text as Python writes it, in a block of code."""
+    return json.dumps(text).replace("`", "\\x60")
+
+
 def _plain(text: object) -> str:
     """A text that Markdown takes for nothing but text, on one line."""
-    words = " ".join(str(text).split())
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in words)
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in _visible(text))
+
+
+def _code(text: object) -> str:
+    """A text as code within a line; a backtick in it would end the code."""
+    return f"`{_visible(text).replace('`', chr(39))}`"
+
+
+def _visible(text: object) -> str:
+    """A text on one line without characters that nobody sees and that change what others show.
+
+    Such turn the direction of writing or are no characters of a text (Unicode category C).
+    """
+    shown = "".join(
+        " " if char.isspace() else "\ufffd" if unicodedata.category(char)[0] == "C" else char
+        for char in str(text)
+    )
+    return " ".join(shown.split())

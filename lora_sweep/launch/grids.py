@@ -17,6 +17,7 @@ started once, and the list of runs is left in the sweep's folder.
 
 import itertools
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ from lora_sweep.errors import (
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, command_line, compose_cell
 from lora_sweep.launch.composing import Composer
-from lora_sweep.rules import require
+from lora_sweep.rules import MOST_JOBS, require
 from lora_sweep.store.sweep_list import add_to_sweep
 from lora_sweep.words import counted
 
@@ -201,9 +202,10 @@ def product_of(overrides: Sequence[Override]) -> list[list[str]]:
         overrides: plain ones (`lr=0.1`) and choice sweeps (`lr=0.1,0.2`, `seed=range(3)`).
 
     Raises:
-        SettingError: an axis has no list of values, e.g. an interval.
+        SettingError: an axis has no list of values, e.g. an interval; or they are too many.
     """
     axes = {override.get_key_element(): _values(override) for override in overrides}
+    _require_few(math.prod(map(len, axes.values())))
     return [list(run) for run in itertools.product(*axes.values())]
 
 
@@ -222,6 +224,7 @@ def runs_of_grids(
         pinned = {o.get_key_element() for o in grid if not o.is_sweep_override()}
         own = [override for override in given if override.get_key_element() not in pinned]
         runs += product_of([*grid, *own])
+        _require_few(len(runs))
     return runs
 
 
@@ -237,4 +240,12 @@ def _values(override: Override) -> list[str]:
             f"{key} must be a list of values (a,b,c or range(...)) in a grid, "
             f"but got {override.input_line}"
         )
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    values = itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)
+    listed = [f"{key}={value}" for value in values]
+    require(len(listed) <= MOST_JOBS, key, f"of at most {MOST_JOBS} values", override.input_line)
+    return listed
+
+
+def _require_few(n_jobs: int) -> None:
+    rule = f"of at most {MOST_JOBS} jobs (n_seeds=N makes N runs of one)"
+    require(n_jobs <= MOST_JOBS, "a sweep", rule, n_jobs)

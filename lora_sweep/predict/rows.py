@@ -1,14 +1,16 @@
 """Rows with texts -> the same rows with label and probabilities, a chunk at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.data.streams import StreamedRow, check_suffix, row_writer, stream_rows
+from lora_sweep.data.tables import JSON_LINES
 from lora_sweep.errors import CorpusError, StorageError
 from lora_sweep.files import write_whole
+from lora_sweep.spreadsheets import without_formula
 from lora_sweep.trained.about import About
 from lora_sweep.trained.classifier import Classifier, predict_texts
 
@@ -31,7 +33,8 @@ def predict_file(
     """Writes a file's rows with predictions, and returns how many there were.
 
     The rows keep their columns and get `predicted`, the label's name or the number, and one column
-    `probability_LABEL` a class.
+    `probability_LABEL` a class. In CSV and TSV a quote stands before text that a spreadsheet would
+    take for a formula; JSON lines have it as it is.
 
     Args:
         classifier: opened by `open_classifier`.
@@ -53,7 +56,7 @@ def predict_file(
         if first is None:
             raise CorpusError(f"{source}: there are no rows")
         with path.open("w", encoding="utf-8", newline="") as stream:
-            add = row_writer(target, stream, list(first))
+            add = _row_writer(target, stream, list(first))
             add(first)
             n_rows = 1
             for row in rows:
@@ -62,6 +65,17 @@ def predict_file(
 
     write_whole(target, write)
     return n_rows
+
+
+def _row_writer(
+    path: Path, stream: IO[str], columns: Sequence[str]
+) -> Callable[[Mapping[str, Any]], None]:
+    """What writes a row; in files that spreadsheets open, no text is a formula."""
+    if check_suffix(path) in JSON_LINES:
+        return row_writer(path, stream, columns)
+    names = {name: str(without_formula(name)) for name in columns}
+    add = row_writer(path, stream, list(names.values()))
+    return lambda row: add({names[name]: without_formula(row[name]) for name in columns})
 
 
 def check_target(path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from lora_sweep.rules import require
+from lora_sweep.rules import MOST_JOBS, MOST_RUNS_A_CELL, require, require_count
 from lora_sweep.store.search_record import DIRECTIONS
 
 
@@ -23,7 +23,7 @@ class ConfirmSettings:
 
     def __post_init__(self) -> None:
         _require_count("confirm.n_best", self.n_best, 0)
-        _require_count("confirm.n_seeds", self.n_seeds, 1)
+        _require_count("confirm.n_seeds", self.n_seeds, 1, MOST_RUNS_A_CELL)
 
 
 @dataclass
@@ -77,6 +77,7 @@ class SearchSettings:
         return [one.name if isinstance(one, Enum) else one for one in given]
 
 
-def _require_count(name: str, value: Any, least: int) -> None:
+def _require_count(name: str, value: Any, least: int, most: int = MOST_JOBS) -> None:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= least
     require(is_count, f"hydra.sweeper.{name}", f"an integer of at least {least}", value)
+    require_count(f"hydra.sweeper.{name}", value, least, most)

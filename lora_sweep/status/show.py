@@ -40,8 +40,10 @@ def status_json(status: Status) -> str:
 
 
 def _counts(status: Status) -> str:
-    names = ("running", "finished", "failed", "pruned", "damaged", "left")
+    names = ("running", "finished", "failed", "pruned", "left")
     counts = [f"{getattr(status, name)} {name}" for name in names]
+    if status.damaged:
+        counts[-1] += f" ({status.damaged} of them damaged)"
     return f"{status.sweep}: {counted(status.n_runs, 'run')}: {', '.join(counts)}"
 
 

@@ -19,8 +19,9 @@ class Status:
     Attributes:
         sweep: its folder.
         n_runs: asked for, or found.
-        finished, failed, pruned, damaged, running, left: they sum to `n_runs`. Left is what is
-            not trained now, begun or not; damaged is a record that can't be read.
+        finished, failed, pruned, running, left: they sum to `n_runs`. Left is what is not trained
+            now, begun or not.
+        damaged: those of the left whose record can't be read: the same command trains them anew.
         saved: those of the left that are saved midway, and go on from there.
         collapsed: finished runs that predict one class only.
         runs_per_hour: while the sweep trains; None while that is not known.
@@ -40,9 +41,9 @@ class Status:
     finished: int
     failed: int
     pruned: int
-    damaged: int
     running: int
     left: int
+    damaged: int
     saved: int
     collapsed: int
     runs_per_hour: float | None
@@ -86,14 +87,14 @@ def sweep_status(folder: SweepFolder) -> Status:
         finished=count[State.FINISHED],
         failed=count[State.FAILED],
         pruned=count[State.PRUNED],
-        damaged=count[State.DAMAGED],
         running=len(running),
-        left=count[State.OPEN] - len(running),
+        left=count[State.OPEN] + count[State.DAMAGED] - len(running),
+        damaged=count[State.DAMAGED],
         saved=sum(run.state is State.OPEN for run in saved),
         collapsed=sum(run.collapsed for run in runs),
         runs_per_hour=None if pace is None else 3600 * pace.runs_per_second,
         from_runs=0.0 if pace is None else pace.n_runs,
-        seconds_left=_seconds_left(pace, live, count[State.OPEN] - begun),
+        seconds_left=_seconds_left(pace, live, count[State.OPEN] + count[State.DAMAGED] - begun),
         best=best_cells(runs),
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from lora_sweep.errors import DamagedFileError, RecordError
-from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
+from lora_sweep.store.record import RESULT_FILE, RunRecord
 from lora_sweep.store.run_folder import STATE_FILE
-from lora_sweep.store.state import State, read_state
+from lora_sweep.store.state import State, read_state, read_whole
 from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.tensor_files import read_tensors
 
@@ -70,8 +70,8 @@ def read_finished(folder: Path) -> FinishedRun:
     """
     if not (folder / RESULT_FILE).is_file():
         raise RecordError(_why_not(folder))
-    record = read_result(folder / RESULT_FILE)
     try:
+        record = read_whole(folder)
         state, about = read_tensors(folder / STATE_FILE)
     except DamagedFileError as error:
         raise RecordError(f"{error}: train the run again with finished=overwrite") from error

@@ -11,7 +11,7 @@ import os
 import zlib
 from pathlib import Path
 
-from lora_sweep.files import writing
+from lora_sweep.files import opened, writing
 
 FINISHED_FILE = "finished.txt"
 
@@ -21,7 +21,7 @@ class FinishedPacks:
 
     def __init__(self, folder: Path) -> None:
         """Names the folder of the packs; nothing need be there yet."""
-        self._path = folder / FINISHED_FILE
+        self.path = folder / FINISHED_FILE
         self._n_read = 0
         self._names: set[str] = set()
 
@@ -31,13 +31,17 @@ class FinishedPacks:
         Raises:
             StorageError: it can't be written.
         """
-        with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(f"{pack} {_checksum(pack)}\n")
 
     def names(self) -> set[str]:
-        """Returns the packs that are finished by now."""
+        """Returns the packs that are finished by now.
+
+        Raises:
+            DamagedFileError: what lies in the file's place is no file.
+        """
         try:
-            with self._path.open("rb") as stream:
+            with opened(self.path) as stream:
                 if os.fstat(stream.fileno()).st_size < self._n_read:  # it is another file
                     self._n_read, self._names = 0, set()
                 stream.seek(self._n_read)

@@ -18,7 +18,14 @@ from typing import Any
 from filelock import FileLock
 
 from lora_sweep.errors import DamagedFileError, RecordError
-from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
+from lora_sweep.files import (
+    opened,
+    read_checked_json,
+    set_aside,
+    to_checked_json,
+    write_text,
+    writing,
+)
 from lora_sweep.store.finished_packs import FinishedPacks
 from lora_sweep.store.record import FORMAT_VERSION, check_version
 from lora_sweep.store.run_folder import PACKS, RunFolder
@@ -159,7 +166,11 @@ class PackList:
 
     def finished(self) -> Collection[str]:
         """Returns the packs that are done: at least those since the list was last written."""
-        return self._finished.names()
+        try:
+            return self._finished.names()
+        except DamagedFileError as error:
+            set_aside(self._finished.path, error, "its packs are looked at once more")
+            return set()
 
     def _is_done(self, name: str) -> bool:
         return is_done(self._sweep_dir / name)
@@ -197,17 +208,16 @@ class PackList:
         """The content as it was written last, read again only if it has been since."""
         try:
             # Opened, because network file systems look at a file anew only then.
-            with self._path.open("rb") as stream:
+            with opened(self._path) as stream:
                 stat = os.fstat(stream.fileno())
-        except FileNotFoundError:
-            return self._anew()
-        read_at = stat.st_ino, stat.st_mtime_ns, stat.st_size
-        if read_at == self._read_at:
-            return self._content
-        try:
-            fields, _ = read_checked_json(self._path)
+            read_at = stat.st_ino, stat.st_mtime_ns, stat.st_size
+            if read_at == self._read_at:
+                return self._content
+            fields = read_checked_json(self._path)
             check_version(self._path, fields)
             self._content, self._read_at = _Content(**fields), read_at
+        except FileNotFoundError:
+            return self._anew()
         except (DamagedFileError, TypeError) as error:
             set_aside(self._path, error, "the packs are agreed anew")
             return self._anew()
@@ -228,7 +238,7 @@ def read_packs(sweep_dir: Path) -> Packs:
     """
     path = sweep_dir / PACKS / PACKS_FILE
     try:
-        fields, _ = read_checked_json(path)
+        fields = read_checked_json(path)
         check_version(path, fields)
         finished = FinishedPacks(sweep_dir / PACKS).names()
         return {p: m for p, m in _Content(**fields).packs.items() if p not in finished}

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lora_sweep.errors import RecordError
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import opened
 
 Array = NDArray[Any]
 
@@ -78,6 +79,7 @@ def read_predictions(path: Path) -> DevPredictions:
         RecordError: the file can't be read, or is no such file.
     """
     try:
+        opened(path).close()
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = file.metadata() or {}
@@ -85,7 +87,7 @@ def read_predictions(path: Path) -> DevPredictions:
         parts = [name.removeprefix("labels/") for name in arrays if name.startswith("labels/")]
         labels = {name: arrays[f"labels/{name}"] for name in parts}
         predicted = {name: arrays[f"predicted/{name}"] for name in parts}
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, DamagedFileError, SafetensorError, ValueError, KeyError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     if not names or not all(
         name in parts and _fit(predicted[name], labels[name]) for name in names

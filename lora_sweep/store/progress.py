@@ -7,6 +7,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from lora_sweep.errors import DamagedFileError
+from lora_sweep.files import opened
+
 ABOUT = "about"
 """Entry of a checkpoint's metadata; as in `tensor_files`, which would load torch."""
 
@@ -44,6 +47,7 @@ def read_progress(
     # Their names order them: epochs and steps, with leading zeros.
     for path in sorted(checkpoints.glob("*.safetensors"), reverse=True):
         try:
+            opened(path).close()
             with safe_open(path, framework="numpy") as file:
                 about = json.loads(file.metadata()[ABOUT])
             numbers = json.loads(about["numbers"])
@@ -55,6 +59,6 @@ def read_progress(
                 n_steps = min(per_epoch * n_epochs, max_steps or math.inf)
                 share, n_all = min(1.0, numbers["step"] / n_steps), math.ceil(n_steps / per_epoch)
             return Progress(share, len(epochs), n_all, seconds, written_at)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        except (OSError, DamagedFileError, SafetensorError, ValueError, KeyError, TypeError):
             continue  # just replaced by a newer one, or damaged: who trains it says so
     return None

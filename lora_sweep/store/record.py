@@ -2,16 +2,19 @@
 
 A run folder holds `result.json` (the run is finished), `failure.json` (it ended with an error) or
 `pruned.json` (a search ended it early); with none, the run is missing: not started, still going
-on, or killed. A checksum at the end of each shows that it is as it was written.
+on, or killed. Each proves itself: a checksum at its end shows that it is as it was written, it
+names the folder that it belongs to, and a result must follow from its own evaluations.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
+from lora_sweep.rules import is_rate
+from lora_sweep.store.epochs import EpochRecord, check_epochs, summary_of
 from lora_sweep.store.fields import check_fields
 
 FORMAT_VERSION = 1
@@ -21,37 +24,6 @@ PRUNED_FILE = "pruned.json"
 
 
 Flat = TypeVar("Flat", "FailureRecord", "PrunedRecord")
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One evaluation, at an epoch's end, with discrete masks.
-
-    Attributes:
-        epoch: 1 for the first.
-        step: optimiser steps taken so far.
-        train_loss: mean over the epoch's batches.
-        metrics: name -> value, 0 to 1 (losses apart), None where the labels leave it undefined; on
-            the whole dev set, on each of its parts (`matthews_correlation/in_domain`), and on the
-            selection split (`.../selection`).
-        alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
-        budget_params: rank budget in entries of R.
-        budget_over_cap_params: part of it that lies above rank_max and buys nothing.
-        budget_spent_params: sum of squared integer ranks.
-        ranks: real-valued rank of every adapted matrix, in module order.
-        integer_ranks: rounded rank of every adapted matrix.
-    """
-
-    epoch: int
-    step: int
-    train_loss: float
-    metrics: dict[str, float | None]
-    alpha: float | None
-    budget_params: float
-    budget_over_cap_params: float
-    budget_spent_params: int
-    ranks: list[float]
-    integer_ranks: list[int]
 
 
 @dataclass(frozen=True)
@@ -75,6 +47,8 @@ class RunRecord:
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
+        files: name -> SHA-256 of what else the run left: its state and its predictions.
+        name: of the folder that it was written to.
     """
 
     settings: dict[str, Any]
@@ -96,6 +70,8 @@ class RunRecord:
     versions: dict[str, str]
     git_commit: str | None
     label_names: list[str]
+    files: dict[str, str] = field(default_factory=dict, compare=False)
+    name: str = field(default="", compare=False)
 
     @property
     def reported_metric(self) -> float:
@@ -122,12 +98,13 @@ class FailureRecord:
     """One run that ended with an error.
 
     Attributes:
-        settings: as in `RunRecord`.
+        settings, name: as in `RunRecord`.
         error: what a user should know, in one or a few lines.
     """
 
     settings: dict[str, Any]
     error: str
+    name: str = field(default="", compare=False)
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""
@@ -139,7 +116,7 @@ class PrunedRecord:
     """One run that was ended before its time.
 
     Attributes:
-        settings: as in `RunRecord`.
+        settings, name: as in `RunRecord`.
         epoch: last epoch that it trained, 1 for the first.
         metric: what would have been reported of it then, 0 to 1.
         reason: who ended it and why, in one line.
@@ -149,6 +126,7 @@ class PrunedRecord:
     epoch: int
     metric: float
     reason: str
+    name: str = field(default="", compare=False)
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""
@@ -161,14 +139,13 @@ def read_result(path: Path) -> RunRecord:
     Raises:
         RecordError: the file can't be read, is no such record, or is of another version.
     """
-    fields, is_as_written = _read(path)
+    fields = _read(path)
     try:
         epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
         record = RunRecord(epochs=epochs, **fields)
-        if not is_as_written:  # by hand, say: what we wrote ourselves needs no second look
-            for part in (record, *epochs):
-                check_fields(part)
-            _check_whole(record)
+        for part in (record, *epochs):
+            check_fields(part)
+        _check_whole(record)
     except (TypeError, KeyError, ValueError) as error:
         raise DamagedRecordError(f"{path} is no record of a run: {error}") from error
     return record
@@ -195,7 +172,7 @@ def read_pruned(path: Path) -> PrunedRecord:
 def _read_flat(path: Path, kind: type[Flat], what: str) -> Flat:
     """A record without parts of its own."""
     try:
-        record = kind(**_read(path)[0])
+        record = kind(**_read(path))
         check_fields(record)
     except TypeError as error:
         raise DamagedRecordError(f"{path} is no record of {what}: {error}") from error
@@ -204,30 +181,28 @@ def _read_flat(path: Path, kind: type[Flat], what: str) -> Flat:
 
 def _check_whole(record: RunRecord) -> None:
     """Checks that the parts of a record belong together."""
-    n = len(record.matrices)
-    for epoch in record.epochs:
-        if epoch.metrics.get(record.metric) is None:
-            raise ValueError(f"epoch {epoch.epoch} must have {record.metric}, but got none")
-        if len(epoch.ranks) != n or len(epoch.integer_ranks) != n:
-            raise ValueError(f"epoch {epoch.epoch} must have {n} ranks, but got another number")
-    if record.reported_epoch not in [epoch.epoch for epoch in record.epochs]:
-        raise ValueError(f"epochs must hold the reported one, but got no {record.reported_epoch}")
+    check_epochs(record.epochs, len(record.matrices))
+    for name, value in summary_of(record.epochs, record.metric).items():
+        got = getattr(record, name)
+        if got != value:
+            raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")
+    if not is_rate(record.wall_seconds):
+        raise ValueError(f"wall_seconds must be at least 0, but got {record.wall_seconds}")
 
 
 def _to_json(fields: dict[str, Any]) -> str:
     return to_checked_json({"format_version": FORMAT_VERSION, **fields})
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bool]:
-    """The fields, and whether a checksum shows that they are as they were written."""
+def _read(path: Path) -> dict[str, Any]:
     try:
-        fields, is_as_written = read_checked_json(path)
+        fields = read_checked_json(path)
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     except DamagedFileError as error:
         raise DamagedRecordError(str(error)) from error
     check_version(path, fields)
-    return fields, is_as_written
+    return fields
 
 
 def check_version(path: Path, fields: dict[str, Any]) -> None:

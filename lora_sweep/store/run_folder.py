@@ -23,12 +23,15 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lora_sweep.errors import DamagedRecordError, RecordError
 from lora_sweep.files import (
     clear_unfinished,
+    digest_of,
+    remove,
     set_aside,
     write_text,
     write_whole,
@@ -48,8 +51,10 @@ from lora_sweep.store.state import (
     RETRIED_FILE,
     SETTINGS_FILE,
     RunState,
+    folder_name,
     is_done,
     read_state,
+    settings_json,
 )
 
 CONFIG_FILE = "config.yaml"
@@ -80,7 +85,8 @@ class RunFolder:
     def ended(self, fingerprint: str) -> RunState | None:
         """Returns how the run has finished, failed or been pruned; None if it is to be trained.
 
-        A damaged record is set aside as `NAME.damaged`: the run trains again.
+        A damaged record is set aside as `NAME.damaged`: the run trains again. So is that of a run
+        whose state or predictions are damaged.
 
         Args:
             fingerprint: of the run that is wanted.
@@ -122,8 +128,9 @@ class RunFolder:
             raise RecordError(f"{self.path} must be a folder of its own, but got a link")
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / LOG_FILE).is_symlink():
-            (self.path / LOG_FILE).unlink()
+        log_file = self.path / LOG_FILE
+        if log_file.is_symlink() or not log_file.is_file():
+            remove(log_file)  # to write to a pipe would wait for a reader
         for folder in (self.path, self.checkpoints):
             clear_unfinished(folder)
 
@@ -151,10 +158,10 @@ class RunFolder:
         """
         self.ready()
         for name in (*DONE_FILES, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
-            (self.path / name).unlink(missing_ok=True)
+            remove(self.path / name)
         self.clear_checkpoints()
         write_text(self.path / CONFIG_FILE, config_yaml)
-        write_text(self.path / SETTINGS_FILE, json.dumps(settings, indent=1))
+        write_text(self.path / SETTINGS_FILE, settings_json(self.path, settings))
 
     def add_history(self, entry: Mapping[str, Any]) -> None:
         """Adds a line to the history."""
@@ -170,11 +177,20 @@ class RunFolder:
         """Writes one more file of the run; see `write_whole`."""
         write_whole(self.path / name, write)
 
-    def finish(self, record: RunRecord) -> None:
-        """Writes the record, last of all: from now on the run is finished."""
+    def finish(self, record: RunRecord) -> RunRecord:
+        """Writes the record, last of all: from now on the run is finished.
+
+        Returns:
+            The record as it is written: with this folder's name, and the checksums of the state
+            and the predictions that lie here.
+        """
+        left = [name for name in (STATE_FILE, PREDICTIONS_FILE) if (self.path / name).exists()]
+        files = {name: digest_of(self.path / name) for name in left}
+        record = replace(record, files=files, name=folder_name(self.path))
         write_text(self.path / RESULT_FILE, record.to_json())
         for name in (OVERWRITTEN_FILE, FAILURE_FILE, RETRIED_FILE, PRUNED_FILE):
             (self.path / name).unlink(missing_ok=True)
+        return record
 
     def clear_checkpoints(self) -> None:
         """Removes the checkpoints: the run is finished, or starts from the beginning."""
@@ -183,10 +199,12 @@ class RunFolder:
 
     def fail(self, record: FailureRecord) -> None:
         """Writes why the run failed; see `reopen`."""
+        record = replace(record, name=folder_name(self.path))
         write_text(self.path / FAILURE_FILE, record.to_json())
 
     def prune(self, record: PrunedRecord) -> None:
         """Writes that the run was ended early; asked for again, it goes on from its checkpoint."""
+        record = replace(record, name=folder_name(self.path))
         write_text(self.path / PRUNED_FILE, record.to_json())
         (self.path / RETRIED_FILE).unlink(missing_ok=True)
 

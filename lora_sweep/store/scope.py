@@ -45,7 +45,7 @@ def runs_meant(sweep_dir: Path, scope: Scope) -> tuple[dict[str, Settings | None
         RecordError: the list of the runs that were asked for can't be read.
     """
     listed = read_sweep(sweep_dir)
-    unlisted = [name for name in _folder_names(sweep_dir) if name not in listed]
+    unlisted = [name for name in folder_names(sweep_dir) if name not in listed]
     asked = None if scope.everything else read_asked(sweep_dir, scope.command)
     if asked is None:
         return {**listed, **dict.fromkeys(unlisted)}, 0
@@ -53,7 +53,8 @@ def runs_meant(sweep_dir: Path, scope: Scope) -> tuple[dict[str, Settings | None
     return dict(asked), n_others
 
 
-def _folder_names(sweep_dir: Path) -> list[str]:
+def folder_names(sweep_dir: Path) -> list[str]:
+    """Returns the folders in a sweep's folder that may be runs', by name."""
     if not sweep_dir.is_dir():
         return []
     folders = (path.name for path in sweep_dir.iterdir() if path.is_dir())

@@ -145,7 +145,7 @@ def read_search(sweep_dir: Path) -> SearchRecord | None:
     if not path.exists():
         return None
     try:
-        fields, _ = read_checked_json(path)
+        fields = read_checked_json(path)
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     except DamagedFileError as error:

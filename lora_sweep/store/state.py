@@ -10,18 +10,21 @@ The first that holds, from the top:
 | retried | has a failure's record under the name that it gets once the run is tried again |
 | open | has none of these: not started, still going on, or killed |
 
-A record that counts but can't be read makes the run `damaged`, whatever else lies there. A run
-that is asked for again, and not skipped, is opened by `RunFolder.reopen`.
+A record that counts but can't be read, is that of another folder, or does not fit the files beside
+it makes the run `damaged`, whatever else lies there. A run that is asked for again, and not
+skipped, is opened by `RunFolder.reopen`.
 """
 
-import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from lora_sweep import vocabulary
-from lora_sweep.errors import RecordError
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.files import digest_of, read_checked_json, to_checked_json
 from lora_sweep.store.record import (
     FAILURE_FILE,
     PRUNED_FILE,
@@ -122,33 +125,88 @@ def read_state(folder: Path, asked_for: Any = None) -> RunState | None:
         )
 
 
+def folder_name(folder: Path) -> str:
+    """Returns the name that a run's folder has where it lies, `.` and links like any other."""
+    return Path(os.path.abspath(folder)).name
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Returns the record of a finished run, to be counted where it lies.
+
+    Raises:
+        RecordError: as in `read_whole`; or it is another run's, copied or swapped.
+    """
+    record = read_whole(folder)
+    _check_name(folder / RESULT_FILE, record.name)
+    return record
+
+
+def read_whole(folder: Path) -> RunRecord:
+    """Returns the record of a finished run, beside which all lies as the run left it.
+
+    Raises:
+        RecordError: it can't be read, or a file is gone or another one.
+    """
+    record = read_result(folder / RESULT_FILE)
+    for name, digest in record.files.items():
+        path = folder / name
+        try:
+            is_as_left = digest_of(path) == digest
+        except (FileNotFoundError, DamagedFileError) as error:
+            raise DamagedRecordError(f"{path} can't be read: {error}") from error
+        except OSError as error:
+            raise RecordError(f"{path} can't be read: {error}") from error
+        if not is_as_left:
+            raise DamagedRecordError(f"{path} must be as it was written, but got other bytes")
+    return record
+
+
+def _check_name(path: Path, name: str) -> None:
+    """Checks that a record lies where it was written: a copied or swapped one counts twice."""
+    own = folder_name(path.parent)
+    if name != own:
+        raise DamagedRecordError(f"{path} must be of the run {own}, but got that of {name}")
+
+
 def _content(folder: Path, path: Path | None, asked_for: Any) -> dict[str, Any]:
     """State, settings, and what else the record says that counts, at `path`; None for none."""
     if path is None:
         settings = read_settings(folder) if asked_for is None else asked_for
         return {"state": State.OPEN, "settings": settings}
     if path.name == RESULT_FILE:
-        record = read_result(path)
+        record = read_run(folder)
         return {"state": State.FINISHED, "settings": record.settings, "record": record}
     if path.name == PRUNED_FILE:
         pruned = read_pruned(path)
+        _check_name(path, pruned.name)
         return {"state": State.PRUNED, "settings": pruned.settings, "reason": pruned.reason}
     failure = read_failure(path)
+    _check_name(path, failure.name)
     state = State.FAILED if path.name == FAILURE_FILE else State.RETRIED
     return {"state": state, "settings": failure.settings, "reason": failure.error}
 
 
+def settings_json(folder: Path, settings: Mapping[str, Any]) -> str:
+    """Returns what is written when a run starts: its settings, and the folder that they are of."""
+    return to_checked_json({"name": folder_name(folder), "settings": settings}, indent=1)
+
+
 def read_settings(folder: Path) -> Any:
-    """Returns the settings that were written when a run started, whatever they are.
+    """Returns the settings that were written when a run started.
 
     Raises:
-        RecordError: they can't be read.
+        RecordError: they can't be read, or are another run's.
     """
     path = folder / SETTINGS_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        fields = read_checked_json(path)
+        name, settings = str(fields["name"]), fields["settings"]
+    except OSError as error:
         raise RecordError(f"{path} can't be read: {error}") from error
+    except (DamagedFileError, KeyError) as error:
+        raise DamagedRecordError(f"{path} can't be read: {error}") from error
+    _check_name(path, name)
+    return settings
 
 
 def _known_settings(folder: Path) -> Any:

@@ -116,7 +116,7 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], dict[str, list[str
     if not path.exists():
         return {}, {}
     try:
-        content, _ = read_checked_json(path)
+        content = read_checked_json(path)
         check_version(path, content)
         runs = dict(content["runs"])
         commands = {

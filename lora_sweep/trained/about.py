@@ -16,8 +16,9 @@ from lora_sweep.errors import DamagedFileError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
 from lora_sweep.store.finished import FinishedRun
-from lora_sweep.store.record import RESULT_FILE, check_version, read_result
+from lora_sweep.store.record import RESULT_FILE, check_version
 from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.state import read_run
 from lora_sweep.vocabulary import EXPORT_KINDS
 
 FORMAT_VERSION = 1
@@ -113,7 +114,7 @@ def read_about(folder: Path) -> About:
     """
     path = folder / EXPORT_FILE
     try:
-        fields, _ = read_checked_json(path)
+        fields = read_checked_json(path)
         check_version(path, fields)
         about = About(**fields)
         check_fields(about)
@@ -137,7 +138,7 @@ def _cell_metrics(run: FinishedRun) -> dict[str, float]:
     metrics = {str(own.settings["seed"]): own.reported_metric}
     for folder in _alike(run.folder.resolve(), prefix):
         try:
-            other = read_result(folder / RESULT_FILE)
+            other = read_run(folder)
         except RecordError:  # its own report names it
             continue
         is_same_data = other.corpus_fingerprint == own.corpus_fingerprint

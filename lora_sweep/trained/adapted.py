@@ -46,9 +46,8 @@ class AdaptedClassifier:
         """Returns the outputs (n, n_labels), float32, on the CPU."""
         self.encoder.evaluation_mode()
         size = int(self.about.settings["training.evaluation_batch_size"])
-        return text_outputs(
-            self.encoder, texts, self.cores, self.head, batch_size=size, device=self.device
-        )[0].cpu()
+        outputs = text_outputs(self.encoder, texts, self.cores, self.head, batch_size=size)
+        return outputs[0].cpu()
 
 
 def base_of(about: About, path: Path | None) -> Path:

@@ -1,5 +1,6 @@
 """Predictions of all runs of a pack with discrete masks, and the metrics they give."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,14 +49,28 @@ class Evaluation:
     integer_ranks: list[int]
 
 
+class EvaluationStoppedError(Exception):
+    """Somebody wants an end in the middle of an evaluation; what was trained is as it was."""
+
+
 @torch.no_grad()
-def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evaluation]:
+def evaluate(
+    pack: Pack,
+    *,
+    epoch: int,
+    train_losses: list[float],
+    wants_stop: Callable[[], bool] = lambda: False,
+) -> list[Evaluation]:
     """Returns the evaluation of every run that is left in the pack.
 
     Args:
         pack: the runs; their encoder is left in evaluation mode.
         epoch: 1 for the first.
         train_losses: mean training loss of every run over the epoch.
+        wants_stop: whether to end now; asked before every batch, so it must be quick.
+
+    Raises:
+        EvaluationStoppedError: it said so.
     """
     allocator, step = pack.allocator, pack.step
     ranks = allocator.ranks(pack.logits, step)  # (K, N)
@@ -66,7 +81,7 @@ def evaluate(pack: Pack, *, epoch: int, train_losses: list[float]) -> list[Evalu
     parts = dict(pack.texts.dev)
     if pack.texts.selection is not None:
         parts[SELECTION] = pack.texts.selection
-    predicted = {name: _predict(pack, texts, cores) for name, texts in parts.items()}
+    predicted = {name: _predict(pack, texts, cores, wants_stop) for name, texts in parts.items()}
     over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
     schedules = allocator.schedules
     alphas, budgets = schedules.alpha(step), schedules.budget_params(step)
@@ -96,7 +111,7 @@ def text_outputs(
     heads: Parameters,
     *,
     batch_size: int,
-    device: torch.device,
+    wants_stop: Callable[[], bool] = lambda: False,
 ) -> Tensor:
     """Returns the outputs of K runs (K, n, n_labels), float32, on the device.
 
@@ -104,20 +119,31 @@ def text_outputs(
         encoder: in evaluation mode.
         texts: n of them.
         cores: N tensors (K, r, r), of the encoder's dtype.
-        heads: the runs' heads, among others.
+        heads: the runs' heads, among others, on the device that computes.
         batch_size: texts at once, over all runs.
-        device: where all of it is.
+        wants_stop: as in `evaluate`.
+
+    Raises:
+        EvaluationStoppedError: it said so.
     """
-    n_runs, n_labels = heads[f"{HEAD_OUT}.bias"].shape
+    bias = heads[f"{HEAD_OUT}.bias"]
+    (n_runs, n_labels), device = bias.shape, bias.device
     outputs = torch.empty(n_runs, len(texts), n_labels, device=device)
     for index in evaluation_batches(texts, max(1, batch_size // n_runs)):
+        if wants_stop():
+            raise EvaluationStoppedError
         batch = encoder.batch(texts, index.expand(n_runs, -1)).to(device)
         features = encoder.features(batch, cores, n_runs)
         outputs[:, index.to(device)] = head_outputs(features, heads, None)
     return outputs
 
 
-def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Array:
+def _predict(
+    pack: Pack,
+    texts: TokenisedTexts,
+    cores: tuple[Tensor, ...],
+    wants_stop: Callable[[], bool],
+) -> Array:
     """Predictions of all runs (K, n): labels, or values for a regression."""
     outputs = text_outputs(
         pack.encoder,
@@ -125,7 +151,7 @@ def _predict(pack: Pack, texts: TokenisedTexts, cores: tuple[Tensor, ...]) -> Ar
         cores,
         pack.parameters,
         batch_size=pack.shared.evaluation_batch_size,
-        device=pack.shared.device,
+        wants_stop=wants_stop,
     )
     if pack.texts.is_regression:
         return outputs[..., 0].double().cpu().numpy()

@@ -15,7 +15,7 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.epoch import EpochProgress
-from lora_sweep.training.evaluation import Evaluation, evaluate
+from lora_sweep.training.evaluation import Evaluation, EvaluationStoppedError, evaluate
 from lora_sweep.training.optim import clip_gradients
 from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.parameters import LATENT, Parameters, run_state
@@ -50,7 +50,10 @@ class Observer(Protocol):
         """Runs that are to leave the pack; asked after every evaluation but the last."""
 
     def wants_stop(self) -> bool:
-        """Whether the training is to end now; asked after every step, so it must be quick."""
+        """Whether the training is to end now; asked after every step, so it must be quick.
+
+        It is asked before every batch of an evaluation too.
+        """
 
 
 def train_pack(
@@ -90,7 +93,14 @@ def train_pack(
         if not pack.runs:
             break
         n_epochs = progress.epoch + 1
-        for row, evaluation in enumerate(evaluate(pack, epoch=n_epochs, train_losses=losses)):
+        try:
+            evaluations = evaluate(
+                pack, epoch=n_epochs, train_losses=losses, wants_stop=observer.wants_stop
+            )
+        except EvaluationStoppedError:  # as if the stop had come at the epoch's last step
+            _tell_snapshots(pack, progress.epoch, progress, observer)
+            return False
+        for row, evaluation in enumerate(evaluations):
             state = run_state(pack.parameters, row, pack.plans[row])
             observer.on_evaluation(pack.runs[row], evaluation, state)
         _tell_snapshots(pack, n_epochs, None, observer)

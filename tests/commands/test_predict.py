@@ -135,3 +135,19 @@ def test_output_needs_its_folder(
     (tmp_path / "in.csv").write_text("text\ncat\n")
     assert predict(trained_runs["bert"], tmp_path / "in.csv", tmp_path / "no" / "out.csv") == 1
     assert "--output must lie in a folder that is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_no_text_is_a_formula_in_a_spreadsheet(suffix: str, tmp_path: Path) -> None:
+    """Labels, texts and columns alike; JSON lines, which no spreadsheet computes, keep them."""
+    row = {"=text": "=1+1", "score": "-0.5", "predicted": "@SUM(A1)", "probability_@SUM(A1)": 0.25}
+    target = tmp_path / f"out{suffix}"
+    with target.open("w", newline="") as stream:
+        predict_rows._row_writer(target, stream, list(row))(row)
+    guarded = {
+        "'=text": "'=1+1",
+        "score": "-0.5",
+        "predicted": "'@SUM(A1)",
+        "probability_@SUM(A1)": "0.25",
+    }
+    assert read(target) == [row if suffix == ".jsonl" else guarded]

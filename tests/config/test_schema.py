@@ -17,8 +17,10 @@ NAN, INF = math.nan, math.inf
 # name, values that are refused, values that are taken, the rule as the message states it
 RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("lr", [-1.0, NAN, INF], [0.0, 1e30], "at least 0 and finite"),
-    ("seed", [-1], [0, 2**40], "at least 0"),
+    ("seed", [-1], [0, 2**63 - 1], "at least 0"),
+    ("seed", [2**63, 2**70], [], "at most 9223372036854775807"),
     ("n_seeds", [0, -2], [1], "at least 1"),
+    ("n_seeds", [10_001, 10**6], [10_000], "at most 10000"),
     ("rank.min", [0], [1], "at least 1"),
     ("rank.min", [26], [20], r"at most rank.max=25"),
     ("rank.average", [4, 26], [5, 25], r"within rank.min=5 \.\.\. rank.max=25"),
@@ -35,13 +37,20 @@ RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("data.max_length", [3], [4], "at least 4"),
     ("data.selection_fraction", [-0.1, 1.0, NAN], [0.0, 0.99], "within 0"),
     ("data.n_train", [9], [10], "at least 10"),
+    ("data.n_train", [1_000_001], [1_000_000], "at most 1000000"),
+    ("data.seed", [-1], [0, 2**63 - 1], "at least 0"),
+    ("data.seed", [2**63], [], "at most 9223372036854775807"),
     ("data.n_dev", [9], [10], "at least 10"),
     ("data.n_out_of_domain", [9], [10], "at least 10"),
     ("training.epochs", [0], [1], "at least 1"),
+    ("training.epochs", [100_001, 10**12], [100_000], "at most 100000"),
     ("training.epochs_discrete", [-1, 4], [0, 3], r"within 0 \.\.\. training.epochs=3"),
     ("training.batch_size", [0], [1], "at least 1"),
     ("training.evaluation_batch_size", [0], [1], "at least 1"),
+    ("training.batch_size", [1_000_001, 10**12], [1_000_000], "at most 1000000"),
+    ("training.evaluation_batch_size", [1_000_001], [1_000_000], "at most 1000000"),
     ("training.log_every", [0], [1], "at least 1"),
+    ("training.log_every", [5_000_001], [5_000_000], "at most 5000000"),
     ("training.weight_decay", [-0.1, NAN, INF], [0.0], "at least 0 and finite"),
     ("training.max_gradient_norm", [0.0, NAN, INF], [1e-6], "above 0 and finite"),
     ("paths.sweep", ["", ".", "..", "a/b", "a\\b", "a\0b"], ["a.b", "mine"], "a folder name"),
@@ -66,6 +75,12 @@ def test_value_at_the_limit_is_taken(name: str, value: Any, changed: Changed) ->
     if name == "training.epochs":
         settings["training.epochs_discrete"] = 0
     assert isinstance(changed(settings), RunConfig)
+
+
+def test_last_seed_of_a_cell_has_its_limit_too(changed: Changed) -> None:
+    assert isinstance(changed({"seed": 2**63 - 3, "n_seeds": 3}), RunConfig)
+    with pytest.raises(SettingError, match="must be at most 9223372036854775805"):
+        changed({"seed": 2**63 - 2, "n_seeds": 3})
 
 
 @pytest.mark.parametrize(

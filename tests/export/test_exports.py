@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lora_sweep.errors import (
     SettingError,
     StorageError,
 )
+from lora_sweep.export.card import model_card
 from lora_sweep.export.write import write_export
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
@@ -493,3 +495,24 @@ def test_stock_export_without_its_weights_is_refused(
     (folder / file).rename(folder / "adapter_model.bin")
     with pytest.raises(LoraSweepError, match=r"must have adapter_model|can't be loaded"):
         open_classifier(folder, base=None, cache_dir=tmp_path / "cache", device=CPU)
+
+
+def test_card_shows_names_as_they_are(trained_runs: dict[str, Path]) -> None:
+    """No name turns the writing around, or ends a line, a piece of code or a string in it."""
+    about = dataclasses.replace(open_adapter(trained_runs["bert"]).about, kind="peft")
+    odd = "a\u202eb`\u200b\x1b[1m\n# c"
+    paths = {"model.path": f"/x/{odd}", "model.adapter": odd, "data.task": odd}
+    card = model_card(
+        dataclasses.replace(
+            about, run=odd, label_names=[odd, "no"], settings=about.settings | paths
+        ),
+        None,
+    )
+    body = card.partition("\n---\n")[2]
+    hidden = [char for char in body if unicodedata.category(char)[0] == "C" and char != "\n"]
+    assert hidden == []
+    assert "\n# c" not in body and body.count("```") == 2
+    assert "a\\u202eb" in body  # the code names the label as it is
+    named = about.settings | {"model.path": None, "model.name": 'x"y'}
+    said = model_card(dataclasses.replace(about, settings=named), None)
+    assert 'from_pretrained("x\\"y", ' in said

@@ -41,6 +41,26 @@ def test_interval_is_refused_in_a_grid(value: str) -> None:
         product_of(parsed(f"lr={value}"))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["seed=range(1000000000)"], "^seed must be of at most 100000 values"),
+        (["seed=range(1000)", "lr=range(101)"], "at most 100000 jobs .*, but got 101000"),
+        ([f"x{i}=0,1" for i in range(60)], f"at most 100000 jobs .*, but got {2**60}"),
+    ],
+    ids=["axis", "product", "axes"],
+)
+def test_too_many_jobs_are_refused_before_they_are_listed(overrides: list[str], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        product_of(parsed(*overrides))
+
+
+def test_too_many_jobs_of_all_grids_are_refused() -> None:
+    grids = [parsed(f"x={i}", "seed=range(50001)") for i in range(2)]
+    with pytest.raises(SettingError, match="but got 100002"):
+        runs_of_grids(grids, [])
+
+
 def test_grids_are_joined_in_order() -> None:
     grids = [parsed("init=a,b", "lr=1"), parsed("init=fixed", "seed=0,1")]
     assert [" ".join(run) for run in runs_of_grids(grids, [])] == [

@@ -22,6 +22,8 @@ from sweeps import (
     wait_for,
 )
 
+from lora_sweep.files import to_checked_json
+
 pytestmark = pytest.mark.slow
 DAMAGED_OTHERWISE = (
     ("checkpoint", "flipped"),
@@ -174,7 +176,7 @@ def test_two_versions_of_the_code_are_not_mixed(disturbed: Disturbed) -> None:
     fields = json.loads(packs.read_text())
     fields["origins"]["version of the code"] = "1"
     del fields["sha256"]
-    packs.write_text(json.dumps(fields))
+    packs.write_text(to_checked_json(fields))
     code, output = command.run("init=randn")
     assert code == 1
     assert "must hold runs of one version of the code" in _clear_error(output)

@@ -1,6 +1,5 @@
 """Builders of run folders: settings, records, and a sweep to write them to."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from lora_sweep.report.figures import write
-from lora_sweep.store.record import EpochRecord, FailureRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord, summary_of
+from lora_sweep.store.record import FailureRecord, RunRecord
+from lora_sweep.store.state import settings_json
 from lora_sweep.store.sweep_list import add_to_sweep
 
 LEARNT: dict[str, Any] = {
@@ -42,6 +43,21 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return settings
 
 
+def _epochs(best: float, fields: dict[str, Any]) -> list[EpochRecord]:
+    """Three evaluations, the second the best; another may be chosen on a selection split."""
+    metrics = [{"matthews_correlation": best + change} for change in (-0.05, 0.0, -0.1)]
+    selected = fields.get("selected_metric")
+    if selected is not None:
+        chosen = fields.setdefault("selected_epoch", 1) - 1
+        metrics[chosen]["matthews_correlation"] = selected
+        for i, own in enumerate(metrics):
+            own["matthews_correlation/selection"] = float(i == chosen)
+    return [
+        EpochRecord(i, 8 * i, 0.5, own, 0.5, 9.0, 0.0, 9, [3.0], [3])
+        for i, own in enumerate(metrics, 1)
+    ]
+
+
 class Sweep:
     """A sweep folder that tests write runs to."""
 
@@ -50,7 +66,8 @@ class Sweep:
 
     def finish(self, name: str, best: float, settings: dict[str, Any], **fields: Any) -> Path:
         """A finished run; its fingerprint is its name's, and its final metric 0.1 below best."""
-        metrics = [{"matthews_correlation": best + change} for change in (-0.05, 0.0, -0.1)]
+        epochs = fields.pop("epochs", None) or _epochs(best, fields)
+        metric = fields.get("metric", "matthews_correlation")
         known: dict[str, Any] = {
             "settings": settings,
             "fingerprint": f"fingerprint of {name}",
@@ -58,15 +75,8 @@ class Sweep:
             "corpus_fingerprint": "c",
             "metric": "matthews_correlation",
             "matrices": ["encoder.layer.0.query"],
-            "epochs": [
-                EpochRecord(i, 8 * i, 0.5, own, 0.5, 9.0, 0.0, 9, [3.0], [3])
-                for i, own in enumerate(metrics, 1)
-            ],
-            "best_metric": best,
-            "best_epoch": 2,
-            "final_metric": best - 0.1,
-            "selected_metric": None,
-            "selected_epoch": None,
+            "epochs": epochs,
+            **summary_of(epochs, metric),
             "collapsed": False,
             "n_trained_params": {"total": 9},
             "wall_seconds": 1.5,
@@ -74,16 +84,17 @@ class Sweep:
             "versions": {},
             "git_commit": None,
             "label_names": ["no", "yes"],
+            "name": name,
         }
         return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
 
     def fail(self, name: str, settings: dict[str, Any], error: str) -> Path:
         """A failed run."""
-        return self.write(name, "failure.json", FailureRecord(settings, error).to_json())
+        return self.write(name, "failure.json", FailureRecord(settings, error, name).to_json())
 
     def start(self, name: str, settings: dict[str, Any]) -> Path:
         """A run that has left nothing but its settings."""
-        return self.write(name, "settings.json", json.dumps(settings))
+        return self.write(name, "settings.json", settings_json(Path(name), settings))
 
     def ask_for(self, runs: dict[str, dict[str, Any]], command: str = "a command") -> None:
         """Lists runs that a command asked for."""

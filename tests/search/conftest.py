@@ -15,7 +15,9 @@ from hydra.types import HydraContext
 from lora_sweep.config.store import CONF
 from lora_sweep.execution import execute
 from lora_sweep.search.sweeper import OptunaResumable, _hide_passwords
-from lora_sweep.store.record import EpochRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import RunRecord
+from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.store.sweep_list import read_sweep
 
 SPACE = (
@@ -46,7 +48,7 @@ def write_result(folder: Path, settings: dict[str, Any], metric: float) -> None:
         *({"latent": 8 * settings["rank.max"] ** 2, "logits": 8}, 1.0, "cpu", {}, None, []),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(record.to_json())
+    RunFolder(folder).finish(record)
 
 
 class FakeLauncher:

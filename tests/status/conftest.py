@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from lora_sweep.files import to_checked_json
-from lora_sweep.store.record import EpochRecord, FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.state import settings_json
 from lora_sweep.store.sweep_list import add_to_sweep
 
 
@@ -57,20 +59,21 @@ class Sweep:
             "versions": {},
             "git_commit": None,
             "label_names": ["no", "yes"],
+            "name": name,
         }
         return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
 
     def fail(self, name: str, settings: dict[str, Any], error: str) -> None:
         """A failed run."""
-        self.write(name, "failure.json", FailureRecord(settings, error).to_json())
+        self.write(name, "failure.json", FailureRecord(settings, error, name).to_json())
 
     def prune(self, name: str, settings: dict[str, Any]) -> None:
         """A run that a search ended early."""
-        self.write(name, "pruned.json", PrunedRecord(settings, 1, 0.5, "too slow").to_json())
+        self.write(name, "pruned.json", PrunedRecord(settings, 1, 0.5, "too slow", name).to_json())
 
-    def start(self, name: str, settings: dict[str, Any]) -> None:
+    def start(self, name: str, settings: dict[str, Any]) -> Path:
         """A run that has left nothing but its settings."""
-        self.write(name, "settings.json", json.dumps(settings))
+        return self.write(name, "settings.json", settings_json(Path(name), settings))
 
     def checkpoint(self, name: str, *, epoch: int, step: int, seconds: float) -> None:
         """A checkpoint of a run that takes ten steps an epoch."""

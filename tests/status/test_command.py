@@ -34,7 +34,7 @@ def test_text_names_counts_best_cell_and_reasons(sweep: Any, run: Any) -> None:
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert code == 0
     assert lines == [
-        f"{sweep.path}: 4 runs: 0 running, 1 finished, 2 failed, 0 pruned, 0 damaged, 1 left",
+        f"{sweep.path}: 4 runs: 0 running, 1 finished, 2 failed, 0 pruned, 1 left",
         "collapsed 0 of 1 finished run",
         "runs per hour 60 (from the training of 1 run)",
         "time to the end nothing is trained now: the same command goes on with it",

@@ -75,7 +75,7 @@ def test_only_what_changed_is_read_again(sweep: Any, monkeypatch: pytest.MonkeyP
 def test_folder_that_just_changed_is_looked_at_again(sweep: Any) -> None:
     """A second change may fall into the same tick of the file system's clock."""
     folder = SweepFolder(sweep.path)
-    path = sweep.write("a", "settings.json", '{"init": "uniform", "seed": 0}')
+    path = sweep.start("a", sweep.settings())
     changed = path.stat().st_mtime_ns
     assert [run.state for run in folder.look()] == [State.OPEN]
     sweep.finish("a", 0.5, sweep.settings())

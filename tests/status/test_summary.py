@@ -36,7 +36,7 @@ def test_counts_sum_to_all_runs(sweep: Any) -> None:
     with Claims(sweep.path / ".packs").claimed("p0"):
         now = status(sweep)
     assert (now.n_runs, now.finished, now.failed, now.pruned, now.damaged) == (7, 1, 1, 1, 1)
-    assert (now.running, now.left, now.collapsed, now.is_over) == (2, 1, 1, False)
+    assert (now.running, now.left, now.collapsed, now.is_over) == (2, 2, 1, False)
     assert list(now.failures.items()) == [("b", "loss became nan")]
     assert list(now.damages) == ["d"]
 

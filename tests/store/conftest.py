@@ -2,7 +2,8 @@
 
 import pytest
 
-from lora_sweep.store.record import EpochRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import RunRecord
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from lora_sweep.errors import RecordError
 from lora_sweep.store.finished import read_finished
-from lora_sweep.store.record import FailureRecord, PrunedRecord
+from lora_sweep.store.record import FailureRecord, PrunedRecord, read_result
 from lora_sweep.store.run_folder import RunFolder
 
 
@@ -76,7 +76,7 @@ def _changed_result(folder: Path) -> None:
         (_failed, "the run failed: loss became nan"),
         (_pruned, "the run was ended early: worse than the median"),
         (_sweep, "it is a sweep's: give one of the run folders"),
-        (_cut, "state.safetensors can't be read.*finished=overwrite"),
+        (_cut, "must be as it was written.*finished=overwrite"),
         (_changed_state, "must be as it was written.*finished=overwrite"),
         (_changed_result, "must be as it was written"),
     ],
@@ -91,5 +91,9 @@ def test_no_finished_run_is_refused(
 
 def test_state_of_another_run_is_refused(copy: Path, trained_runs: dict[str, Path]) -> None:
     shutil.copy(trained_runs["other_seed"] / "state.safetensors", copy)
+    with pytest.raises(RecordError, match=r"state.safetensors must be as it was written"):
+        read_finished(copy)
+    record = read_result(copy / "result.json")
+    RunFolder(copy).finish(record)  # which takes the state as its own
     with pytest.raises(RecordError, match=r"must be of the run in result\.json"):
         read_finished(copy)

@@ -1,6 +1,7 @@
 """Folders of sweeps and runs: nothing appears by halves, nothing stale stays."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lora_sweep.store.record import (
     read_result,
 )
 from lora_sweep.store.run_folder import RunFolder
-from lora_sweep.store.state import State, is_done
+from lora_sweep.store.state import State, is_done, read_settings
 
 
 def test_finished_run_is_found_again(tmp_path: Path, record: RunRecord) -> None:
@@ -40,6 +41,47 @@ def test_damaged_record_is_set_aside(
     assert not path.exists()
     assert (tmp_path / "result.json.damaged").read_text() == damaged
     assert "set aside as result.json.damaged" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "predictions.safetensors"])
+@pytest.mark.parametrize("damage", ["flipped", "gone", "pipe"])
+def test_run_with_a_damaged_file_trains_again(
+    name: str, damage: str, tmp_path: Path, record: RunRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(record.settings, "")
+    for file in ("state.safetensors", "predictions.safetensors"):
+        folder.write(file, lambda path: path.write_bytes(b"what it trained"))
+    folder.finish(record)
+    path = folder.path / name
+    path.unlink()
+    if damage == "flipped":
+        path.write_bytes(b"what it trainee")
+    elif damage == "pipe":
+        os.mkfifo(path)
+    assert folder.ended(record.fingerprint) is None
+    assert not is_done(folder.path)
+    assert name in caplog.text and "set aside as result.json.damaged" in caplog.text
+    folder.start(record.settings, "")  # which clears away whatever lies there
+    assert not os.path.lexists(path)
+
+
+def test_record_of_another_folder_is_set_aside(
+    tmp_path: Path, record: RunRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    own, other = RunFolder(tmp_path / "own"), RunFolder(tmp_path / "other")
+    for folder in (own, other):
+        folder.start(record.settings, "")
+        folder.finish(record)
+    (other.path / "result.json").replace(own.path / "result.json")
+    assert own.ended(record.fingerprint) is None
+    assert "must be of the run own, but got that of other" in caplog.text
+
+
+def test_log_in_whose_place_a_pipe_lies_is_made_anew(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.log")
+    RunFolder(tmp_path).ready()
+    assert not (tmp_path / "run.log").exists()
 
 
 def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord) -> None:
@@ -81,7 +123,7 @@ def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) 
     folder.finish(record)
     folder.start({"seed": 1}, "seed: 1\n")
     assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}
-    assert json.loads((folder.path / "settings.json").read_text()) == {"seed": 1}
+    assert read_settings(folder.path) == {"seed": 1}
     assert (folder.path / "config.yaml").read_text() == "seed: 1\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.files import to_checked_json
 from lora_sweep.store.search_record import (
     SEARCH_FILE,
     Confirmation,
@@ -112,14 +113,16 @@ def test_changed_file_is_refused(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format_version": 999}', "must have format version 1, but got 999"),
-        ('{"format_version": 1}', "is no record of a search: 'trials'"),
-        ('{"format_version": 1, "trials": [1], "confirmed": []}', "is no record of a search"),
-        ('{"format_version": 1, "trials": [], "confirmed": []}', "is no record of a search"),
+        ({"format_version": 999}, "must have format version 1, but got 999"),
+        ({"format_version": 1}, "is no record of a search: 'trials'"),
+        ({"format_version": 1, "trials": [1], "confirmed": []}, "is no record of a search"),
+        ({"format_version": 1, "trials": [], "confirmed": []}, "is no record of a search"),
     ],
     ids=["version", "no_trials", "no_object", "no_fields"],
 )
-def test_file_of_another_kind_is_refused(content: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / SEARCH_FILE).write_text(content)
+def test_file_of_another_kind_is_refused(
+    content: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / SEARCH_FILE).write_text(to_checked_json(content))
     with pytest.raises(RecordError, match=message):
         read_search(tmp_path)

@@ -1,6 +1,7 @@
 """What became of a run: one reader, one precedence."""
 
-import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from lora_sweep.errors import DamagedRecordError
 from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.store.run_folder import RunFolder
-from lora_sweep.store.state import RunState, State, is_done, is_finished, read_state
+from lora_sweep.store.state import RunState, State, is_done, is_finished, read_state, settings_json
 
 ENDS = {
     "result.json": State.FINISHED,
@@ -21,13 +22,16 @@ ENDS = {
 
 def _write_all(folder: Path, record: RunRecord) -> None:
     """Every record that a run can have, side by side."""
-    failure = FailureRecord({"seed": 1}, "out of memory").to_json()
+    name = folder.name
+    failure = FailureRecord({"seed": 1}, "out of memory", name).to_json()
     folder.mkdir()
-    (folder / "result.json").write_text(record.to_json())
+    (folder / "result.json").write_text(replace(record, name=name).to_json())
     (folder / "failure.json").write_text(failure)
-    (folder / "pruned.json").write_text(PrunedRecord({"seed": 2}, 1, 0.5, "too slow").to_json())
+    (folder / "pruned.json").write_text(
+        PrunedRecord({"seed": 2}, 1, 0.5, "too slow", name).to_json()
+    )
     (folder / "failure.json.retried").write_text(failure)
-    (folder / "settings.json").write_text(json.dumps({"seed": 3}))
+    (folder / "settings.json").write_text(settings_json(folder, {"seed": 3}))
 
 
 def _read(folder: Path) -> RunState:
@@ -110,3 +114,33 @@ def test_collapsed_is_said_of_finished_runs(tmp_path: Path, record: RunRecord) -
     fields = {**vars(record), "collapsed": True}
     folder.finish(RunRecord(**fields))
     assert _read(tmp_path).is_collapsed
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_record_of_another_run_counts_as_damaged(
+    name: str, tmp_path: Path, record: RunRecord
+) -> None:
+    """As in a copied folder, which would be one more seed, or in two that were swapped."""
+    _write_all(tmp_path / "run", record)
+    for better in list(ENDS)[: list(ENDS).index(name)]:
+        (tmp_path / "run" / better).unlink()
+    (tmp_path / "run").rename(tmp_path / "copy")
+    found = _read(tmp_path / "copy")
+    assert (found.state, found.settings) == (State.DAMAGED, None)
+    assert f"{name} must be of the run copy, but got that of run" in found.reason
+
+
+def test_started_run_that_was_copied_is_none_of_its_own(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").start({"seed": 3}, "")
+    (tmp_path / "run").rename(tmp_path / "copy")
+    found = _read(tmp_path / "copy")
+    assert (found.state, found.settings) == (State.DAMAGED, None)
+    assert "settings.json must be of the run copy, but got that of run" in found.reason
+
+
+@pytest.mark.parametrize("name", [*ENDS, "settings.json"])
+def test_pipe_in_the_place_of_a_record_is_damage(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    found = _read(tmp_path)
+    assert found.state is State.DAMAGED
+    assert "must be a file, but got a pipe" in found.reason

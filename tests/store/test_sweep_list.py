@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lora_sweep.errors import RecordError
+from lora_sweep.files import to_checked_json
 from lora_sweep.store import sweep_list
 from lora_sweep.store.record import FORMAT_VERSION, FailureRecord, RunRecord
 from lora_sweep.store.run_folder import RunFolder
@@ -48,9 +49,12 @@ def test_command_can_take_over_earlier_runs(tmp_path: Path) -> None:
     [
         ("{", "can't be read"),
         ("[]", "can't be read"),
-        ('{"runs": {}}', f"version {FORMAT_VERSION}, but got None"),
-        ('{"format_version": 1, "runs": 3}', "can't be read"),
-        ('{"format_version": 99, "runs": {}}', f"version {FORMAT_VERSION}, but got 99"),
+        (to_checked_json({"runs": {}}), f"version {FORMAT_VERSION}, but got None"),
+        (to_checked_json({"format_version": 1, "runs": 3}), "can't be read"),
+        (
+            to_checked_json({"format_version": 99, "runs": {}}),
+            f"version {FORMAT_VERSION}, but got 99",
+        ),
     ],
     ids=["cut", "list", "no_version", "no_runs", "other_version"],
 )

@@ -16,11 +16,13 @@ from toy import (
     Listener,
     changed,
     make_encoder,
+    make_texts,
     train,
 )
 
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.training.encoder import AdaptedEncoder
+from lora_sweep.training.loop import train_pack
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.snapshot import RunSnapshot
 
@@ -72,6 +74,26 @@ def _assert_equal(ours: Listener, expected: Listener) -> None:
 def test_pack_goes_on_to_the_bit_from_any_step(stop: int) -> None:
     encoder = make_encoder(dropout=0.2)
     _assert_equal(_resumed(PACK, stop, encoder), train(*PACK, encoder=encoder))
+
+
+class StoppedInEvaluation(Listener):
+    """Wants an end before the second batch of the first evaluation."""
+
+    n_asked = 0
+
+    def wants_stop(self) -> bool:
+        self.n_asked += self.steps[-1] == 5
+        return self.n_asked > 2  # once after the step, once before the first batch
+
+
+def test_stop_in_an_evaluation_does_not_wait_for_its_end() -> None:
+    encoder, listener = make_encoder(dropout=0.2), StoppedInEvaluation()
+    assert not train_pack(encoder, make_texts(), PACK, SHARED, listener)
+    assert listener.n_asked == 3 and listener.evaluations == {}
+    start = [listener.snapshots[run][-1] for run in range(len(PACK))]
+    after = train(*PACK, encoder=encoder, start=start)
+    after.ranks = {run: steps + after.ranks.get(run, []) for run, steps in listener.ranks.items()}
+    _assert_equal(after, train(*PACK, encoder=encoder))
 
 
 @pytest.mark.parametrize("stop", [3, 5, 12])

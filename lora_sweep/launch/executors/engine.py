@@ -9,10 +9,12 @@ from typing import Any
 from lora_sweep.errors import SettingError
 from lora_sweep.execution.protocols import Executor
 from lora_sweep.extras import install_command
-from lora_sweep.rules import require
+from lora_sweep.rules import require, require_count
 
 NAMES = ("local", "joblib", "submitit", "ray")
 AUTO = "auto"
+MOST_WORKERS = 1_000
+"""Of one device: each is a process."""
 DEFAULTS: dict[str, dict[str, Any]] = {
     "joblib": {"n_jobs": -1},
     "submitit": {
@@ -61,6 +63,7 @@ class Engine:
         is_number = _is_count(self.packs_per_device, 1)
         name = "hydra.launcher.packs_per_device"
         require(is_number, name, "an integer of at least 1", self.packs_per_device)
+        require_count(name, self.packs_per_device, 1, MOST_WORKERS)
         if self.name != "local" and find_spec(self.name) is None:
             raise SettingError(
                 f"hydra.launcher.executor must be installed, but got {self.name}: "

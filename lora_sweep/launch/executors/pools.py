@@ -122,10 +122,12 @@ def _cause(error: Exception) -> str:
 def _ready() -> None:
     """Makes a new worker ready for its first pack.
 
-    Ctrl-C reaches a terminal's every process: workers leave it to the main one to tell them. What
+    Ctrl-C and a hang-up reach a terminal's every process: workers leave it to the main one to tell
+    them. What
     trains is imported here, because loky takes a worker that grows by 300 MB after its first call
     for one that leaks, and replaces it: base and tokens would be loaded anew.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     handle_termination()
     import_module("lora_sweep.execution.execute")

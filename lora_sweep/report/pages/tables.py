@@ -13,6 +13,7 @@ import pandas as pd
 
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.report.table.summarise import cell_settings
+from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
     FAILED,
     FIXED,
@@ -34,7 +35,6 @@ STUDY_COLUMNS = {
     "LR": "lr",
     "Rank Avg": "rank.average",
 }
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Where these are the same in every cell, one column says both.
 _REPEATS = {
     "budget.start_average": "rank.average",
@@ -151,16 +151,8 @@ def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the table with a quote before text that a spreadsheet would take for a formula.
-
-    Source: OWASP, CSV injection.
-    """
-
-    def safe(value: object) -> object:
-        is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS)
-        return f"'{value}" if is_formula else value
-
-    return table.map(safe)
+    """Returns the table with a quote before text that a spreadsheet would take for a formula."""
+    return table.map(without_formula).rename(columns=without_formula)
 
 
 def varying_settings(summary: pd.DataFrame) -> list[str]:

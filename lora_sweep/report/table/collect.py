@@ -6,7 +6,7 @@
 | failed | failed; still, while it is being tried again |
 | pruned | pruned |
 | missing | open: not started, still going on, or killed |
-| unreadable | damaged, or with settings that are none of a run; named in a warning |
+| unreadable | damaged, or with values that no run has; named in a warning |
 
 Settings stand in columns of their dotted names; None where a setting has no effect.
 """
@@ -23,7 +23,8 @@ from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.metrics import metric_words
 from lora_sweep.report.table.tidy import COLUMNS, checked_row, checked_settings, to_table
 from lora_sweep.store.record import FAILURE_FILE, RESULT_FILE, RunRecord
-from lora_sweep.store.scope import LAST, Scope, runs_meant
+from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.scope import LAST, Scope, folder_names, runs_meant
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_settings, read_state
 from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
@@ -60,7 +61,6 @@ def collect_runs(
 
     Raises:
         LoraSweepError: there is no run in the folder, neither asked for nor started.
-        RecordError: the list of the runs that were asked for can't be read.
     """
     return to_table(_collect(sweep_dir, scope, on_record))
 
@@ -81,7 +81,7 @@ def collect_sweeps(
         on_record: as in `collect_runs`.
 
     Raises:
-        LoraSweepError, RecordError: as in `collect_runs`.
+        LoraSweepError: as in `collect_runs`.
     """
     rows = []
     for label, sweep_dir in sweep_dirs.items():
@@ -92,7 +92,7 @@ def collect_sweeps(
 
 
 def _collect(sweep_dir: Path, scope: Scope, on_record: OnRecord | None) -> list[dict[str, Any]]:
-    meant, _ = runs_meant(sweep_dir, scope)
+    meant = _meant(sweep_dir, scope)
     found = (_read_run(sweep_dir / name, asked, on_record) for name, asked in meant.items())
     rows = [row for row in found if row is not None]
     if not rows:
@@ -101,6 +101,15 @@ def _collect(sweep_dir: Path, scope: Scope, on_record: OnRecord | None) -> list[
             f"{RESULT_FILE}, {FAILURE_FILE} or {SETTINGS_FILE}, but got {_what_is(sweep_dir)}"
         )
     return rows
+
+
+def _meant(sweep_dir: Path, scope: Scope) -> dict[str, Settings | None]:
+    """The runs that are meant; those that have left a folder where the list can't be read."""
+    try:
+        return runs_meant(sweep_dir, scope)[0]
+    except RecordError as error:
+        _log.warning("runs that have left no folder are not counted: %s", error)
+        return dict.fromkeys(folder_names(sweep_dir))
 
 
 def _what_is(sweep_dir: Path) -> str:

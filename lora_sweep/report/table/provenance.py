@@ -1,5 +1,6 @@
 """Where a sweep's numbers come from: every run with its files, what is mixed, how to repeat it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -48,8 +49,10 @@ def provenance_section(
     found = flags(runs, summary)
     parts.append("\n".join(f"- {flag}" for flag in found) if found else "Nothing is mixed.")
     if commands:
-        lines = "\n".join(command.replace("`", "'") for command in commands)
-        parts += ["Started with, and repeated by:", f"```sh\n{lines}\n```"]
+        lines = "\n".join(commands)
+        longest = max(map(len, re.findall("`+", lines)), default=0)
+        fence = "`" * max(3, longest + 1)  # no command may end the block of code
+        parts += ["Started with, and repeated by:", f"{fence}sh\n{lines}\n{fence}"]
     finished = runs[runs["status"] == FINISHED]
     if len(finished) > MOST_LISTED:
         parts.append(f"The {len(finished)} finished runs are listed in runs.csv.")

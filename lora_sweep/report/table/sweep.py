@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -64,10 +65,8 @@ def read_sweep_folder(folder: Path, scope: Scope = LAST) -> Sweep:
         runs=runs,
         summary=summarise_runs(runs),
         courses={path.name: course for path, course in courses.items()},
-        commands=tuple(_commands(folder, scope)),
-        n_grown=count_growth(folder),
+        **_listed(folder, scope),
         search=_read_search(folder, set(runs["folder"])),
-        n_others=runs_meant(folder, scope)[1],
     )
 
 
@@ -91,7 +90,7 @@ def read_sweep_folders(folders: Sequence[Path], out: Path, scope: Scope = LAST) 
     courses = Courses()
     by_label = dict(zip(labels, folders, strict=True))
     runs = collect_sweeps(by_label, start=out, scope=scope, on_record=courses.add)
-    commands = [command for folder in folders for command in _commands(folder, scope)]
+    commands = [one for folder in folders for one in _listed(folder, scope)["commands"]]
     return Sweep(
         name=", ".join(labels),
         folder=out,
@@ -103,12 +102,17 @@ def read_sweep_folders(folders: Sequence[Path], out: Path, scope: Scope = LAST) 
     )
 
 
-def _commands(folder: Path, scope: Scope) -> list[str]:
-    """The commands that asked for the runs that are meant."""
-    if scope.command is not None:
-        return [scope.command]
-    commands = read_commands(folder)
-    return commands if scope.everything else commands[-1:]
+def _listed(folder: Path, scope: Scope) -> dict[str, Any]:
+    """What the list says: commands, whether the sweep has grown, and runs that are not meant."""
+    try:
+        commands = [scope.command] if scope.command is not None else read_commands(folder)
+        return {
+            "commands": tuple(commands if scope.everything else commands[-1:]),
+            "n_grown": count_growth(folder),
+            "n_others": runs_meant(folder, scope)[1],
+        }
+    except RecordError:  # of which the table's reader warns
+        return {"commands": ()}
 
 
 def _read_search(folder: Path, names: Collection[str]) -> SearchRecord | None:

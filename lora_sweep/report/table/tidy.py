@@ -2,16 +2,19 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
+from lora_sweep.rules import MOST_SEED
 from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED
 
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits())
 """What runs without logits have for an init."""
+_NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
 COLUMNS = {
     "folder": "str",
     "status": "str",
@@ -47,23 +50,56 @@ def checked_settings(settings: object) -> dict[str, Any]:
         value = settings.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise RecordError(f"setting {name} must be of type {kind.__name__}, but got {value!r}")
+    for name, value in settings.items():
+        if name.startswith(_NUMBERS) and not isinstance(value, int | float | None):
+            raise RecordError(f"setting {name} must be a number or null, but got {_shown(value)}")
     reserved = sorted(set(settings) & set(COLUMNS))
     if reserved:
         raise RecordError(f"settings must not be named as the record's own: {reserved[0]}")
-    return settings
+    return checked_row(settings)
 
 
 def checked_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns the row if its numbers are finite; their types are those of the run's record.
+    """Returns the row if a table can hold its values, and files its texts.
 
     Raises:
-        RecordError: one is not.
+        RecordError: it can't hold one: a number beyond 64 bits or not finite, or half a character.
     """
-    for name, dtype in COLUMNS.items():
-        value = row.get(name)
-        if dtype == "float64" and value is not None and not math.isfinite(value):
-            raise RecordError(f"{name} must be finite, but got {value}")
+    for name, value in row.items():
+        for one in (name, *_values(value)):
+            rule = _broken_rule(one)
+            if rule is not None:
+                raise RecordError(f"{_shown(name)} must be {rule}, but got {_shown(one)}")
     return row
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """A value itself, or all that stand in a list or an object."""
+    if isinstance(value, dict):
+        for name, own in value.items():
+            yield name
+            yield from _values(own)
+    elif isinstance(value, list):
+        for own in value:
+            yield from _values(own)
+    else:
+        yield value
+
+
+def _broken_rule(value: Any) -> str | None:
+    if isinstance(value, int) and abs(value) > MOST_SEED:
+        return "within 64 bits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "finite"
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        return "text that a file can hold"
+    return None
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, which may be printed anywhere."""
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:

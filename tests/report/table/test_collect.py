@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lora_sweep.errors import LoraSweepError, RecordError
+from lora_sweep.errors import LoraSweepError
+from lora_sweep.files import to_checked_json
 from lora_sweep.report.pages.tables import cell_note
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.tidy import setting_names
-from lora_sweep.store.record import EpochRecord, PrunedRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import PrunedRecord
 from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.store.scope import EVERYTHING
 
@@ -92,7 +94,7 @@ def test_runs_stand_as_asked_for(sweep: Any, settings: Settings) -> None:
 
 def test_pruned_run_says_when_and_why(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings())
-    record = PrunedRecord(settings(seed=1), 1, 0.3, "pruned by the search after epoch 1")
+    record = PrunedRecord(settings(seed=1), 1, 0.3, "pruned by the search after epoch 1", "b")
     sweep.write("b", "pruned.json", record.to_json())
     runs = collect_runs(sweep.path)
     assert runs["status"].tolist() == ["finished", "pruned"]
@@ -121,19 +123,40 @@ def _damaged(text: str, **changes: Any) -> str:
     """The record with other values, as if it had been written so."""
     fields = json.loads(text) | changes
     del fields["sha256"]
-    return json.dumps(fields)
+    return to_checked_json(fields)
+
+
+IMPOSSIBLE = [
+    ({"init": "x", "seed": 2**70}, "seed must be within 64 bits"),
+    ({"init": "x", "seed": 0, "lr": 1e999}, "lr must be finite"),
+    ({"init": "x", "seed": 0, "lr": "high"}, "lr must be a number or null"),
+    ({"init": "x", "seed": 0, "rank.max": [1]}, "rank.max must be a number or null"),
+    ({"init": "x", "seed": 0, "init.values": [0.5, float("nan")]}, "init.values must be finite"),
+    ({"init": "\ud800", "seed": 0}, "init must be text that a file can hold"),
+    ({"init": "x", "seed": 0, "data.\udfff": 1}, "must be text that a file can hold"),
+]
+"""Settings that no table or file can hold."""
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         pytest.param(lambda text: text[:100], "can't be read", id="cut off"),
-        pytest.param(lambda text: _damaged(text, epochs=[]), "reported one", id="no epochs"),
+        pytest.param(lambda text: _damaged(text, epochs=[]), "numbered from 1", id="no epochs"),
         pytest.param(lambda text: _damaged(text, matrices=["a", "b"]), "2 ranks", id="ranks"),
         pytest.param(lambda text: _damaged(text, settings=None), "settings must", id="settings"),
         pytest.param(lambda text: _damaged(text, settings={"init": "x"}), "seed", id="no seed"),
         pytest.param(lambda text: _damaged(text, best_metric="high"), "type float", id="text"),
-        pytest.param(lambda text: _damaged(text, final_metric=float("nan")), "finite", id="NaN"),
+        pytest.param(
+            lambda text: _damaged(text, final_metric=float("nan")), "epochs say", id="NaN"
+        ),
+        pytest.param(lambda text: _damaged(text, best_metric=0.99), "epochs say", id="edited"),
+        pytest.param(lambda text: _damaged(text, name="good"), "of the run harmed", id="copied"),
+        pytest.param(lambda text: text.replace("sha256", "sha"), "checksum", id="no checksum"),
+        *(
+            pytest.param(lambda text, own=own: _damaged(text, settings=own), said, id=str(said))
+            for own, said in IMPOSSIBLE
+        ),
         pytest.param(
             lambda text: _damaged(text, settings={"init": "x", "seed": 0, "status": "y"}),
             "status",
@@ -187,11 +210,13 @@ def test_no_sweep_is_refused(sweep: Any, settings: Settings, place: str, said: s
         collect_runs(sweep.path / place)
 
 
-def test_unreadable_list_of_runs_is_refused(sweep: Any, settings: Settings) -> None:
+def test_unreadable_list_leaves_the_runs_that_have_folders(
+    sweep: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     sweep.finish("a", 0.6, settings())
     sweep.write("", "sweep.json", "{")
-    with pytest.raises(RecordError, match=r"sweep\.json can't be read"):
-        collect_runs(sweep.path)
+    assert collect_runs(sweep.path)["folder"].tolist() == ["a"]
+    assert "sweep.json can't be read" in caplog.text
 
 
 def test_unreadable_run_keeps_the_settings_that_lie_beside(
@@ -199,7 +224,7 @@ def test_unreadable_run_keeps_the_settings_that_lie_beside(
 ) -> None:
     sweep.finish("a", 0.6, settings())
     sweep.finish("b", 0.7, settings(init=3, seed=1))
-    sweep.write("b", "settings.json", json.dumps(settings(seed=1)))
+    sweep.start("b", settings(seed=1))
     runs = collect_runs(sweep.path).set_index("folder")
     assert (runs.loc["b", "status"], runs.loc["b", "seed"]) == ("unreadable", 1)
     assert "run b can't be read" in caplog.text

@@ -75,5 +75,6 @@ def test_runs_are_listed_with_their_files(sweep: Any, settings: Any) -> None:
 def test_names_can_not_inject(sweep: Any, settings: Any) -> None:
     sweep.finish("a|b<i>", 0.6, settings(), fingerprint="same")
     sweep.finish("c", 0.6, settings(), fingerprint="same")
-    text = _section(sweep, "python `rm`")
-    assert "a\\|b&lt;i>" in text and "`rm`" not in text
+    text = _section(sweep, "python `rm` '```\n# x'")
+    assert "a\\|b&lt;i>" in text
+    assert "````sh\npython `rm` '```\n# x'\n````" in text  # as it was typed, in a longer fence
