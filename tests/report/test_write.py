@@ -176,6 +176,7 @@ def test_pipe_gets_full_width(sweep: Any, settings: Settings) -> None:
     assert "Uniform initialization\n" in _printed(sweep, 40, is_terminal=False)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_command_prints_tables_and_report(filled: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(filled.path)]) == 0
     printed = capsys.readouterr().out

@@ -14,9 +14,8 @@ def no_seeds_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "seeds_to_resolve", lambda *args, **options: None)
 
 
-@pytest.mark.parametrize("n_seeds", [5, 8])
-def test_nothing_is_better_where_nothing_is(n_seeds: int) -> None:
-    seen = simulate(Truth("no difference", n_seeds), N_STUDIES)
+def test_nothing_is_better_where_nothing_is() -> None:
+    seen = simulate(Truth("no difference", 5), N_STUDIES)
     # at most 5 % of studies; 12 of 150 would be seen by chance in 1 of 20 simulations at 5 %
     assert seen.better <= 12 / N_STUDIES and seen.worse <= 12 / N_STUDIES
     assert 0.93 <= seen.covered <= 0.985
