@@ -88,7 +88,8 @@ def test_damaged_checkpoint_is_set_aside(
     command.run_until(lambda: len(command.checkpoints()) >= 5, signal.SIGTERM)
     newest = command.checkpoints()[-1]
     _damage(newest, damage)
-    assert newest.name in _set_aside(command)[0]
+    (said,) = _set_aside(command)
+    assert newest.name in said
     assert command.numbers() == undisturbed.numbers()
 
 

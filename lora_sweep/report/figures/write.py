@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -225,7 +226,8 @@ def _save(figure: Figure, path: Path) -> None:
     write_whole(path.with_suffix(".png"), lambda file: pixels.save(file, dpi=(_DPI, _DPI)))
     write_whole(
         path.with_suffix(".svg"),
-        lambda file: figure.savefig(file, format="svg", metadata={"Date": None}),
+        # Not by `savefig`, which draws once more to lay out what is laid out.
+        lambda file: FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None}),
     )
 
 
