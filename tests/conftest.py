@@ -204,6 +204,7 @@ def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
 
 @pytest.fixture(scope="session")
 def trained_runs(
+    composed: Callable[..., RunConfig],
     tiny_settings: list[str],
     tiny_roberta: Path,
     tiny_deberta: Path,
@@ -233,11 +234,9 @@ def trained_runs(
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],
     }
     runs = {}
-    with initialize_config_dir(CONF):
-        for what, overrides in own.items():
-            composed = compose("config", overrides=[*tiny_settings, *places, *overrides])
-            config = to_run_config(composed)
-            run_cell(config)
-            (name,) = runs_of(config)
-            runs[what] = outputs / config.paths.sweep / name
+    for what, overrides in own.items():
+        config = composed(*tiny_settings, *places, *overrides)
+        run_cell(config)
+        (name,) = runs_of(config)
+        runs[what] = outputs / config.paths.sweep / name
     return runs

@@ -47,9 +47,5 @@ class CellLauncher:
                 `can_stop_early`.
         """
         if self._packs is not None:
-            self._packs.expect(
-                {cell.overrides: cell.composed for cell in cells},
-                together=max(len(cell.runs) for cell in cells),
-                stop_policy=stop_policy,
-            )
+            self._packs.expect(cells, stop_policy=stop_policy)
         return self._launcher.launch([list(cell.overrides) for cell in cells], first)

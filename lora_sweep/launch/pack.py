@@ -8,7 +8,7 @@ training came to.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
-from lora_sweep.launch.cells import job_title
+from lora_sweep.launch.cells import Cell, job_title
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.rules import require
@@ -31,6 +31,7 @@ from lora_sweep.rules import require
 log = logging.getLogger(__name__)
 
 Result = float | Exception
+Typed = RunConfig | Exception
 
 
 class PackLauncher(Launcher):
@@ -67,7 +68,7 @@ class PackLauncher(Launcher):
         self.pack_size = pack_size if isinstance(pack_size, int) else None
         devices, settings = _plain(devices), _plain(settings)
         self.engine = Engine(executor, devices, packs_per_device, settings)
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._cells: dict[tuple[str, ...], Cell] = {}
         self._stop_policy: StopPolicy | None = None
         self._together = 1
 
@@ -88,22 +89,17 @@ class PackLauncher(Launcher):
         self.context, self.config = hydra_context, config
         self._composer = Composer(hydra_context, config)
 
-    def expect(
-        self,
-        composed: Mapping[tuple[str, ...], DictConfig],
-        *,
-        together: int,
-        stop_policy: StopPolicy | None,
-    ) -> None:
+    def expect(self, cells: Sequence[Cell], *, stop_policy: StopPolicy | None) -> None:
         """Takes what a sweeper of ours knows of the jobs that it launches next.
 
         Args:
-            composed: overrides -> config of jobs, which are not composed again.
-            together: so many runs, a cell's seeds, are kept in one pack where it can be.
+            cells: of these jobs, which are not composed again; the seeds of a cell are kept in
+                one pack where it can be.
             stop_policy: decides which runs end early; None for none.
         """
-        self._composed |= composed
-        self._together, self._stop_policy = together, stop_policy
+        self._cells |= {cell.overrides: cell for cell in cells}
+        self._together = max(len(cell.runs) for cell in cells)
+        self._stop_policy = stop_policy
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -113,30 +109,27 @@ class PackLauncher(Launcher):
         self._configure_log(self.config.hydra.hydra_logging)
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         jobs = [
-            self._compose(overrides, initial_job_idx + i)
-            for i, overrides in enumerate(job_overrides)
+            self._job(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)
         ]
-        for overrides, job in zip(job_overrides, jobs, strict=True):
-            title = job_title(self.config, overrides)
-            log.info("\t#%d : %s", job.hydra.job.num, title)
-        results = self._train(jobs)
-        return [self._return(job, result) for job, result in zip(jobs, results, strict=True)]
+        for overrides, (job, _) in zip(job_overrides, jobs, strict=True):
+            log.info("\t#%d : %s", job.hydra.job.num, job_title(self.config, overrides))
+        results = self._train([typed for _, typed in jobs])
+        return [self._return(job, result) for (job, _), result in zip(jobs, results, strict=True)]
 
-    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        job = self._composed.pop(tuple(overrides), None)
-        if job is None:
-            job = self._composer.compose(overrides)
+    def _job(self, overrides: Sequence[str], number: int) -> tuple[DictConfig, Typed]:
+        """A job's whole config, and the typed one of its cell or what is wrong with it."""
+        cell = self._cells.pop(tuple(overrides), None)
+        job = self._composer.compose(overrides) if cell is None else cell.composed
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(number), number
-        return job
+        return job, _typed(job) if cell is None else cell.config
 
-    def _train(self, jobs: Sequence[DictConfig]) -> list[Result]:
+    def _train(self, configs: Sequence[Typed]) -> list[Result]:
         """Each job's objective, or the error that it ended in."""
         from lora_sweep.execution.execute import run_cells
         from lora_sweep.execution.group import Options
 
         self._configure_log(self.config.hydra.job_logging)
-        configs = [_typed(job) for job in jobs]
         cells = [config for config in configs if isinstance(config, RunConfig)]
         options = Options(
             self.pack_size, self._together, self._stop_policy, executor=self.executor
@@ -194,7 +187,7 @@ def _plain(settings: Any) -> Any:
     return OmegaConf.to_container(OmegaConf.create({"it": settings}), resolve=True)["it"]  # type: ignore[index, call-overload]
 
 
-def _typed(job: DictConfig) -> RunConfig | Exception:
+def _typed(job: DictConfig) -> Typed:
     try:
         return to_run_config(task_config(job))
     except Exception as error:

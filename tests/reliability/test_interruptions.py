@@ -10,14 +10,9 @@ import pytest
 from sweeps import TORTURE, Command, end, lines_with, text_of, wait_for
 
 pytestmark = pytest.mark.slow
-N_KILLS = 50 if TORTURE else 4
+N_KILLS = 50 if TORTURE else 2
+ONE_CELL = ("learning_rate.head=0.01", "n_seeds=1")
 Disturbed = Callable[..., Command]
-
-
-def test_undisturbed_sweep_is_the_same_twice(undisturbed: Command, disturbed: Disturbed) -> None:
-    again = disturbed()
-    again.run()
-    assert again.numbers() == undisturbed.numbers()
 
 
 def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturbed) -> None:
@@ -27,12 +22,12 @@ def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturb
     while n_killed < N_KILLS:
         n_begun += 1
         process = command.start()
-        time.sleep(moments.uniform(0.3, 1.0) * seconds)
+        time.sleep(moments.uniform(0.5, 1.4) * seconds)
         process.kill()
         n_killed += end(process)[0] == -signal.SIGKILL
         assert n_begun < 3 * N_KILLS, "most processes came to their end"
     code, output = command.run()
-    assert code == 1 and "2 of 6 jobs failed" in output
+    assert code == 1 and "1 of 3 jobs failed" in output
     assert command.numbers() == undisturbed.numbers()
     for run in command.runs:
         assert not list(run.rglob(".writing-*"))
@@ -40,14 +35,13 @@ def test_sweep_killed_at_random_moments(undisturbed: Command, disturbed: Disturb
 
 
 def _seconds_to_train(command: Command) -> float:
-    """From a process's start to its end, where only the runs that fail are trained again."""
-    command.run()
+    """From a process's start to its first checkpoint."""
     started = time.monotonic()
-    command.run()
+    command.run_until(lambda: bool(command.checkpoints()), signal.SIGKILL)
     return time.monotonic() - started
 
 
-@pytest.mark.parametrize("n_checkpoints", range(1, 30 if TORTURE else 4, 1 if TORTURE else 2))
+@pytest.mark.parametrize("n_checkpoints", range(1, 20) if TORTURE else [3])
 def test_sweep_killed_between_two_checkpoints(
     n_checkpoints: int, undisturbed: Command, disturbed: Disturbed
 ) -> None:
@@ -75,9 +69,10 @@ def test_sweep_killed_between_two_checkpoints(
 def test_signal_saves_and_says_how_to_go_on(
     launcher: str, number: signal.Signals, disturbed: Disturbed
 ) -> None:
-    command = disturbed("training.epochs=200", launcher=launcher)
+    cell = ("learning_rate.head=0.01", "training.epochs=200")
+    command = disturbed(*cell, launcher=launcher)
     is_time = lambda: bool(command.checkpoints())  # noqa: E731
-    stopped, output = command.run_until(is_time, number, anew=launcher == "pack")
+    stopped, output = command.run_until(is_time, number, anew=TORTURE and launcher == "pack")
     assert stopped == 128 + number, output
     (said,) = lines_with(output, "stopped after step")
     assert "saved: the same command goes on from there" in said
@@ -104,25 +99,26 @@ def test_sweep_stopped_within_epochs_ends_undisturbed(
     number: signal.Signals, undisturbed: Command, disturbed: Disturbed
 ) -> None:
     command = disturbed()
-    for n_runs in (1, 4):  # in the first pack, then in the second
+    for n_runs in (1, 5):  # in the first pack, then in the second
         command.run_until(lambda n=n_runs: len(command.runs) >= n, number)
     command.run()
     assert command.numbers() == undisturbed.numbers()
 
 
 def test_single_runs_stopped_by_signals_end_undisturbed(disturbed: Disturbed) -> None:
-    straight = disturbed(name="straight", launcher="basic")
-    stopped = disturbed(name="stopped", launcher="basic")
+    cells = ("learning_rate.head=0.001,0.01", "n_seeds=1")
+    straight = disturbed(*cells, name="straight", launcher="basic")
+    stopped = disturbed(*cells, name="stopped", launcher="basic")
     straight.run()
-    for n_runs in (1, 2, 3):
+    for n_runs in (1, 2):
         stopped.run_until(lambda n=n_runs: len(stopped.runs) >= n, signal.SIGTERM)
     code, output = stopped.run()
-    assert code == 1, output
+    assert code == 0, output
     assert stopped.numbers() == straight.numbers()
 
 
 def test_job_that_submitit_puts_back_in_the_queue_ends_undisturbed(disturbed: Disturbed) -> None:
-    one = ("seed=0", "learning_rate.head=0.01", "training.epochs=100")
+    one = (*ONE_CELL, "training.epochs=40")
     straight = disturbed(*one, name="straight", launcher="basic")
     assert straight.run()[0] == 0
     command = disturbed(*one, name="stopped", launcher="submitit")
@@ -151,7 +147,7 @@ def _owner(command: Command) -> str:
 
 
 def test_second_ctrl_c_stops_at_once(disturbed: Disturbed) -> None:
-    command = disturbed("training.epochs=200", "training.batch_size=1")
+    command = disturbed(*ONE_CELL, "training.epochs=200", "training.batch_size=1")
     process = command.start()
     wait_for(lambda: bool(command.checkpoints()))
     process.send_signal(signal.SIGSTOP)  # so that both are there before the step ends

@@ -22,6 +22,29 @@ def out_of_memory(pack: Pack, *, fits: int, greedy_seed: int | None) -> bool:
     return pack.step == STEP - 1 and (is_greedy or len(pack.runs) > fits)
 
 
+@pytest.fixture(scope="module")
+def cells(
+    tiny_settings: list[str],
+    reliability_cache: str,
+    composed: Composed,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], list[RunConfig]]:
+    """Gives four cells of one run, which train together, in a folder of their own."""
+    settings = [*tiny_settings, reliability_cache, "paths.sweep=tiny", "training.epochs=4"]
+
+    def four() -> list[RunConfig]:
+        outputs = f"paths.outputs={tmp_path_factory.mktemp('outputs')}"
+        return [composed(*settings, outputs, f"seed={seed}") for seed in range(4)]
+
+    return four
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cells: Callable[[], list[RunConfig]]) -> list[float | Exception]:
+    """What the cells come to where there is room."""
+    return run_cells(cells(), Options(pack_size=4))
+
+
 @pytest.mark.parametrize(
     ("fits", "greedy_seed"),
     [(1, None), (2, None), (4, 1)],
@@ -30,16 +53,11 @@ def out_of_memory(pack: Pack, *, fits: int, greedy_seed: int | None) -> bool:
 def test_pack_that_runs_out_of_memory_goes_on_in_halves(
     fits: int,
     greedy_seed: int | None,
-    tiny_run: list[str],
-    composed: Composed,
+    cells: Callable[[], list[RunConfig]],
+    undisturbed: list[float | Exception],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def cells(sweep: str) -> list[RunConfig]:
-        own = [*tiny_run, f"paths.sweep={sweep}", "training.epochs=4"]
-        return [composed(*own, f"seed={seed}") for seed in range(4)]
-
-    undisturbed = run_cells(cells("undisturbed"), Options(pack_size=4))
     real = loop.train_step
 
     def step(pack: Pack, *arguments: Any) -> Any:
@@ -49,7 +67,7 @@ def test_pack_that_runs_out_of_memory_goes_on_in_halves(
 
     monkeypatch.setattr(loop, "train_step", step)
     with caplog.at_level(logging.INFO):
-        results = run_cells(cells("hungry"), Options(pack_size=4))
+        results = run_cells(cells(), Options(pack_size=4))
     assert [isinstance(r, float) for r in results] == [seed != greedy_seed for seed in range(4)]
     for result, wanted in zip(results, undisturbed, strict=True):
         if isinstance(result, float):

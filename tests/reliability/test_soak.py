@@ -2,15 +2,15 @@
 
 import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from sweeps import TORTURE
+from processes import ENVIRONMENT, Fork
+from sweeps import TORTURE, end
 
 pytestmark = pytest.mark.slow
-N_RUNS, EARLY = (500, 50) if TORTURE else (60, 30)
+N_RUNS, EARLY, GROWTH = (500, 50, 1.1) if TORTURE else (30, 15, 1.05)
+"""How many runs, and by which factor the memory may grow after so many early ones."""
 
 
 def test_memory_files_and_speed_stay(
@@ -18,20 +18,16 @@ def test_memory_files_and_speed_stay(
 ) -> None:
     places = (reliability_cache, f"paths.outputs={tmp_path}", "paths.sweep=soak")
     script = Path(__file__).with_name("soak.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(N_RUNS), *tiny_settings, *places],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    rows = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]
+    command = [str(script), str(N_RUNS), *tiny_settings, *places]
+    code, output = end(Fork(command, cwd=tmp_path, env=os.environ | ENVIRONMENT))
+    assert code == 0, output
+    rows = [line.split() for line in output.splitlines() if line[:1].isdigit()]
     assert len(rows) == N_RUNS
     seconds, memory, files = (
         [float(value) for value in column] for column in zip(*rows, strict=True)
     )
     print(f"memory {memory[-1] / memory[EARLY - 1]:.3f}, files {files[-1] - files[EARLY - 1]:.0f}")
-    assert memory[-1] <= 1.1 * memory[EARLY - 1]
+    assert memory[-1] <= GROWTH * memory[EARLY - 1]
     assert files[-1] == files[EARLY - 1]
     if TORTURE:  # a timing counts only where nothing else runs
         early, late = (statistics.median(seconds[a:b]) for a, b in ((25, 75), (-50, None)))

@@ -19,25 +19,25 @@ def _trained_epochs(command: Command) -> dict[str, int]:
     return {run.name: (run / "run.log").read_text().count(": epoch 1:") for run in command.runs}
 
 
-@pytest.mark.parametrize("launcher", ["pack", "basic"])
+@pytest.mark.parametrize(("launcher", "n_seeds"), [("pack", 2), ("basic", 1)])
 def test_two_processes_divide_a_sweep(
-    launcher: str, undisturbed: Command, disturbed: Disturbed
+    launcher: str, n_seeds: int, undisturbed: Command, disturbed: Disturbed
 ) -> None:
-    command = disturbed(launcher=launcher)
+    command = disturbed(f"n_seeds={n_seeds}", launcher=launcher)
     first = command.start()
     wait_for(lambda: bool(list(command.sweep_dir.glob(".packs/*.claim"))))
     second = command.start()
     ends = [end(process) for process in (first, second)]
     for code, output in ends:
-        assert code == 1 and "2 of 6 jobs failed" in output, output
-        assert "4 finished, 2 failed, 0 missing" in output
+        assert code == 1 and "1 of 3 jobs failed" in output, output
+        assert f"{2 * n_seeds} finished, {n_seeds} failed, 0 missing" in output
     times = _trained_epochs(command)
     trained = {run.name for run in command.runs if (run / "result.json").exists()}
-    assert len(trained) == 4
+    assert len(trained) == 2 * n_seeds
     assert {times[name] for name in trained} == {1}
     with (command.sweep_dir / "runs.csv").open() as stream:
         folders = [row["folder"] for row in csv.DictReader(stream)]
-    assert len(folders) == len(set(folders)) == 6
+    assert len(folders) == len(set(folders)) == 3 * n_seeds
     if launcher == "pack":
         assert command.numbers() == undisturbed.numbers()
 
@@ -57,7 +57,7 @@ def test_dead_process_is_replaced_by_the_one_that_waits(
     end(first)
     code, output = end(second)
     assert code == 1
-    assert f"process {first.pid}" in output and "waiting for 3 runs" in output
+    assert f"process {first.pid}" in output and "waiting for 4 runs" in output
     assert "go on after step" in output
     assert command.numbers() == undisturbed.numbers()
 

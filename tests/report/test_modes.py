@@ -91,6 +91,7 @@ def test_pictures_of_one_mode_hold_cut_runs(sweep: Any, settings: Any) -> None:
     assert {"importance_runs", "comparison", "medians"} <= names
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_cut_runs_alone_are_drawn(sweep: Any, settings: Any) -> None:
     sweep.finish("a", 0.5, _by_importance(settings, 0))
     names = {picture.name for picture in write_figures(read_sweep_folder(sweep.path))}

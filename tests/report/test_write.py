@@ -225,6 +225,7 @@ def _words(text: str) -> set[str]:
     return {word.strip(",") for word in re.sub("[^\\w .,±%()/=?:;+-]", " ", text).split()}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_command_prints_tables_and_report(filled: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(filled.path)]) == 0
     printed = capsys.readouterr().out

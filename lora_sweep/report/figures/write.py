@@ -1,7 +1,7 @@
 """All pictures of a sweep, as SVG and PNG in its folder."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -214,10 +215,9 @@ def _save(figure: Figure, path: Path) -> None:
     drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     pixels = Image.fromarray(drawn).convert("RGB")
     write_whole(path.with_suffix(".png"), lambda file: pixels.save(file, dpi=(_DPI, _DPI)))
-    write_whole(
-        path.with_suffix(".svg"),
-        lambda file: figure.savefig(file, format="svg", metadata={"Date": None}),
-    )
+    # `savefig` would draw once more to lay out what is laid out.
+    print_svg: Callable[..., None] = FigureCanvasSVG(figure).print_svg
+    write_whole(path.with_suffix(".svg"), lambda file: print_svg(file, metadata={"Date": None}))
 
 
 def _file_name(init: str) -> str:
