@@ -44,7 +44,7 @@ else:
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="ascii", closefd=False)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-"""A module whose standard output is what the shell would make of it; a fork begins with another."""
+"""A module whose standard output is what a shell would make of it: a fork begins with another."""
 
 
 def ended(folder: Path, output: str, module: str, *arguments: str) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """What a search asks for, goes on with, tells Optuna and leaves; nothing is trained here."""
 
 import json
+import logging
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -93,11 +94,17 @@ def test_search_in_two_commands_goes_on(
     assert len({tuple(params.values()) for params in in_two}) == 4
 
 
-def test_finished_search_trains_nothing(search: Searching) -> None:
+def test_finished_search_trains_nothing(
+    search: Searching, found: Found, caplog: pytest.LogCaptureFixture
+) -> None:
     own = ("hydra.sweeper.n_trials=2", "hydra.sweeper.confirm.n_best=1")
     assert len(search(*own).trained) == 2 + 5
-    again = search(*own)
+    before = found()
+    with caplog.at_level(logging.INFO):
+        again = search(*own)
     assert (again.launched, again.trained) == ([], [])
+    assert "all 2 trials are there" in caplog.text
+    assert found() == before
 
 
 def test_interrupted_trials_keep_number_settings_and_folders(
