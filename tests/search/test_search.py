@@ -16,7 +16,7 @@ from lora_sweep.interrupt import StoppedError
 from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
 
-from .conftest import FakeLauncher, metric_of
+from .conftest import SQLITE, FakeLauncher, metric_of
 from .searches import stored_study
 
 Searching = Callable[..., FakeLauncher]
@@ -110,12 +110,12 @@ def test_finished_search_trains_nothing(
 def test_interrupted_trials_keep_number_settings_and_folders(
     search: Searching, found: Found
 ) -> None:
-    launchers: list[FakeLauncher] = []
+    own, launchers = (FOUR, "hydra.sweeper.n_jobs=2", SQLITE), list[FakeLauncher]()
     with pytest.raises(StoppedError, match="stopped"):
-        search(FOUR, "hydra.sweeper.n_jobs=2", ends={2: stopped()}, launchers=launchers)
+        search(*own, ends={2: stopped()}, launchers=launchers)
     before = found()
     assert [trial.status for trial in before.trials] == ["finished"] * 2 + ["running"] * 2
-    again = search(FOUR, "hydra.sweeper.n_jobs=2")
+    again = search(*own)
     assert again.launched == launchers[0].launched[2:]
     assert [t.folders for t in found().trials] == [t.folders for t in before.trials]
 
@@ -131,7 +131,7 @@ def test_failed_and_pruned_trials_are_told_as_such(
     search: Searching, found: Found, tmp_path: Path
 ) -> None:
     ends = {0: TrainingFailedError("loss became nan\nmore"), 2: PrunedError("pruned")}
-    search(FOUR, ends=ends)
+    search(FOUR, SQLITE, ends=ends)
     trials = found().trials
     assert [t.status for t in trials] == ["failed", "finished", "pruned", "finished"]
     assert (trials[0].error, trials[2].error) == ("loss became nan", None)
@@ -275,7 +275,7 @@ def test_nothing_to_search_is_refused(search: Searching) -> None:
 
 
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
-    search(FOUR)
+    search(FOUR, SQLITE)
     assert (tmp_path / "s" / "study.db").exists()
     left_open = [file.path for file in psutil.Process().open_files()]
     assert [path for path in left_open if path.startswith(str(tmp_path))] == []
