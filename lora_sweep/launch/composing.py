@@ -70,8 +70,9 @@ class Composer:
 
     @cached_property
     def _of_sweep(self) -> DictConfig:
-        """The sweep's config as a job's: without the mode that Hydra has noted in it."""
+        """The sweep's config as a job's: not locked, and without the mode that Hydra has noted."""
         config = copy.deepcopy(self.master)
+        OmegaConf.set_readonly(config.hydra, False)
         if not any(one.startswith("hydra.mode=") for one in config.hydra.overrides.hydra):
             config.hydra.mode = None
         return config

@@ -17,10 +17,11 @@ from lora_sweep.launch.composing import VALUES, Composer
 
 
 def composer_of(*overrides: str) -> Composer:
-    """Of the sweep that they start, whose mode Hydra notes once it has composed it."""
+    """Of the sweep that they start, with what Hydra does once it has composed its config."""
     loader = GlobalHydra.instance().config_loader()
     master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
     master.hydra.mode = RunMode.MULTIRUN
+    OmegaConf.set_readonly(master.hydra, True)
     return Composer(HydraContext(loader, Callbacks()), master)
 
 
