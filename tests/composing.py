@@ -23,13 +23,12 @@ def composed_once(compose: Callable[[list[str]], DictConfig]) -> Callable[..., D
     kept: dict[tuple[str, ...], DictConfig] = {}
 
     def quickly(overrides: Sequence[str]) -> DictConfig:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        options = tuple(str(one.input_line) for one in parsed if _is_composed(one))
-        if options not in kept:
-            kept[options] = compose(list(options))
-        config = copy.deepcopy(kept[options])
-        values = [one for one in parsed if not _is_composed(one)]
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        options, values = _split(overrides)
+        lines = _lines(options)
+        if lines not in kept:
+            kept[lines] = compose(list(lines))
+        config = copy.deepcopy(kept[lines])
+        _set_values(config, values)
         return config
 
     return quickly
@@ -60,12 +59,39 @@ class QuickLoader:
     def load_sweep_config(self, master: DictConfig, options: list[str]) -> DictConfig:
         """Returns the config of a job; the composer of the sweep sets its single values."""
         hydra = master.hydra
-        key = (*hydra.overrides.hydra, *map(str, hydra.runtime.choices.items()), *options)
+        own, values = _split(hydra.overrides.hydra)
+        key = (*_lines(own), *map(str, hydra.runtime.choices.items()), *options)
         if key not in self._jobs:
             self._jobs[key] = self._loader.load_sweep_config(master, options)
-        return copy.deepcopy(self._jobs[key])
+        config = copy.deepcopy(self._jobs[key])
+        _set_values(config, values)
+        config.hydra.overrides.hydra = list(hydra.overrides.hydra)
+        return config
+
+
+def _split(overrides: Sequence[str]) -> tuple[list[Override], list[Override]]:
+    """The options, and the single values."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    options = [one for one in parsed if _is_composed(one)]
+    return options, [one for one in parsed if not _is_composed(one)]
 
 
 def _is_composed(override: Override) -> bool:
     name = override.key_or_group
-    return name.startswith("hydra") or override.is_sweep_override() or Path(CONF, name).is_dir()
+    is_option = "/" in name or Path(CONF, name).is_dir() or name == "hydra.searchpath"
+    return is_option or override.is_sweep_override()
+
+
+def _lines(overrides: Sequence[Override]) -> tuple[str, ...]:
+    return tuple(str(one.input_line) for one in overrides)
+
+
+def _set_values(config: DictConfig, values: Sequence[Override]) -> None:
+    """Sets them, and notes them as Hydra does; Hydra's own only where its node is there."""
+    if "hydra" not in config:
+        values = [one for one in values if not one.is_hydra_override()]
+    ConfigLoaderImpl._apply_overrides_to_config(list(values), config)
+    if "hydra" in config:
+        noted = config.hydra.overrides
+        for one in values:
+            (noted.hydra if one.is_hydra_override() else noted.task).append(one.input_line)

@@ -126,6 +126,7 @@ def _main() -> None:
     del sys.path[0]  # this file's folder: no command has it
     for module in PRELOADED:
         importlib.import_module(module)
+    _warm_up()
     threads = os.listdir("/proc/self/task") if sys.platform == "linux" else [""]
     assert len(threads) == 1, "a thread is lost in a fork"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: meant for pytest
@@ -150,6 +151,18 @@ def _main() -> None:
         runpy.run_path(what, run_name="__main__")
     else:
         runpy.run_module(what, run_name="__main__", alter_sys=True)
+
+
+def _warm_up() -> None:
+    """Fills what Hydra's grammar and transformers keep once they have been used."""
+    from hydra import compose, initialize_config_dir
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    from lora_sweep.config.store import CONF
+
+    with initialize_config_dir(CONF):
+        compose("config", ["data=files", "data.dev='a b.tsv'"], return_hydra_config=True)
+    get_checkpoint_conversion_mapping("bert")
 
 
 def _wait_for_request(requests: socket.socket) -> tuple[dict[str, Any], int]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import ENVIRONMENT, Fork
+from sweeps import end
 
 from lora_sweep import terminal
 
@@ -23,22 +25,34 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Starts a command whose standard output is what the shell's redirection makes of it."""
+REDIRECTED = """
+import os
+import runpy
+import sys
 
-    def process(module: str, *arguments: str, to: str, **more: str) -> "subprocess.Popen[str]":
-        command = f'exec "$@" {to}'
-        return subprocess.Popen(
-            ["sh", "-c", command, "sh", sys.executable, "-m", module, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **more},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+output, module, *sys.argv[1:] = sys.argv[1:]
+if output == "left":
+    nobody, pipe = os.pipe()
+    os.close(nobody)
+    os.dup2(pipe, 1)
+elif output == "ascii":
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+if output == "closed":
+    os.close(1)
+    sys.stdout = sys.__stdout__ = None
+else:
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="ascii", closefd=False)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+"""A module whose standard output is what a shell would make of it: a fork begins with another."""
 
-    return process
+
+def ended(folder: Path, output: str, module: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and standard error of a fork."""
+    script = folder / "redirected.py"
+    script.write_text(REDIRECTED)
+    command = [str(script), output, module, *arguments]
+    return end(Fork(command, cwd=folder, env=os.environ | ENVIRONMENT))
 
 
 @pytest.mark.slow
@@ -47,14 +61,31 @@ def start(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
 def test_command_ends_well_whatever_its_output_is(
     name: str,
     output: str,
-    start: Callable[..., "subprocess.Popen[str]"],
     trained_runs: dict[str, Path],
     tiny_corpus: Path,
+    tmp_path: Path,
 ) -> None:
     arguments = COMMANDS[name](trained_runs["mean"], tiny_corpus)
+    code, said = ended(tmp_path, output, f"lora_sweep.{name}", *arguments)
+    assert said == ""
+    assert code == (1 if output == "left" else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["ascii", "left", "closed"])
+def test_process_of_its_own_ends_well_whatever_its_output_is(
+    output: str, trained_runs: dict[str, Path]
+) -> None:
+    """The one that starts fastest: Python makes its outputs from what the shell gives."""
     to = ">&-" if output == "closed" else ""
-    module = f"lora_sweep.{name}"
-    with start(module, *arguments, to=to, PYTHONIOENCODING="ascii") as process:
+    command = [sys.executable, "-m", "lora_sweep.status", str(trained_runs["mean"].parent)]
+    with subprocess.Popen(
+        ["sh", "-c", f'exec "$@" {to}', "sh", *command],
+        env=os.environ | ENVIRONMENT | {"PYTHONIOENCODING": "ascii"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         if output == "left":
             process.stdout.close()
@@ -64,14 +95,8 @@ def test_command_ends_well_whatever_its_output_is(
     assert code == (1 if output == "left" else 0)
 
 
-def test_training_goes_on_when_nobody_reads_its_lines(
-    start: Callable[..., "subprocess.Popen[str]"], tiny_run: list[str], tmp_path: Path
-) -> None:
-    with start("lora_sweep", *tiny_run, to="") as process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == ""
-        assert process.wait(timeout=120) == 0
+def test_training_goes_on_when_nobody_reads_its_lines(tiny_run: list[str], tmp_path: Path) -> None:
+    assert ended(tmp_path, "left", "lora_sweep", *tiny_run) == (0, "")
     assert [*tmp_path.glob("outputs/tiny/*/result.json")]
 
 

@@ -16,15 +16,35 @@ from lora_sweep.config.store import CONF
 from lora_sweep.launch.composing import VALUES, Composer
 
 
+def composer_of(*overrides: str) -> Composer:
+    """Of the sweep that they start, with what Hydra does once it has composed its config."""
+    loader = GlobalHydra.instance().config_loader()
+    master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+    master.hydra.mode = RunMode.MULTIRUN
+    OmegaConf.set_readonly(master.hydra, True)
+    return Composer(HydraContext(loader, Callbacks()), master)
+
+
 @pytest.fixture
 def composer() -> Iterator[Composer]:
     """Of a sweep with one option of Hydra's own."""
     with initialize_config_dir(CONF):
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration(
-            "config", ["hydra/launcher=pack", "paths.sweep=s"], RunMode.MULTIRUN
-        )
-        yield Composer(HydraContext(loader, Callbacks()), master)
+        yield composer_of("hydra/launcher=pack", "paths.sweep=s")
+
+
+@pytest.fixture
+def asked(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The overrides of every config that Hydra's loader composes for the sweep's jobs."""
+    asked: list[list[str]] = []
+    loader = composer.context.config_loader
+    whole = loader.load_sweep_config
+
+    def counted(master: DictConfig, overrides: list[str]) -> DictConfig:
+        asked.append(overrides)
+        return whole(master, overrides)
+
+    monkeypatch.setattr(loader, "load_sweep_config", counted)
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -69,20 +89,30 @@ def test_error_is_that_of_hydras_loader(composer: Composer, override: str) -> No
     assert errors[0] == errors[1]
 
 
-def test_options_are_composed_once(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    loader = composer.context.config_loader
-    whole = loader.load_sweep_config
-
-    def counted(master: DictConfig, overrides: list[str]) -> DictConfig:
-        asked.append(overrides)
-        return whole(master, overrides)
-
-    monkeypatch.setattr(loader, "load_sweep_config", counted)
+def test_options_are_composed_once(composer: Composer, asked: list[list[str]]) -> None:
     for init in ("uniform", "randn"):
         for seed in range(3):
             composer.compose((f"init={init}", f"seed={seed}"))
     assert asked == [["init=uniform"], ["init=randn"]]
+
+
+@pytest.mark.parametrize("mode", [(), ("hydra.mode=MULTIRUN",)], ids=["noted", "given"])
+@pytest.mark.parametrize(
+    ("job", "n_composed"),
+    [
+        (("rank=fixed_20", "init=randn", "lr=0.2", "seed=1", "model.dropout=0.5"), 0),
+        (("init=randn", "rank=fixed_20", "lr=0.2"), 1),  # the last option holds
+        (("rank=fixed_20", "init=randn", "seed=1"), 1),  # a grid may leave out the sweep's lr
+        (("rank=fixed_20", "init=uniform", "lr=0.2"), 1),
+    ],
+)
+def test_options_of_the_sweep_are_not_composed_again(
+    mode: tuple[str, ...], job: tuple[str, ...], n_composed: int, asked: list[list[str]]
+) -> None:
+    composer = composer_of("rank=fixed_20", "init=randn", "lr=0.1", "seed=0,1", *mode)
+    config = composer.compose(job)
+    assert len(asked) == n_composed
+    assert config == composer.context.config_loader.load_sweep_config(composer.master, list(job))
 
 
 def test_values_are_the_settings_without_a_group(composer: Composer) -> None:

@@ -16,18 +16,38 @@ from lora_sweep.launch.places import quote_homes
 Run = Callable[..., str]
 
 PLACES = {
-    "hydra": (["hydra.DIR=there"], "there"),
-    "nested": (["hydra.DIR=over/there"], "over/there"),
-    "absolute": (["hydra.DIR=CWD/there"], "there"),
+    "nested_home": (["hydra.DIR=~/over/there"], "home/over/there"),
+    "absolute_characters": (["hydra.DIR='CWD/a b, c=d {e} $f'"], "a b, c=d {e} $f"),
     "here": (["hydra.DIR=."], "."),
-    "characters": (["hydra.DIR='a b, c=d {e} $f'"], "a b, c=d {e} $f"),
     "interpolated": (["hydra.DIR=there/${data.name}-${seed}"], "there/files-0"),
     "over_paths": (["hydra.DIR=there", "paths.outputs=o", "paths.sweep=s"], "there"),
-    "home": (["hydra.DIR=~/there"], "home/there"),
     "paths_home": (["paths.outputs=~/out", "paths.cache=~/cache"], "home/out/files"),
     "chdir": (["hydra.job.chdir=true"], "outputs/files"),
     "chdir_there": (["hydra.job.chdir=true", "hydra.DIR=there"], "there"),
 }
+TRAINED = ("chdir",)
+"""Where the folder of the process matters to the training itself; others only say where it is."""
+UNTRAINED = """
+from pathlib import Path
+
+from lora_sweep.cli import main
+from lora_sweep.execution import execute
+from lora_sweep.execution.content import runs_of
+
+
+def run_cell(config, **more):
+    for name in runs_of(config):
+        folder = Path(config.paths.outputs, config.paths.sweep, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").touch()
+    return 0.5
+
+
+execute.run_cell = run_cell
+execute.run_cells = lambda cells, options: list(map(run_cell, cells))
+main()
+"""
+"""The command, whose runs are finished at once."""
 MODES = {
     "run": ("run.dir", []),
     "pack": ("sweep.dir", ["-m"]),
@@ -76,10 +96,14 @@ def run(tmp_path: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempP
         given[name] = name
     settings = [f"{name}={value}" for name, value in given.items()]
 
-    def start(*arguments: str, module: str = "lora_sweep") -> str:
+    untrained = tmp_path / ".untrained.py"
+    untrained.write_text(UNTRAINED)
+
+    def start(*arguments: str, module: str = "lora_sweep", trains: bool = True) -> str:
         own = settings if module == "lora_sweep" else []
         typed = [one.replace("CWD", str(tmp_path)) for one in arguments]
-        code, output = end(Fork([module, *own, *typed], cwd=tmp_path, env=environment))
+        command = [module if trains else str(untrained), *own, *typed]
+        code, output = end(Fork(command, cwd=tmp_path, env=environment))
         assert code == 0, output
         return output
 
@@ -90,12 +114,13 @@ def run(tmp_path: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempP
 @pytest.mark.parametrize(
     ("mode", "place"),
     [*(("run", place) for place in PLACES), *(("pack", place) for place in PLACES)]
-    + [("basic", place) for place in ("characters", "home", "chdir")],
+    + [("basic", place) for place in ("absolute_characters", "nested_home", "chdir")],
 )
 def test_runs_lie_where_the_command_says(place: str, mode: str, run: Run, tmp_path: Path) -> None:
     arguments, folder = PLACES[place]
     dir_name, options = MODES[mode]
-    run(*options, *(one.replace("DIR", dir_name) for one in arguments))
+    typed = [one.replace("DIR", dir_name) for one in arguments]
+    run(*options, *typed, trains=place in TRAINED)
     (result,) = tmp_path.rglob("result.json")
     assert result.parent.parent == tmp_path / folder
     assert (result.parent / ".hydra" / "config.yaml").is_file()
@@ -106,17 +131,14 @@ def test_runs_lie_where_the_command_says(place: str, mode: str, run: Run, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["there", "."])
-def test_all_commands_work_on_a_folder_of_hydras_name(
-    folder: str, run: Run, tmp_path: Path
-) -> None:
-    command = ["-m", f"hydra.sweep.dir={folder}", "seed=0,1"]
+def test_all_commands_work_where_the_command_was_started(run: Run, tmp_path: Path) -> None:
+    command = ["-m", "hydra.sweep.dir=.", "seed=0,1"]
     run(*command)
-    assert "2 runs in 1 cell" in run(folder, module="lora_sweep.report")
-    status = json.loads(run(folder, "--json", module="lora_sweep.status"))
+    assert "2 runs in 1 cell" in run(".", module="lora_sweep.report")
+    status = json.loads(run(".", "--json", module="lora_sweep.status"))
     assert status["finished"] == 2
     assert run(*command).count("is finished: skipped") == 2
-    one = next((tmp_path / folder).glob("*/result.json")).parent
+    one = next(tmp_path.glob("*/result.json")).parent
     run(str(one), "--to", "loraxs", "--out", "exported", module="lora_sweep.export")
     assert (tmp_path / "exported").is_dir()
 
@@ -124,7 +146,7 @@ def test_all_commands_work_on_a_folder_of_hydras_name(
 @pytest.mark.slow
 def test_runs_of_several_corpora_share_a_folder_of_hydras_name(run: Run, tmp_path: Path) -> None:
     """Each option of data has a folder of its own, unless the command names one."""
-    run("-m", "hydra.sweep.dir=there", "data.name=a,b")
+    run("-m", "hydra.sweep.dir=there", "data.name=a,b", trains=False)
     assert len([*tmp_path.glob("there/*/result.json")]) == 2
 
 

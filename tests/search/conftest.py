@@ -26,6 +26,7 @@ SPACE = (
     "rank.average=interval(5,25)",
     "lr=tag(log,interval(0.001,0.1))",
 )
+JOURNAL, SQLITE = "hydra.sweeper.storage=journal", "hydra.sweeper.storage=null"
 Metric = Callable[[dict[str, Any]], float]
 
 
@@ -93,7 +94,10 @@ class FakeLauncher:
 
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """A search's command line -> its launcher, at its end; its folder is `tmp_path/SWEEP`."""
+    """A search's command line -> its launcher, at its end; its folder is `tmp_path/SWEEP`.
+
+    Its study is a journal, the fastest; the default, SQLite, is asked for.
+    """
     monkeypatch.setattr(execute, "check_inputs", lambda config, trains_here: None)
 
     def run(
@@ -109,7 +113,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         arguments += [override for override in given if override not in own]
         if not any("sampler=" in override for override in own):
             own.append("hydra/sweeper/sampler=random")
-        defaults = ["hydra.sweeper.sampler.seed=0", "hydra.sweeper.confirm.n_best=0"]
+        defaults = ["hydra.sweeper.sampler.seed=0", "hydra.sweeper.confirm.n_best=0", JOURNAL]
         plain = [a for a in arguments if "," not in a and "(" not in a]
         loader: Any = QuickLoader(GlobalHydra.instance().config_loader())
         master = loader.load_sweep(["hydra/sweeper=optuna_resumable", *defaults, *own, *plain])

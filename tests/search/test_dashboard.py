@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from .conftest import JOURNAL, SQLITE
+
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
 pytestmark = pytest.mark.slow
 
@@ -52,8 +54,7 @@ def _answer(address: str) -> Any:
 def test_dashboard_shows_the_study(
     storage: str, search: Any, dashboard: Callable[[str], str], tmp_path: Path
 ) -> None:
-    own = ("hydra.sweeper.storage=journal",) if storage == "journal" else ()
-    search("hydra.sweeper.n_trials=3", *own)
+    search("hydra.sweeper.n_trials=3", JOURNAL if storage == "journal" else SQLITE)
     folder = tmp_path / "s"
     places = {"sqlite": f"sqlite:///{folder}/study.db", "journal": f"{folder}/study.journal"}
     address = dashboard(places[storage])

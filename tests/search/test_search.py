@@ -1,6 +1,7 @@
 """What a search asks for, goes on with, tells Optuna and leaves; nothing is trained here."""
 
 import json
+import logging
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
 from lora_sweep.store.sweep_list import read_asked, read_sweep
 
-from .conftest import FakeLauncher, metric_of
+from .conftest import SQLITE, FakeLauncher, metric_of
 from .searches import stored_study
 
 Searching = Callable[..., FakeLauncher]
@@ -94,22 +95,28 @@ def test_search_in_two_commands_goes_on(
     assert len({tuple(params.values()) for params in in_two}) == 4
 
 
-def test_finished_search_trains_nothing(search: Searching) -> None:
+def test_finished_search_trains_nothing(
+    search: Searching, found: Found, caplog: pytest.LogCaptureFixture
+) -> None:
     own = ("hydra.sweeper.n_trials=2", "hydra.sweeper.confirm.n_best=1")
     assert len(search(*own).trained) == 2 + 5
-    again = search(*own)
+    before = found()
+    with caplog.at_level(logging.INFO):
+        again = search(*own)
     assert (again.launched, again.trained) == ([], [])
+    assert "all 2 trials are there" in caplog.text
+    assert found() == before
 
 
 def test_interrupted_trials_keep_number_settings_and_folders(
     search: Searching, found: Found
 ) -> None:
-    launchers: list[FakeLauncher] = []
+    own, launchers = (FOUR, "hydra.sweeper.n_jobs=2", SQLITE), list[FakeLauncher]()
     with pytest.raises(StoppedError, match="stopped"):
-        search(FOUR, "hydra.sweeper.n_jobs=2", ends={2: stopped()}, launchers=launchers)
+        search(*own, ends={2: stopped()}, launchers=launchers)
     before = found()
     assert [trial.status for trial in before.trials] == ["finished"] * 2 + ["running"] * 2
-    again = search(FOUR, "hydra.sweeper.n_jobs=2")
+    again = search(*own)
     assert again.launched == launchers[0].launched[2:]
     assert [t.folders for t in found().trials] == [t.folders for t in before.trials]
 
@@ -125,7 +132,7 @@ def test_failed_and_pruned_trials_are_told_as_such(
     search: Searching, found: Found, tmp_path: Path
 ) -> None:
     ends = {0: TrainingFailedError("loss became nan\nmore"), 2: PrunedError("pruned")}
-    search(FOUR, ends=ends)
+    search(FOUR, SQLITE, ends=ends)
     trials = found().trials
     assert [t.status for t in trials] == ["failed", "finished", "pruned", "finished"]
     assert (trials[0].error, trials[2].error) == ("loss became nan", None)
@@ -269,7 +276,7 @@ def test_nothing_to_search_is_refused(search: Searching) -> None:
 
 
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
-    search(FOUR)
+    search(FOUR, SQLITE)
     assert (tmp_path / "s" / "study.db").exists()
     left_open = [file.path for file in psutil.Process().open_files()]
     assert [path for path in left_open if path.startswith(str(tmp_path))] == []

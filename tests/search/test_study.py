@@ -14,10 +14,9 @@ from lora_sweep.errors import SettingError
 from lora_sweep.search.study import Common
 from lora_sweep.store.search_record import SearchRecord, read_search
 
-from .conftest import SPACE, FakeLauncher
+from .conftest import JOURNAL, SPACE, FakeLauncher
 
 Searching = Callable[..., FakeLauncher]
-JOURNAL = "hydra.sweeper.storage=journal"
 ONE, TWO, THREE = (f"hydra.sweeper.n_trials={n}" for n in (1, 2, 3))
 
 
@@ -34,11 +33,12 @@ def numbers(launcher: FakeLauncher) -> list[int]:
 def storage_of(what: str, tmp_path: Path) -> list[str]:
     """The setting of a storage, in the sweep's folder or beside it."""
     places = {
+        "default": "null",
         "journal": "journal",
         "file": tmp_path / "shared.journal",
         "sqlite": f"sqlite:///{tmp_path / 'shared.db'}",
     }
-    return [f"hydra.sweeper.storage={places[what]}"] if what in places else []
+    return [f"hydra.sweeper.storage={places[what]}"]
 
 
 @pytest.mark.parametrize("what", ["default", "journal", "file"])
@@ -120,7 +120,7 @@ def test_another_name_is_refused(search: Searching, tmp_path: Path) -> None:
 def test_storage_without_the_folders_study_is_refused(
     change: str, search: Searching, tmp_path: Path
 ) -> None:
-    search(TWO)
+    search(TWO, *storage_of("default", tmp_path))
     if change == "deleted":
         (tmp_path / "s" / "study.db").unlink()
     storage = storage_of("journal" if change == "another" else "default", tmp_path)

@@ -1,13 +1,14 @@
 """Real tiny runs that are tracked: what is told is what stands in their histories."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import ENVIRONMENT, Fork
+from sweeps import end
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
@@ -111,14 +112,19 @@ def test_missing_package_ends_before_a_run_starts(
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.slow
-def test_no_tracker_is_imported_unless_asked_for(tiny_run: list[str]) -> None:
-    code = (
-        "import sys; sys.argv = ['lora_sweep', *sys.argv[1:]]; "
-        "from lora_sweep.cli import main; main(); "
-        "print([n for n in ('tensorboard', 'wandb', 'trackio') if n in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *tiny_run], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
+LOADED = """
+import sys
+
+from lora_sweep.cli import main
+
+main()
+print([name for name in ("tensorboard", "wandb", "trackio") if name in sys.modules])
+"""
+
+
+def test_no_tracker_is_imported_unless_asked_for(tiny_run: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "loaded.py"
+    script.write_text(LOADED)
+    code, output = end(Fork([str(script), *tiny_run], cwd=tmp_path, env=os.environ | ENVIRONMENT))
+    assert code == 0, output
+    assert output.splitlines()[-1] == "[]"
