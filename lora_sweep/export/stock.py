@@ -21,14 +21,15 @@ from torch.nn.functional import pad
 
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.files import write_text
-from lora_sweep.models.base import EMBEDDED
 from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
+from lora_sweep.models.hub_names import HubModel
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.trained.stock import PEFT_WEIGHTS
 from lora_sweep.vocabulary import LORA_ALPHA
 
 PEFT_CONFIG = "adapter_config.json"
+CLASSIFIER = "classifier"
 RANK_PATTERN_FILE = "rank_pattern.json"
 _PEFT_PREFIX = "base_model.model."
 
@@ -107,16 +108,27 @@ def write_merged(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: P
     model.save_pretrained(folder)
 
 
-def write_peft(
-    folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: Path, *, uniform_rank: bool
+def write_peft(  # noqa: PLR0913 - what is written, and how
+    folder: Path,
+    adapter: TrainedAdapter,
+    base: Path,
+    cache_dir: Path,
+    *,
+    hub: HubModel | None,
+    uniform_rank: bool,
 ) -> None:
     """Writes a LoRA adapter that PEFT loads, with the head as modules that are saved whole.
+
+    PEFT's own config has no place for labels: the config in the folder `classifier` has them, with
+    all that the base's classifier must be told. Beside the adapter, transformers would take it for
+    that of a whole model.
 
     Args:
         folder: where to.
         adapter: of a run.
         base: its base.
         cache_dir: where factors are kept.
+        hub: what the base is called on the hub; None for a folder that is of no hub model.
         uniform_rank: whether all matrices get the largest one's rank, by zeros.
     """
     model, place = stock_classifier(adapter, base)
@@ -132,8 +144,9 @@ def write_peft(
         if name.rpartition(".")[0] in (place.dense, place.out):
             tensors[f"{_PEFT_PREFIX}{name}"] = part.contiguous()
     save_file(tensors, folder / PEFT_WEIGHTS, metadata={"format": "pt"})
-    config = _peft_config(adapter, updates, place, base)
+    config = _peft_config(updates, place, hub or HubModel(str(base), None))
     write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1))
+    model.config.save_pretrained(folder / CLASSIFIER)
 
 
 def write_rank_pattern(folder: Path, adapter: TrainedAdapter) -> None:
@@ -151,18 +164,15 @@ def write_rank_pattern(folder: Path, adapter: TrainedAdapter) -> None:
     write_text(folder / RANK_PATTERN_FILE, json.dumps(ranks, indent=1))
 
 
-def _peft_config(
-    adapter: TrainedAdapter, updates: list[LowRankUpdate], place: StockHead, base: Path
-) -> dict[str, Any]:
-    settings = adapter.about.settings
+def _peft_config(updates: list[LowRankUpdate], place: StockHead, base: HubModel) -> dict[str, Any]:
     ranks = {update.name: len(update.A) for update in updates}
     largest = max(ranks.values())
     smaller = {name: rank for name, rank in ranks.items() if rank != largest}
-    is_local = settings["model.path"] is not None or settings["model.name"] == EMBEDDED
     return {
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
-        "base_model_name_or_path": str(base) if is_local else settings["model.name"],
+        "base_model_name_or_path": base.name,
+        "revision": base.revision,
         "inference_mode": True,
         "r": largest,
         "lora_alpha": largest,

@@ -10,6 +10,7 @@ from lora_sweep.export.stock import write_merged, write_peft, write_rank_pattern
 from lora_sweep.files import UNFINISHED, write_text, writing
 from lora_sweep.models.base import load_tokenizer
 from lora_sweep.models.classifier import stock_head
+from lora_sweep.models.hub_names import hub_model
 from lora_sweep.rules import require
 from lora_sweep.trained.about import About, write_about
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
@@ -47,8 +48,9 @@ def write_export(
     check_out(folder)
     base = base.resolve()
     adapter = dataclasses.replace(adapter, about=_exported(adapter.about, kind, base))
-    pooling = adapter.about.settings["model.pooling"]
-    place = stock_head(base, pooling) if kind in _STOCK_KINDS else None
+    settings = adapter.about.settings
+    place = stock_head(base, settings["model.pooling"]) if kind in _STOCK_KINDS else None
+    hub = hub_model(settings["model.name"], settings["model.path"], base)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -64,10 +66,10 @@ def write_export(
         elif kind == "merged":
             write_merged(inside, adapter, base, cache_dir)
         else:
-            write_peft(inside, adapter, base, cache_dir, uniform_rank=uniform_rank)
+            write_peft(inside, adapter, base, cache_dir, hub=hub, uniform_rank=uniform_rank)
         if kind in _STOCK_KINDS:
             load_tokenizer(base).save_pretrained(inside)
-        write_text(inside / CARD_FILE, model_card(adapter.about, place))
+        write_text(inside / CARD_FILE, model_card(adapter.about, place, hub))
         write_about(inside, adapter.about)
         inside.replace(folder)  # an empty folder there is replaced
     return sorted(path for path in folder.rglob("*") if path.is_file())
