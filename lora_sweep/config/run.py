@@ -165,8 +165,7 @@ def run_settings(
     settings |= _places(config)
     if settings["init"] not in (FROM_RUN, FROZEN):
         settings.pop("init.run", None)
-    if config.budget.schedule == "constant":
-        settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
+    settings |= _flat_schedules(config)
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
@@ -177,6 +176,19 @@ def run_settings(
         if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
             del settings[name]
     return settings | dict(content or {})
+
+
+def _flat_schedules(config: RunConfig) -> Settings:
+    """What schedules that stay where they are leave without effect."""
+    flat: Settings = {}
+    if config.budget.start_average == config.budget.end_average:
+        flat |= {"budget.schedule": "constant"}
+        flat |= dict.fromkeys(("budget.hold_epochs", "budget.move_epochs"))
+    if config.alpha.min == config.alpha.max:
+        flat["alpha.schedule"] = None
+    if config.learning_rate.schedule == "constant":
+        flat["learning_rate.warmup_fraction"] = None
+    return flat
 
 
 def _places(config: RunConfig) -> Settings:

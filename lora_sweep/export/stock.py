@@ -108,7 +108,7 @@ def write_merged(folder: Path, adapter: TrainedAdapter, base: Path, cache_dir: P
     model.save_pretrained(folder)
 
 
-def write_peft(  # noqa: PLR0913 - what is written, and how
+def write_peft(
     folder: Path,
     adapter: TrainedAdapter,
     base: Path,

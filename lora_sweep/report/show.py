@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lora_sweep.report.compare.comparison import REGION
+from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.sentences import verdict_sentence
 from lora_sweep.report.pages.markdown import counts_line
 from lora_sweep.report.pages.tables import init_tables
@@ -59,6 +60,8 @@ def show_report(
     for comparison in findings.comparisons:
         for line in comparison.lines:
             console.print(Text(verdict_sentence(line).replace("**", "")), soft_wrap=True)
+    for sentence in equal_runs_lines(sweep.runs, sweep.courses):
+        console.print(Text(sentence), soft_wrap=True)
     if sweep.search is not None:
         _show_search(sweep.search, console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]

@@ -136,6 +136,23 @@ def test_setting_without_effect_keeps_the_name(
     assert name_of(changed(settings)) == name_of(run_config)
 
 
+@pytest.mark.parametrize(
+    ("flat", "settings"),
+    [
+        ({"learning_rate.schedule": "constant"}, {"learning_rate.warmup_fraction": 0.5}),
+        ({"alpha.min": 2.0, "alpha.max": 2.0}, {"alpha.schedule": "cosine"}),
+        ({}, {"budget.hold_epochs": 2.0}),
+        ({}, {"budget.move_epochs": 5.0}),
+        ({}, {"budget.schedule": "ramp"}),  # from an average to the same one
+    ],
+    ids=str,
+)
+def test_schedule_that_stays_has_no_further_settings(
+    flat: dict[str, Any], settings: dict[str, Any], changed: Changed
+) -> None:
+    assert name_of(changed(flat | settings)) == name_of(changed(flat))
+
+
 def test_rank_min_has_no_effect_on_fixed_ranks(changed: Changed, run_config: RunConfig) -> None:
     config = changed({"rank.min": 6})
     assert name_of(config, init="fixed") == name_of(run_config, init="fixed")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lora_sweep.report.compare.between import between_section
 from lora_sweep.report.compare.comparison import REGION, Comparison
+from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
@@ -72,6 +73,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
     runs, summary = sweep.runs, sweep.summary
     parts = [f"# Sweep {escape_markdown(sweep.name)}", f"{counts_line(runs, summary)}."]
     parts.append(_explanation(runs))
+    parts += map(escape_markdown, equal_runs_lines(runs, sweep.courses))
     if sweep.search is not None:
         parts += search_section(sweep.search, _pictures(findings, SEARCH))
     tables = init_tables(summary)
