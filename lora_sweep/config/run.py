@@ -120,9 +120,11 @@ def to_run_config(config: DictConfig) -> RunConfig:
     Raises:
         SettingError: a setting that nobody knows, a missing value, or a broken rule.
     """
-    missing = sorted([*OmegaConf.missing_keys(config), *_deleted(config)])
+    missing = sorted({*OmegaConf.missing_keys(config), *_deleted(config)})
     if missing:
-        raise SettingError(f"{missing[0]} must be given, but got nothing: add {missing[0]}=VALUE")
+        advice = " ".join(f"{name}=VALUE" for name in missing)
+        names = " and ".join(missing)
+        raise SettingError(f"{names} must be given, but got nothing: add {advice}")
     run_config = OmegaConf.to_object(config)
     assert isinstance(run_config, RunConfig)
     _refuse_unknown(config, run_config, "")

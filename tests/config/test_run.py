@@ -203,7 +203,11 @@ def test_run_name_is_stable_under_key_order(run_config: RunConfig) -> None:
         ("+extra=3", "^extra is no setting: the root has allocation, .* but got extra"),
         ("+rank.extra=3", "^rank.extra is no setting: rank has average, max, min, but got extra"),
         ("+data.path=x", "^data.path is no setting: data has max_length, .* but got path"),
-        ("data=files", "^data.dev must be given, but got nothing: add data.dev=VALUE"),
+        (
+            "data=files",
+            "^data.dev and data.train must be given, but got nothing: "
+            "add data.dev=VALUE data.train=VALUE$",
+        ),
     ],
     ids=["root", "group", "another_source", "missing"],
 )
