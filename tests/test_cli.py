@@ -82,7 +82,7 @@ def check_refused(
         ("lr=", "lr=", "could not be converted to Float"),
         ("lr=${nope}", "'nope' not found", "lr"),
         ("seed=0,1", "seed=0,1", "add --multirun"),
-        ("data=files", "data.dev and data.train must be given, but got nothing", "data.train=VALUE"),
+        ("data=files", "data.dev and data.train must be given", "data.train=VALUE"),
         ("rank.min=21", "rank.average must be within rank.min=21 ... rank.max=25, but got 20", ""),
         ("rank.average=26", "rank.average must be within rank.min=5 ... rank.max=25", ""),
         ("alpha.min=0", "alpha.min must be above 0 and finite, but got 0", ""),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import time
 from typing import Any
 
@@ -181,7 +182,7 @@ class RunRecorder:
         self.tracker.log(entry["step"], history_values(entry, self.origin.matrices))
 
     def _record(self) -> RunRecord:
-        best = self._best_epoch(self.origin.metric)
+        best = self._best_epoch(on_selection=False)
         selected = self._chosen_epoch() if self._has_selection() else None
         values = [known_value(epoch.metrics, self.origin.metric) for epoch in self.epochs]
         last = np.concatenate(list(self.predictions[-1].values()))
@@ -199,13 +200,17 @@ class RunRecorder:
 
     def _chosen_epoch(self) -> int:
         """The epoch that is reported: best on the selection split if there is one, else on dev."""
-        metric = self.origin.metric
-        return self._best_epoch(f"{metric}/{SELECTION}" if self._has_selection() else metric)
+        return self._best_epoch(on_selection=self._has_selection())
 
-    def _best_epoch(self, metric: str) -> int:
-        """The first epoch with the highest value."""
-        values = {epoch.epoch: known_value(epoch.metrics, metric) for epoch in self.epochs}
-        return max(values, key=values.__getitem__)
+    def _best_epoch(self, *, on_selection: bool) -> int:
+        """The epoch with the highest metric; of equals, with the lowest loss; then the first."""
+        metric = self.origin.metric + (f"/{SELECTION}" if on_selection else "")
+
+        def place(epoch: EpochRecord) -> tuple[float, float]:
+            loss = epoch.selection_loss if on_selection else epoch.dev_loss
+            return known_value(epoch.metrics, metric), -math.inf if loss is None else -loss
+
+        return max(self.epochs, key=place).epoch
 
     def _has_selection(self) -> bool:
         return f"{self.origin.metric}/{SELECTION}" in self.epochs[0].metrics

@@ -40,6 +40,8 @@ class EpochRecord:
         budget_spent_params: sum of squared integer ranks.
         ranks: real-valued rank of every adapted matrix, in module order.
         integer_ranks: rounded rank of every adapted matrix.
+        dev_loss: mean loss over the dev texts of the headline metric; None if it is not finite.
+        selection_loss: the same over the selection split; None without one, too.
     """
 
     epoch: int
@@ -52,6 +54,8 @@ class EpochRecord:
     budget_spent_params: int
     ranks: list[float]
     integer_ranks: list[int]
+    dev_loss: float | None = None
+    selection_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ class RunRecord:
         matrices: names of the adapted matrices, in module order.
         epochs: one entry an evaluation.
         best_metric, best_epoch: highest headline metric on dev over the evaluations. Optimistic.
+            Of epochs with the same metric, the one with the lowest loss there; then the first.
         final_metric: headline metric on dev at the last evaluation.
         selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
-            selection split; None where no split was held out.
+            selection split, in the same way; None where no split was held out.
         collapsed: the last evaluation's predictions were one class only.
         n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
         wall_seconds: training and evaluation, without loading.

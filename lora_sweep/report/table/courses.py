@@ -115,7 +115,10 @@ def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Cours
 
 def _digest(epochs: Sequence[EpochRecord]) -> str:
     # What is planned (alpha, budget) is left out: it may differ and change nothing.
-    numbers = [[epoch.train_loss, epoch.metrics, epoch.ranks] for epoch in epochs]
+    numbers = [
+        [epoch.train_loss, epoch.dev_loss, epoch.selection_loss, epoch.metrics, epoch.ranks]
+        for epoch in epochs
+    ]
     return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
 
 
