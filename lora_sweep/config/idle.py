@@ -83,4 +83,4 @@ def _has_choice(mode: Mode, plan: AllocationPlan, average: float) -> bool:
         r=plan.rank_max,
     )
     first, second = mode.ranks(torch.tensor([[0.0, 1.0]], dtype=torch.float64), terms)[0].tolist()
-    return abs(first - second) > 1e-6
+    return bool(abs(first - second) > 1e-6)
