@@ -74,7 +74,7 @@ def check_refused(
         ("lr=nan", "lr must be at least 0 and finite, but got nan", ""),
         ("lr=-1", "lr must be at least 0 and finite, but got -1", ""),
         ("lr=${nope}", "the settings can't be put together: Inter", "lr"),
-        ("data=files", "data.dev must be given, but got nothing: add data.dev=VALUE", ""),
+        ("data=files", "data.dev and data.train must be given", "data.train=VALUE"),
         ("rank.min=21", "rank.average must be within rank.min=21 ... rank.max=25, but got 20", ""),
         ("rank.average=26", "rank.average must be within rank.min=5 ... rank.max=25", ""),
         ("alpha.min=0", "alpha.min must be above 0 and finite, but got 0", ""),

@@ -75,6 +75,7 @@ class PeftAdapter:
         saved: name -> values of the modules that are saved whole, by their names in the model.
         saved_modules: names of these modules.
         base: what `from_pretrained` finds the base by; None where nobody knows.
+        revision: of the base on the hub; None where there is none, or nobody knows.
         task_type: PEFT's word for the kind of model; None for any.
     """
 
@@ -82,6 +83,7 @@ class PeftAdapter:
     saved: Mapping[str, Tensor]
     saved_modules: Sequence[str]
     base: str | None
+    revision: str | None = None
     task_type: str | None = None
 
     def with_one_rank(self) -> "PeftAdapter":
@@ -112,6 +114,7 @@ class PeftAdapter:
             "peft_type": "LORA",
             "task_type": self.task_type,
             "base_model_name_or_path": self.base,
+            "revision": self.revision,
             "inference_mode": True,
             "r": largest,
             "lora_alpha": largest,

@@ -75,6 +75,14 @@ class AllocationPlan:
         """Whether ranks follow trained logits."""
         return self.mode.has_logits and not self.has_fixed_ranks
 
+    def learns_ranks(self, n_epochs: int) -> bool:
+        """Returns whether a training of so many epochs has some in which logits move.
+
+        Args:
+            n_epochs: of the whole training.
+        """
+        return self.has_logits and n_epochs > self.epochs_discrete
+
     @property
     def importance(self) -> Importance | None:
         """How ranks are cut by importance; None where they are not."""

@@ -129,9 +129,11 @@ def to_run_config(config: DictConfig) -> RunConfig:
     Raises:
         SettingError: a setting that nobody knows, a missing value, or a broken rule.
     """
-    missing = sorted([*OmegaConf.missing_keys(config), *_deleted(config)])
+    missing = sorted({*OmegaConf.missing_keys(config), *_deleted(config)})
     if missing:
-        raise SettingError(f"{missing[0]} must be given, but got nothing: add {missing[0]}=VALUE")
+        advice = " ".join(f"{name}=VALUE" for name in missing)
+        names = " and ".join(missing)
+        raise SettingError(f"{names} must be given, but got nothing: add {advice}")
     run_config = OmegaConf.to_object(config)
     assert isinstance(run_config, RunConfig)
     _refuse_unknown(config, run_config, "")
@@ -174,8 +176,7 @@ def run_settings(
     settings |= _places(config)
     if settings["init"] not in (FROM_RUN, FROZEN):
         settings.pop("init.run", None)
-    if config.budget.schedule == "constant":
-        settings["budget.hold_epochs"] = settings["budget.move_epochs"] = None
+    settings |= _flat_schedules(config)
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
@@ -186,6 +187,19 @@ def run_settings(
         if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
             del settings[name]
     return settings | dict(content or {})
+
+
+def _flat_schedules(config: RunConfig) -> Settings:
+    """What schedules that stay where they are leave without effect."""
+    flat: Settings = {}
+    if config.budget.start_average == config.budget.end_average:
+        flat |= {"budget.schedule": "constant"}
+        flat |= dict.fromkeys(("budget.hold_epochs", "budget.move_epochs"))
+    if config.alpha.min == config.alpha.max:
+        flat["alpha.schedule"] = None
+    if config.learning_rate.schedule == "constant":
+        flat["learning_rate.warmup_fraction"] = None
+    return flat
 
 
 def _places(config: RunConfig) -> Settings:

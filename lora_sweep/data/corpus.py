@@ -23,6 +23,8 @@ from lora_sweep.vocabulary import SELECTION, TRAIN
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 80
+"""Characters of a text that messages show."""
 Place = Callable[[str, int], str]
 
 _DROP = (
@@ -60,6 +62,15 @@ class LabelledTexts:
         pairs = None if self.pairs is None else tuple(self.pairs[row] for row in which)
         texts = tuple(self.texts[row] for row in which)
         return LabelledTexts(texts, pairs, tuple(self.labels[row] for row in which))
+
+    def words(self, row: int) -> str:
+        """Returns the start of a row's text, or of both texts of a pair, for messages.
+
+        Args:
+            row: its number, 0 for the first.
+        """
+        parts = [self.texts[row], *([] if self.pairs is None else [self.pairs[row]])]
+        return " with ".join(repr(part[:_SHOWN]) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -193,38 +204,47 @@ def _empty_texts(corpus: Corpus, place: Place) -> str | None:
     return f"empty texts: {len(empty)}, the first in {empty[0]}" if empty else None
 
 
-def _standings(corpus: Corpus) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    """Yields text, and split and row of all its places, for what stands in more than one."""
+def _standings(corpus: Corpus) -> Iterator[list[tuple[str, int]]]:
+    """Yields split and row of all places of a text or pair that stands in more than one."""
     places: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     for name, split in corpus.splits():
         for row, text in enumerate(split.texts):
             places[text, split.pairs[row] if split.pairs else ""].append((name, row))
-    yield from ((text, found) for (text, _), found in places.items() if len(found) > 1)
+    yield from (found for found in places.values() if len(found) > 1)
 
 
 def _overlaps(corpus: Corpus, place: Place) -> str | None:
-    shared = [(t, found) for t, found in _standings(corpus) if len({n for n, _ in found}) > 1]
+    shared = [found for found in _standings(corpus) if len({name for name, _ in found}) > 1]
     if not shared:
         return None
-    text, found = shared[0]
-    other = next(spot for spot in found if spot[0] != found[0][0])
+    first, *others = shared[0]
+    other = next(spot for spot in others if spot[0] != first[0])
     return (
-        f"texts that stand in more than one split: {len(shared)}, the first being {text[:80]!r} "
-        f"in {place(*found[0])} and {place(*other)}"
+        f"{_kind(corpus)} that stand in more than one split: {len(shared)}, the first being "
+        f"{_words(corpus, first)} in {place(*first)} and {place(*other)}"
     )
 
 
 def _repeats(corpus: Corpus, place: Place) -> str | None:
     doubles = [
-        (text, spots)
-        for text, found in _standings(corpus)
+        spots
+        for found in _standings(corpus)
         for name in dict.fromkeys(n for n, _ in found)
         if len(spots := [spot for spot in found if spot[0] == name]) > 1
     ]
     if not doubles:
         return None
-    text, spots = doubles[0]
+    first, second, *_ = doubles[0]
     return (
-        f"texts that stand more than once in one split: {len(doubles)}, the first being "
-        f"{text[:80]!r} in {place(*spots[0])} and {place(*spots[1])}"
+        f"{_kind(corpus)} that stand more than once in one split: {len(doubles)}, the first being "
+        f"{_words(corpus, first)} in {place(*first)} and {place(*second)}"
     )
+
+
+def _kind(corpus: Corpus) -> str:
+    return "texts" if corpus.task.text_pair is None else "pairs"
+
+
+def _words(corpus: Corpus, spot: tuple[str, int]) -> str:
+    split, row = spot
+    return dict(corpus.splits())[split].words(row)

@@ -7,7 +7,7 @@ a file writes a label makes no other label of it: see `label_name`.
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
@@ -57,6 +57,7 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     _check_parts(parts)
     columns = [column for column in (text, text_pair, label) if column is not None]
     files = {TRAIN: train, **parts}
+    _check_there(files.values())
     tables = {name: read_table(path, columns) for name, path in files.items()}
     if shared_texts == "drop":
         tables[TRAIN] = _without_shared(tables, [c for c in (text, text_pair) if c is not None])
@@ -116,6 +117,13 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
                 f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
                 f"got {name!r}"
             )
+
+
+def _check_there(files: Iterable[Path]) -> None:
+    """Raises a CorpusError that names all files that are not there."""
+    missing = [str(path) for path in files if not path.exists()]
+    if missing:
+        raise CorpusError(f"{' and '.join(missing)}: can't be read: No such file or directory")
 
 
 def _without_shared(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:

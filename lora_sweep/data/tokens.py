@@ -155,7 +155,7 @@ def _encode(texts: LabelledTexts, tokenizer: Any, max_length: int) -> dict[str, 
     lengths = [len(ids) for ids in encoded["input_ids"]]
     if 0 in lengths:
         row = lengths.index(0)
-        raise CorpusError(f"row {row + 1} has no tokens: {texts.texts[row]!r}")
+        raise CorpusError(f"row {row + 1} has no tokens: {texts.words(row)}")
     _log_truncated(texts, tokenizer, lengths, max_length)
     tensors = {name: _flat(encoded[key]) for name, key in names.items()}
     tensors["offsets"] = torch.tensor([0, *accumulate(lengths)], dtype=torch.int64)

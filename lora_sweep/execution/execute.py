@@ -7,8 +7,10 @@ are trained in packs over one encoder that stays in memory.
 import logging
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
+from lora_sweep.config.idle import idle_settings
 from lora_sweep.config.run import RunConfig
 from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.group import Options, train_jobs
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     """Checks, before any run starts, that tracker, base, corpus and device are there and fit.
 
+    Settings that have no effect are warned of.
+
     Args:
         config: of the cell.
         trains_here: whether the device must be this machine's.
@@ -45,6 +49,14 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     check_fit(config, base)
     _check_length(config, len(load_corpus(config.data).train))
     check_sources(config, base)
+    for sentence in idle_settings(config):
+        _warn_once(sentence)
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    # The cells of a sweep mostly have the reason in common.
+    log.warning(sentence)
 
 
 def _check_length(config: RunConfig, n_train: int) -> None:

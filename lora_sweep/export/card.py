@@ -5,9 +5,10 @@ import statistics
 import unicodedata
 from typing import Any
 
+from lora_sweep.export.stock import CLASSIFIER
 from lora_sweep.metrics import metric_words
-from lora_sweep.models.base import EMBEDDED
 from lora_sweep.models.families import StockHead
+from lora_sweep.models.hub_names import HubModel
 from lora_sweep.trained.about import About
 from lora_sweep.vocabulary import FIXED, RANK_PATTERN
 
@@ -24,7 +25,19 @@ _LIBRARIES = {
     "loraxs": "lora_sweep",
     RANK_PATTERN: "peft",
 }
-_EMBEDDED_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_USE_MERGED = """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("DIR")
+tokenizer = AutoTokenizer.from_pretrained("DIR")"""
+_USE_PEFT = """\
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+config = AutoConfig.from_pretrained("DIR", subfolder="{classifier}")  # has the labels
+base = AutoModelForSequenceClassification.from_pretrained({base}, {revision}config=config)
+model = PeftModel.from_pretrained(base, "DIR").eval()
+tokenizer = AutoTokenizer.from_pretrained("DIR")"""
 _USE_RANKS = """\
 import json
 from pathlib import Path
@@ -38,12 +51,13 @@ config = LoraConfig(
 )"""
 
 
-def model_card(about: About, place: StockHead | None) -> str:
+def model_card(about: About, place: StockHead | None, hub: HubModel | None) -> str:
     """Returns the card as Markdown with the hub's YAML header.
 
     Args:
         about: of the export.
         place: where a stock classifier of the family keeps its head; None for other kinds.
+        hub: what the base is called on the hub; None for a folder that is of no hub model.
     """
     from huggingface_hub import ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -59,7 +73,7 @@ def model_card(about: About, place: StockHead | None) -> str:
         "library_name": _LIBRARIES[about.kind],
         "pipeline_tag": "text-classification",
         "tags": ["lora_sweep", "lora-xs", about.settings["data.task"]],
-        "base_model": _base_id(about),
+        "base_model": None if hub is None else hub.name,
         "model_name": about.run,
         "eval_results": [] if about.kind == RANK_PATTERN else _results(about),
     }
@@ -70,25 +84,23 @@ def model_card(about: About, place: StockHead | None) -> str:
         what=_WHAT[about.kind],
         about=about,
         words=lambda name: _metric_words(name, about),
-        base=_base_id(about) or _code(about.settings["model.path"]),
+        base=_base(about, hub),
         run=_code(about.run),
         allocation=_allocation(about),
         data=_data(about),
         labels=", ".join(map(_plain, about.label_names)) or "a real number",
-        use=_use(about, place),
+        use=_use(about, hub),
         language="sh" if about.kind == "loraxs" else "python",
         spread=_spread(about),
         limits=_limits(about, place),
     )
 
 
-def _base_id(about: About) -> str | None:
-    """The base's name on the hub; None for a local folder."""
-    settings = about.settings
-    if settings["model.path"] is not None:
-        return None
-    name = settings["model.name"]
-    return _EMBEDDED_ID if name == EMBEDDED else str(name)
+def _base(about: About, hub: HubModel | None) -> str:
+    """The base in words: its name and revision on the hub, or the path of its folder."""
+    if hub is None:
+        return _code(about.settings["model.path"])
+    return hub.name + (f", revision {_code(hub.revision)}" if hub.revision else "")
 
 
 def _results(about: About) -> list[Any]:
@@ -172,37 +184,16 @@ def _limits(about: About, place: StockHead | None) -> list[str]:
     return limits
 
 
-def _use(about: About, place: StockHead | None) -> str:
+def _use(about: About, hub: HubModel | None) -> str:
     if about.kind == "loraxs":
         return "python -m lora_sweep.predict DIR --input FILE --output FILE"
     if about.kind == RANK_PATTERN:
         return _USE_RANKS
-    load = "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
-    tokenizer = 'tokenizer = AutoTokenizer.from_pretrained("DIR")'
     if about.kind == "merged":
-        model = 'model = AutoModelForSequenceClassification.from_pretrained("DIR")'
-        return "\n".join([load, "", model, tokenizer])
-    options = [_label_option(about)]
-    options += [f'{name}="{value}"' for name, value in (place.config if place else {}).items()]
-    return "\n".join(
-        [
-            "from peft import PeftModel",
-            load,
-            "",
-            "base = AutoModelForSequenceClassification.from_pretrained("
-            f"{_string(_base_id(about) or 'BASE')}, {', '.join(options)})",
-            'model = PeftModel.from_pretrained(base, "DIR").eval()',
-            tokenizer,
-        ]
-    )
-
-
-def _label_option(about: About) -> str:
-    """The labels as transformers takes them, which then names them in its answers."""
-    if about.is_regression:
-        return "num_labels=1"
-    names = repr(dict(enumerate(about.label_names)))
-    return f"id2label={names}".replace("`", "\\x60")  # no name may end the block of code
+        return _USE_MERGED
+    revision = "" if hub is None or hub.revision is None else f"revision={_string(hub.revision)}, "
+    name = _string("BASE" if hub is None else hub.name)
+    return _USE_PEFT.format(classifier=CLASSIFIER, base=name, revision=revision)
 
 
 def _string(text: str) -> str:

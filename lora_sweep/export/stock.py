@@ -1,6 +1,7 @@
 """A trained run as stock formats have it: an adapter of PEFT, or merged weights."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import torch
 
 from lora_sweep.adapters.factors import cached_factors
 from lora_sweep.adapters.peft_files import LowRankUpdate, PeftAdapter, low_rank_update
-from lora_sweep.models.base import EMBEDDED
 from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
+from lora_sweep.models.hub_names import HubModel
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.vocabulary import LORA_ALPHA
+
+CLASSIFIER = "classifier"
+"""Folder of an export for PEFT with the config of the base's classifier."""
 
 
 def stock_classifier(adapter: TrainedAdapter, base: Path) -> tuple[Any, StockHead]:
@@ -50,21 +54,50 @@ def merged_model(adapter: TrainedAdapter, base: Path, cache_dir: Path) -> Any:
     return model
 
 
-def peft_adapter(adapter: TrainedAdapter, base: Path, cache_dir: Path) -> PeftAdapter:
-    """Returns a LoRA adapter for PEFT, with the head as modules that are saved whole.
+@dataclass(frozen=True)
+class PeftExport:
+    """An adapter for PEFT, and what its own config has no place for.
+
+    Attributes:
+        adapter: with the head as modules that are saved whole.
+        config: of the base's classifier: the labels, and all else that it must be told.
+    """
+
+    adapter: PeftAdapter
+    config: Any
+
+    def write(self, folder: Path) -> None:
+        """Writes both. Beside the adapter, transformers would take the config for a model's."""
+        self.adapter.write(folder)
+        self.config.save_pretrained(folder / CLASSIFIER)
+
+
+def peft_export(
+    adapter: TrainedAdapter,
+    base: Path,
+    cache_dir: Path,
+    *,
+    hub: HubModel | None,
+    uniform_rank: bool,
+) -> PeftExport:
+    """Returns a run's adapter as PEFT loads it.
+
+    PEFT's own config has no place for labels: the config in the folder `classifier` has them, with
+    all that the base's classifier must be told. Beside the adapter, transformers would take it for
+    that of a whole model.
 
     Args:
         adapter: of a run.
         base: its base.
         cache_dir: where factors are kept.
+        hub: what the base is called on the hub; None for a folder that is of no hub model.
+        uniform_rank: whether all matrices get the largest one's rank, by zeros.
 
     Raises:
         BaseModelError: as in `stock_classifier`.
     """
     model, place = stock_classifier(adapter, base)
-    settings = adapter.about.settings
-    is_local = settings["model.path"] is not None or settings["model.name"] == EMBEDDED
-    return PeftAdapter(
+    pairs = PeftAdapter(
         updates=list(_updates(adapter, model, place, cache_dir)),
         saved={
             name: part
@@ -72,9 +105,11 @@ def peft_adapter(adapter: TrainedAdapter, base: Path, cache_dir: Path) -> PeftAd
             if name.rpartition(".")[0] in (place.dense, place.out)
         },
         saved_modules=place.trained,
-        base=str(base) if is_local else settings["model.name"],
+        base=str(base) if hub is None else hub.name,
+        revision=None if hub is None else hub.revision,
         task_type="SEQ_CLS",
     )
+    return PeftExport(pairs.with_one_rank() if uniform_rank else pairs, model.config)
 
 
 def _updates(

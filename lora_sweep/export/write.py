@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lora_sweep.export.card import model_card
-from lora_sweep.export.stock import merged_model, peft_adapter
+from lora_sweep.export.stock import merged_model, peft_export
 from lora_sweep.files import check_new_folder, new_folder, write_text
 from lora_sweep.models.base import load_tokenizer
 from lora_sweep.models.classifier import stock_head
+from lora_sweep.models.hub_names import HubModel, hub_model
 from lora_sweep.rules import require
 from lora_sweep.trained.about import About, write_about
 from lora_sweep.trained.adapter import TrainedAdapter, write_adapter
@@ -50,12 +51,13 @@ def write_export(
     check_out(folder)
     base = base.resolve()
     adapter = dataclasses.replace(adapter, about=_exported(adapter.about, kind, base))
-    pooling = adapter.about.settings["model.pooling"]
-    place = stock_head(base, pooling) if kind in _STOCK_KINDS else None
-    write = _writer(adapter, kind, base, cache_dir, uniform_rank)
+    settings = adapter.about.settings
+    place = stock_head(base, settings["model.pooling"]) if kind in _STOCK_KINDS else None
+    hub = hub_model(settings["model.name"], settings["model.path"], base)
+    write = _writer(adapter, kind, base, cache_dir, hub=hub, uniform_rank=uniform_rank)
     with new_folder(_OUT, folder) as inside:
         write(inside)
-        write_text(inside / CARD_FILE, model_card(adapter.about, place))
+        write_text(inside / CARD_FILE, model_card(adapter.about, place, hub))
         write_about(inside, adapter.about)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -70,7 +72,13 @@ def check_out(folder: Path) -> None:
 
 
 def _writer(
-    adapter: TrainedAdapter, kind: str, base: Path, cache_dir: Path | None, uniform_rank: bool
+    adapter: TrainedAdapter,
+    kind: str,
+    base: Path,
+    cache_dir: Path | None,
+    *,
+    hub: HubModel | None,
+    uniform_rank: bool,
 ) -> Callable[[Path], object]:
     """What fills a folder; all that it needs is read and computed by now."""
     if kind == "loraxs":
@@ -81,8 +89,7 @@ def _writer(
     if kind == "merged":
         write = merged_model(adapter, base, cache_dir).save_pretrained
     else:
-        pairs = peft_adapter(adapter, base, cache_dir)
-        write = (pairs.with_one_rank() if uniform_rank else pairs).write
+        write = peft_export(adapter, base, cache_dir, hub=hub, uniform_rank=uniform_rank).write
     return lambda folder: (write(folder), tokenizer.save_pretrained(folder))
 
 

@@ -144,15 +144,18 @@ class GridSweeper(Sweeper):
         """Each different job's cell."""
         composer = Composer(self.context, self.master)
         launcher, cells = CellLauncher(self.job_launcher), dict[str, Cell]()
+        without_effect: dict[str, None] = {}
         for cell in [compose_cell(composer, run) for run in runs]:
-            key = " ".join(cell.runs)
-            if key not in cells:
+            first = cells.setdefault(" ".join(cell.runs), cell)
+            if first is cell:
                 launcher.check(cell)
-                cells[key] = cell
+            without_effect |= dict.fromkeys(differing_axes(first.overrides, cell.overrides))
         if len(cells) < len(runs):
-            log.info(
-                "%d of %d runs come to a run already listed", len(runs) - len(cells), len(runs)
+            said = (
+                f" (without effect on them: {', '.join(without_effect)})" if without_effect else ""
             )
+            n_repeated = len(runs) - len(cells)
+            log.info("%d of %d runs come to a run already listed%s", n_repeated, len(runs), said)
         return list(cells.values())
 
 
@@ -191,6 +194,18 @@ def _raise_failures(results: Sequence[JobReturn], titles: Sequence[str], sweep_d
             f"{len(failed)} of {counted(len(results), 'job')} failed{others}; the same command "
             f"tries them again\nfirst: {title}\n{kind}{said}\nsee the runs' logs in {sweep_dir}"
         )
+
+
+def differing_axes(overrides: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Returns the names of the settings that two jobs were given differently.
+
+    Args:
+        overrides: of one job.
+        others: of the other.
+    """
+    one_sided = [override for override in overrides if override not in others]
+    one_sided += [override for override in others if override not in overrides]
+    return list(dict.fromkeys(override.partition("=")[0] for override in one_sided))
 
 
 def product_of(overrides: Sequence[Override]) -> list[list[str]]:

@@ -16,6 +16,18 @@ _PATIENCE_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
+def snapshot_of(folder: Path) -> tuple[str, str] | None:
+    """Returns name (`OWNER/NAME`) and commit of the snapshot that a folder is; None for others.
+
+    Args:
+        folder: in the hub's cache, or anywhere else.
+    """
+    kind, *parts = folder.parent.parent.name.split("--")
+    if folder.parent.name != "snapshots" or kind != "models" or not all([parts, *parts]):
+        return None
+    return "/".join(parts), folder.name
+
+
 def whole_snapshot(name: str) -> Path:
     """Returns a whole snapshot of a hub model.
 

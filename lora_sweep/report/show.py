@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.question import Question, read_question
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
@@ -81,7 +82,7 @@ def show_report(
 def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     print_tables(init_tables(sweep.summary), console)
     said = answer_lines(sweep.runs, findings.comparisons, findings.resolution)
-    print_lines(["", *said], console)
+    print_lines(["", *said, *equal_runs_lines(sweep.runs, sweep.courses)], console)
     if sweep.search is not None:
         _show_search(sweep.search, sweep.runs, console)
     print_lines(["", counts_line(sweep.runs, sweep.summary), *others_line(sweep)], console)

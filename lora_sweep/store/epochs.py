@@ -1,5 +1,6 @@
 """A run's evaluations, and what follows from them: which epoch is reported, and its metric."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ class EpochRecord:
         budget_spent_params: sum of squared integer ranks.
         ranks: real-valued rank of every adapted matrix, in module order.
         integer_ranks: rounded rank of every adapted matrix.
+        dev_loss: mean loss over the dev texts of the headline metric; None if it is not finite.
+        selection_loss: the same over the selection split; None without one, too.
     """
 
     epoch: int
@@ -37,6 +40,8 @@ class EpochRecord:
     budget_spent_params: int
     ranks: list[float]
     integer_ranks: list[int]
+    dev_loss: float | None = None
+    selection_loss: float | None = None
 
 
 def summary_of(epochs: Sequence[EpochRecord], metric: str) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def summary_of(epochs: Sequence[EpochRecord], metric: str) -> dict[str, Any]:
         ValueError: an epoch has no value of it.
     """
     values = [known_value(epoch.metrics, metric) for epoch in epochs]
-    best = best_epoch(epochs, metric)
+    best = best_epoch(epochs, metric, on_selection=False)
     selected = chosen_epoch(epochs, metric) if has_selection(epochs, metric) else None
     return {
         "best_metric": values[best - 1],
@@ -68,14 +73,24 @@ def chosen_epoch(epochs: Sequence[EpochRecord], metric: str) -> int:
         epochs: those so far, in order.
         metric: name of the headline metric.
     """
-    is_selected = has_selection(epochs, metric)
-    return best_epoch(epochs, f"{metric}/{SELECTION}" if is_selected else metric)
+    return best_epoch(epochs, metric, on_selection=has_selection(epochs, metric))
 
 
-def best_epoch(epochs: Sequence[EpochRecord], metric: str) -> int:
-    """Returns the first epoch with the highest value of a metric, 1 for the first."""
-    values = [known_value(epoch.metrics, metric) for epoch in epochs]
-    return 1 + values.index(max(values))
+def best_epoch(epochs: Sequence[EpochRecord], metric: str, *, on_selection: bool) -> int:
+    """Returns the epoch with the highest metric; of equals, with the lowest loss; then the first.
+
+    Args:
+        epochs: those so far, in order.
+        metric: name of the headline metric.
+        on_selection: whether metric and loss are those of the selection split, instead of dev.
+    """
+    name = f"{metric}/{SELECTION}" if on_selection else metric
+
+    def place(epoch: EpochRecord) -> tuple[float, float]:
+        loss = epoch.selection_loss if on_selection else epoch.dev_loss
+        return known_value(epoch.metrics, name), -math.inf if loss is None else -loss
+
+    return max(epochs, key=place).epoch
 
 
 def has_selection(epochs: Sequence[EpochRecord], metric: str) -> bool:

@@ -39,9 +39,10 @@ class RunRecord:
         matrices: names of the adapted matrices, in module order.
         epochs: one entry an evaluation.
         best_metric, best_epoch: highest headline metric on dev over the evaluations. Optimistic.
+            Of epochs with the same metric, the one with the lowest loss there; then the first.
         final_metric: headline metric on dev at the last evaluation.
         selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
-            selection split; None where no split was held out.
+            selection split, in the same way; None where no split was held out.
         collapsed: the last evaluation's predictions were one class only.
         n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
         wall_seconds: training and evaluation, without loading.

@@ -1,6 +1,7 @@
 """Predictions of all runs of a pack with discrete masks, and the metrics they give."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.metrics import Array, metric_values
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
+from lora_sweep.training.losses import run_losses
 from lora_sweep.training.pack import Pack
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.vocabulary import HEAD_OUT, SELECTION
@@ -34,6 +36,8 @@ class Evaluation:
         budget_params, budget_over_cap_params, budget_spent_params: the rank budget, what of it
             lies over rank_max, and what the integer ranks spend, in entries of R.
         ranks, integer_ranks: of every adapted matrix (N).
+        dev_loss: mean loss over the texts of the headline parts; None if it is not finite.
+        selection_loss: the same over the selection split; None without one, too.
     """
 
     epoch: int
@@ -47,6 +51,8 @@ class Evaluation:
     budget_spent_params: int
     ranks: list[float]
     integer_ranks: list[int]
+    dev_loss: float | None = None
+    selection_loss: float | None = None
 
 
 class EvaluationStoppedError(Exception):
@@ -81,7 +87,10 @@ def evaluate(
     parts = dict(pack.texts.dev)
     if pack.texts.selection is not None:
         parts[SELECTION] = pack.texts.selection
-    predicted = {name: _predict(pack, texts, cores, wants_stop) for name, texts in parts.items()}
+    outputs = {name: _outputs(pack, texts, cores, wants_stop) for name, texts in parts.items()}
+    predicted = {name: _predictions(pack, own) for name, own in outputs.items()}
+    dev_losses = _losses(pack, outputs, pack.texts.headline_parts)
+    selection_losses = _losses(pack, outputs, (SELECTION,) if SELECTION in parts else ())
     over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
     schedules = allocator.schedules
     alphas, budgets = schedules.alpha(step), schedules.budget_params(step)
@@ -98,6 +107,8 @@ def evaluate(
             budget_spent_params=sum(rank * rank for rank in integer_ranks[k]),
             ranks=ranks[k].tolist(),
             integer_ranks=integer_ranks[k],
+            dev_loss=dev_losses[k],
+            selection_loss=selection_losses[k],
         )
         for k in range(len(pack.runs))
     ]
@@ -138,14 +149,14 @@ def text_outputs(
     return outputs
 
 
-def _predict(
+def _outputs(
     pack: Pack,
     texts: TokenisedTexts,
     cores: tuple[Tensor, ...],
     wants_stop: Callable[[], bool],
-) -> Array:
-    """Predictions of all runs (K, n): labels, or values for a regression."""
-    outputs = text_outputs(
+) -> Tensor:
+    """Outputs of all runs (K, n, n_labels)."""
+    return text_outputs(
         pack.encoder,
         texts,
         cores,
@@ -153,9 +164,25 @@ def _predict(
         batch_size=pack.shared.evaluation_batch_size,
         wants_stop=wants_stop,
     )
+
+
+def _predictions(pack: Pack, outputs: Tensor) -> Array:
+    """Predictions of all runs (K, n): labels, or values for a regression."""
     if pack.texts.is_regression:
         return outputs[..., 0].double().cpu().numpy()
     return outputs.argmax(dim=-1).cpu().numpy()
+
+
+def _losses(pack: Pack, outputs: Mapping[str, Tensor], parts: Sequence[str]) -> list[float | None]:
+    """Mean loss of every run over the texts of some parts together; None where not finite."""
+    if not parts:
+        return [None] * len(pack.runs)
+    split = {**pack.texts.dev, SELECTION: pack.texts.selection}
+    labels = torch.cat([one.labels for part in parts if (one := split[part]) is not None])
+    together = torch.cat([outputs[part] for part in parts], dim=1)  # (K, n, n_labels)
+    shared = labels.to(together.device).expand(len(together), -1)
+    losses = run_losses(together, shared).tolist()
+    return [loss if math.isfinite(loss) else None for loss in losses]
 
 
 def _metrics(pack: Pack, predicted: dict[str, Array]) -> dict[str, float | None]:

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.epoch import EpochProgress
 from lora_sweep.training.evaluation import Evaluation, EvaluationStoppedError, evaluate
+from lora_sweep.training.losses import run_losses
 from lora_sweep.training.optim import clip_gradients
 from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.parameters import LATENT, Parameters, run_state
@@ -178,19 +178,6 @@ def train_step(
     pack.optimiser.step(gradient, pack.learning_rates())
     pack.step += 1
     return losses.detach()
-
-
-def run_losses(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Returns each run's mean loss (K,): cross-entropy, or squared error for one output.
-
-    Args:
-        outputs: the heads' outputs (K, b, n_labels).
-        labels: (K, b), int64 for classes, float32 for values.
-    """
-    if outputs.shape[-1] == 1:
-        return (outputs[..., 0] - labels).square().mean(dim=1)
-    each = functional.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none")
-    return each.view(labels.shape).mean(dim=1)
 
 
 def _tell_snapshots(

@@ -136,6 +136,23 @@ def test_setting_without_effect_keeps_the_name(
     assert name_of(changed(settings)) == name_of(run_config)
 
 
+@pytest.mark.parametrize(
+    ("flat", "settings"),
+    [
+        ({"learning_rate.schedule": "constant"}, {"learning_rate.warmup_fraction": 0.5}),
+        ({"alpha.min": 2.0, "alpha.max": 2.0}, {"alpha.schedule": "cosine"}),
+        ({}, {"budget.hold_epochs": 2.0}),
+        ({}, {"budget.move_epochs": 5.0}),
+        ({}, {"budget.schedule": "ramp"}),  # from an average to the same one
+    ],
+    ids=str,
+)
+def test_schedule_that_stays_has_no_further_settings(
+    flat: dict[str, Any], settings: dict[str, Any], changed: Changed
+) -> None:
+    assert name_of(changed(flat | settings)) == name_of(changed(flat))
+
+
 def test_rank_min_has_no_effect_on_fixed_ranks(changed: Changed, run_config: RunConfig) -> None:
     config = changed({"rank.min": 6})
     assert name_of(config, init="fixed") == name_of(run_config, init="fixed")
@@ -186,7 +203,11 @@ def test_run_name_is_stable_under_key_order(run_config: RunConfig) -> None:
         ("+extra=3", "^extra is no setting: the root has allocation, .* but got extra"),
         ("+rank.extra=3", "^rank.extra is no setting: rank has average, max, min, but got extra"),
         ("+data.path=x", "^data.path is no setting: data has max_length, .* but got path"),
-        ("data=files", "^data.dev must be given, but got nothing: add data.dev=VALUE"),
+        (
+            "data=files",
+            "^data.dev and data.train must be given, but got nothing: "
+            "add data.dev=VALUE data.train=VALUE$",
+        ),
     ],
     ids=["root", "group", "another_source", "missing"],
 )

@@ -90,6 +90,23 @@ def test_pairs_that_share_one_sentence_differ() -> None:
     check_corpus(replace(SCORED, dev=dev), published=False)
 
 
+def test_pairs_are_named_by_both_halves(caplog: pytest.LogCaptureFixture) -> None:
+    corpus_module._warn_once.cache_clear()
+    twice = LabelledTexts(("a", "a", "a"), ("x", "y" * 90, "y" * 90), (1.0, 2.0, 3.0))
+    dev = {"dev": LabelledTexts(("a", "b"), ("x", "x"), (1.0, 2.0))}
+    task = replace(SCORED.task, text_pair="second")
+    paired = Corpus(task, twice, dev, None, ("dev",))
+    with pytest.raises(CorpusError) as caught:
+        check_corpus(paired, published=False)
+    assert str(caught.value) == (
+        "pairs that stand in more than one split: 1, the first being 'a' with 'x' in train, row 1 "
+        "and dev, row 1"
+    )
+    check_corpus(paired, published=False, keeps_shared=True)
+    shown = "y" * 80
+    assert f"the first being 'a' with '{shown}' in train, row 2 and train, row 3" in caplog.text
+
+
 def test_published_overlap_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         check_corpus(with_train(("Five.", 0), ("Two.", 1)), published=True)

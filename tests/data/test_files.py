@@ -282,3 +282,14 @@ def test_part_name_that_is_taken_is_refused(tmp_path: Path, part: str) -> None:
 def test_dev_without_parts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="dev must name at least one file"):
         load(tmp_path, [0, 1], [0], dev={})
+
+
+def test_all_missing_files_are_named_at_once(tmp_path: Path) -> None:
+    there, gone, lost = (tmp_path / f"{name}.csv" for name in ("there", "gone", "lost"))
+    there.write_text("text,label\nA.,x\nB.,y\n")
+    with pytest.raises(CorpusError) as both:
+        load(tmp_path, [], [], train=gone, dev=lost)
+    assert str(both.value) == f"{gone} and {lost}: can't be read: No such file or directory"
+    with pytest.raises(CorpusError) as one:
+        load(tmp_path, [], [], train=there, dev=lost)
+    assert str(one.value) == f"{lost}: can't be read: No such file or directory"

@@ -179,3 +179,9 @@ def test_text_without_tokens_is_refused() -> None:
     texts = LabelledTexts(("a", " \t"), None, (0, 1))
     with pytest.raises(CorpusError, match="row 2 has no tokens"):
         run(texts.rows([0, 1, 0]), build_tokenizer(special=False))
+
+
+def test_pair_without_tokens_is_named_by_both_halves() -> None:
+    texts = LabelledTexts(("a", " "), ("b", "\t"), (0, 1))
+    with pytest.raises(CorpusError, match=r"row 2 has no tokens: ' ' with '\\t'"):
+        run(texts, build_tokenizer(special=False))

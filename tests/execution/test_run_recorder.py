@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +68,7 @@ def kept(
     dev: list[float],
     *,
     selection: list[float] | None = None,
+    losses: Sequence[tuple[float | None, float | None]] = (),
     last: tuple[int, ...] = (0, 1, 1),
 ) -> RunRecord:
     """The record of a training with these headline metrics, an epoch each."""
@@ -78,7 +79,11 @@ def kept(
         chosen = None if selection is None else selection[epoch - 1]
         predicted = list(last) if epoch == len(dev) else [0, 1, 0]
         state = {"R": torch.full((2,), float(epoch))}
-        recorder.on_evaluation(evaluation(epoch, metric, chosen, predicted), state)
+        told = evaluation(epoch, metric, chosen, predicted)
+        if losses:
+            of_dev, of_selection = losses[epoch - 1]
+            told = replace(told, dev_loss=of_dev, selection_loss=of_selection)
+        recorder.on_evaluation(told, state)
     recorder.finish()
     assert recorder.record is not None
     return recorder.record
@@ -95,6 +100,37 @@ def test_best_epoch_is_first_of_the_highest(dev: list[float], best: int, tmp_pat
     assert record.final_metric == dev[-1]
     assert (record.selected_epoch, record.selected_metric) == (None, None)
     assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [best, best]
+
+
+@pytest.mark.parametrize(
+    ("dev", "losses", "best"),
+    [
+        ([0.4, 0.4, 0.4], [0.9, 0.5, 0.7], 2),
+        ([0.4, 0.5, 0.4], [0.1, 0.9, 0.1], 2),  # the metric comes first
+        ([0.4, 0.4, 0.4], [0.7, 0.5, 0.5], 2),
+        ([0.4, 0.4, 0.1], [None, 8.0, 0.1], 2),  # not finite is worst
+        ([0.4, 0.4, 0.1], [None, None, 0.1], 1),
+    ],
+    ids=["lowest", "metric_first", "first_of_equals", "not_finite", "none_finite"],
+)
+def test_lower_loss_decides_between_equal_metrics(
+    dev: list[float], losses: list[float | None], best: int, tmp_path: Path
+) -> None:
+    record = kept(tmp_path, dev, losses=[(loss, None) for loss in losses])
+    assert (record.best_epoch, record.best_metric) == (best, dev[best - 1])
+    assert [epoch.dev_loss for epoch in read_result(tmp_path / "result.json").epochs] == losses
+    assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [best, best]
+
+
+def test_loss_of_the_split_that_chooses_decides(tmp_path: Path) -> None:
+    record = kept(
+        tmp_path,
+        [0.7, 0.7, 0.7],
+        selection=[0.6, 0.6, 0.5],
+        losses=[(0.3, 0.9), (0.4, 0.8), (0.2, 0.1)],
+    )
+    assert (record.best_epoch, record.selected_epoch) == (3, 2)
+    assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [2, 2]
 
 
 def test_selection_split_decides_the_reported_epoch(tmp_path: Path) -> None:

@@ -232,17 +232,72 @@ def test_base_is_named_by_its_whole_path(
         assert "_name_or_path" not in json.loads((folder / "config.json").read_text())
 
 
-def test_base_of_the_hub_keeps_its_name_wherever_it_lies(
-    trained_runs: dict[str, Path], tmp_path: Path
+EMBEDDED_ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize(
+    ("own", "place", "name", "has_revision"),
+    [
+        ({"model.name": "someone/tiny"}, "elsewhere", "someone/tiny", False),
+        ({"model.name": "someone/tiny"}, "models--someone--tiny", "someone/tiny", True),
+        ({"model.path": "snapshot"}, "models--someone--tiny", "someone/tiny", True),
+        ({"model.name": "minilm"}, "site-packages", EMBEDDED_ON_HUB, True),
+    ],
+)
+def test_base_of_the_hub_is_named_by_name_and_revision_alone(
+    own: dict[str, str],
+    place: str,
+    name: str,
+    has_revision: bool,
+    trained_runs: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
     adapter = open_adapter(trained_runs["bert"])
-    base = base_of(adapter.about, None)
-    settings = adapter.about.settings | {"model.path": None, "model.name": "someone/tiny"}
+    base = tmp_path / place / "snapshots" / "1a2b3c"
+    shutil.copytree(base_of(adapter.about, None), base)
+    settings = adapter.about.settings | {"model.path": None} | own
     about = dataclasses.replace(adapter.about, settings=settings)
     hub = dataclasses.replace(adapter, about=about)
-    write_export(hub, "peft", tmp_path / "out", base=base, cache_dir=tmp_path / "cache")
-    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == "someone/tiny"
+    out = tmp_path / "out"
+    write_export(hub, "peft", out, base=base, cache_dir=tmp_path / "cache")
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == name
+    if name == EMBEDDED_ON_HUB:  # a commit of the hub
+        assert len(config["revision"]) == 40
+    else:
+        assert config["revision"] == ("1a2b3c" if has_revision else None)
+    for file in ("adapter_config.json", "classifier/config.json", "tokenizer_config.json"):
+        assert str(tmp_path) not in (out / file).read_text()
+    card = (out / "README.md").read_text()
+    assert f"- **Base:** {name}" in card
+    assert (f'"{name}", revision="{config["revision"]}", config' in card) == has_revision
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta"])
+def test_names_of_three_labels_come_along_in_peft_form(
+    what: str, trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Stock PEFT gives as many outputs as there are labels, and transformers their names."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoConfig, AutoTokenizer
+
+    names = ["no", "yes", "perhaps"]
+    two = with_large_parts(open_adapter(trained_runs[what]))
+    weight, bias = two.head["head.out.weight"], two.head["head.out.bias"]
+    head = two.head | {
+        "head.out.weight": torch.cat([weight, weight.sum(0, keepdim=True)]),
+        "head.out.bias": torch.cat([bias, bias.sum(0, keepdim=True)]),
+    }
+    about = dataclasses.replace(two.about, label_names=names)
+    folder = exported(dataclasses.replace(two, about=about, head=head), "peft", tmp_path)
+    config = AutoConfig.from_pretrained(folder, subfolder="classifier")
+    model = peft.AutoPeftModelForSequenceClassification.from_pretrained(
+        str(folder), id2label=config.id2label, label2id=config.label2id
+    )
+    assert model.config.id2label == {0: "no", 1: "yes", 2: "perhaps"}
+    assert model.config.label2id == {"no": 0, "yes": 1, "perhaps": 2}
+    logits = stock_logits(model, AutoTokenizer.from_pretrained(folder))
+    torch.testing.assert_close(logits[:, 2], logits[:, :2].sum(1), atol=1e-5, rtol=0)
 
 
 def test_every_matrix_shows_in_the_logits(trained_runs: dict[str, Path], tmp_path: Path) -> None:

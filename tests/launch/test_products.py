@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from lora_sweep.errors import SettingError
-from lora_sweep.launch.grids import product_of, runs_of_grids
+from lora_sweep.launch.grids import differing_axes, product_of, runs_of_grids
 
 
 def parsed(*overrides: str) -> list[Override]:
@@ -88,3 +88,12 @@ def test_grids_are_joined_in_order() -> None:
 def test_command_line_meets_every_grid(given: str, runs: list[str]) -> None:
     grids = [parsed("x=a", "seed=0,1"), parsed("x=f", "r=9", "seed=0,1")]
     assert [" ".join(run) for run in runs_of_grids(grids, parsed(given))] == runs
+
+
+def test_axes_that_differ_are_named_once() -> None:
+    first = ["init=fixed", "lr=0.01", "seed=0"]
+    assert differing_axes(first, first) == []
+    assert differing_axes(first, ["init=fixed", "lr=0.05", "seed=0", "alpha.min=1"]) == [
+        "lr",
+        "alpha.min",
+    ]

@@ -25,7 +25,7 @@ from lora_sweep.adapters.layer import set_cores
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.published import Published
 from lora_sweep.data.batches import epoch_order
-from lora_sweep.training.loop import run_losses
+from lora_sweep.training.losses import run_losses
 from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
@@ -295,6 +295,21 @@ def test_gumbel_noise_changes_the_training() -> None:
     first, again = train(noisy), train(noisy)
     assert first.evaluations[0][0].train_loss == again.evaluations[0][0].train_loss
     assert first.evaluations[0][0].train_loss != train(RUN).evaluations[0][0].train_loss
+
+
+@pytest.mark.parametrize("selection", [None, "out"])
+def test_evaluation_tells_the_mean_loss_over_the_texts(selection: str | None) -> None:
+    """A regression's, from what it predicts."""
+    texts = make_texts(regression=True).dev
+    for told in train(RUN, RUN, regression=True, selection=selection).evaluations[1]:
+        errors = {
+            name: (told.predictions[name] - part.labels.numpy()) ** 2
+            for name, part in texts.items()
+        }
+        both = [*errors["in"], *errors["out"]]
+        assert told.dev_loss == pytest.approx(sum(both) / 18, rel=1e-5)
+        expected = None if selection is None else pytest.approx(errors["out"].mean(), rel=1e-5)
+        assert told.selection_loss == expected
 
 
 def test_regression_trains_on_squared_error() -> None:

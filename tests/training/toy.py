@@ -197,11 +197,17 @@ def train(
     start: Sequence[RunSnapshot] = (),
     stop_after: int | None = None,
     leave: Mapping[int, Collection[int]] | None = None,
+    selection: str | None = None,
     **shared: Any,
 ) -> Listener:
-    """Trains plans as a pack over the toy encoder and corpus; returns what was told."""
+    """Trains plans as a pack over the toy encoder and corpus; returns what was told.
+
+    `selection` names the dev part whose texts are the selection split too.
+    """
     listener = Listener(stop_after, leave)
     plan = dataclasses.replace(SHARED, **shared)
     texts = make_texts(regression=regression)
+    if selection is not None:
+        texts = dataclasses.replace(texts, selection=texts.dev[selection])
     train_pack(encoder or make_encoder(), texts, plans, plan, listener, start=start)
     return listener

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lora_sweep.report.compare.between import between_section
 from lora_sweep.report.compare.comparison import Comparison
+from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
@@ -82,6 +83,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
     if answer:
         parts.append("\n".join(f"- {escape_markdown(line)}" for line in answer))
     parts.append(_explanation(runs))
+    parts += map(escape_markdown, equal_runs_lines(runs, sweep.courses))
     if sweep.search is not None:
         parts += search_section(sweep.search, runs, _pictures(findings, SEARCH))
     tables = init_tables(summary)

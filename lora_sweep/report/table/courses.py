@@ -4,8 +4,10 @@ A record holds the ranks of every matrix at every epoch; ten thousand of them do
 memory, and what a report says of all runs needs far less.
 """
 
+import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from lora_sweep.errors import RecordError
 from lora_sweep.metrics import known_value
-from lora_sweep.store.record import RunRecord
+from lora_sweep.store.record import EpochRecord, RunRecord
 from lora_sweep.store.run_folder import HISTORY_FILE
 
 EARLY_EPOCHS = 2
@@ -34,6 +36,7 @@ class Course:
         start_ranks: real-valued ranks before the first step (N,); None if they are not known.
         early_ranks: after the first two epochs, or at the end of a shorter training (N,).
         final_ranks: at the end (N,).
+        digest: of every loss, metric and rank, in every digit.
     """
 
     metric: Floats
@@ -41,6 +44,7 @@ class Course:
     start_ranks: Floats | None
     early_ranks: Floats
     final_ranks: Floats
+    digest: str
 
 
 class Courses(dict[Path, Course]):
@@ -105,7 +109,17 @@ def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Cours
         start_ranks=_start_ranks(folder, len(matrices)),
         early_ranks=np.array(epochs[min(EARLY_EPOCHS, len(epochs)) - 1].ranks, dtype=float),
         final_ranks=np.array(epochs[-1].ranks, dtype=float),
+        digest=_digest(epochs),
     )
+
+
+def _digest(epochs: Sequence[EpochRecord]) -> str:
+    # What is planned (alpha, budget) is left out: it may differ and change nothing.
+    numbers = [
+        [epoch.train_loss, epoch.dev_loss, epoch.selection_loss, epoch.metrics, epoch.ranks]
+        for epoch in epochs
+    ]
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
 
 
 def _start_ranks(folder: Path, n_matrices: int) -> Floats | None:

@@ -110,7 +110,7 @@ def runs(n_inits: int, n_seeds: int, lrs: Sequence[float] = (0.001, 0.01)) -> pd
 def courses(table: pd.DataFrame, n_epochs: int = 4) -> dict[str, Course]:
     ranks = np.zeros(1)
     return {
-        folder: Course(RNG.uniform(0, 0.5, n_epochs), ("a",), ranks, ranks, ranks)
+        folder: Course(RNG.uniform(0, 0.5, n_epochs), ("a",), ranks, ranks, ranks, folder)
         for folder in table["folder"]
     }
 
