@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from lora_sweep.errors import RecordError
 from lora_sweep.metrics import known_value
-from lora_sweep.store.epochs import EpochRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import HISTORY_FILE
 
 EARLY_EPOCHS = 2
