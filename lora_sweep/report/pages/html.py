@@ -21,6 +21,9 @@ from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.run_folder import CONFIG_FILE
 from lora_sweep.vocabulary import MISSING
 
+_SHORT = 20
+"""Characters that a table's field has on one line: numbers with their spread, most names."""
+
 
 def page_text(sweep: Sweep, report: str) -> str:
     """Returns the page.
@@ -38,6 +41,8 @@ def page_text(sweep: Sweep, report: str) -> str:
         _link_runs(inline.children or [], anchors)
         if _embed_pictures(inline.children or [], sweep.folder):
             block.attrSet("class", "pictures")
+        if block.type == "td_open" and len(inline.content) <= _SHORT:
+            block.attrSet("class", "whole")
     first = next((i for i, token in enumerate(tokens) if token.tag == "h2"), len(tokens))
     opening, sections = (
         markdown.renderer.render(part, markdown.options, {})

@@ -4,6 +4,7 @@ It is as wide as the text of LaTeX's class article at most. What does not fit st
 that break their lines: the notes, and all settings together where they are many.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,22 +13,25 @@ from tabulate import LATEX_ESCAPE_RULES
 
 from lora_sweep.report.pages.folding import BOUND, common_values, fold, without
 from lora_sweep.report.pages.tables import FINAL, NOTES, RESULT, Table, Value, value_text
+from lora_sweep.report.pages.terminal import wrapped
 
 _PREAMBLE = "% Needs \\usepackage{booktabs,tabularx}. Made by lora_sweep, of report.md's cells.\n"
-_LINE = 60
-"""Characters that a line of the text holds, in 10 points and with room to spare."""
+_LINE = 66
+"""Characters that a line of the text (345 pt) holds in 10 points, most of them digits."""
 _GAP = 2.5
 """Characters between two columns."""
 _NARROWEST = 14
 """Characters that a column with broken lines has at least: the longest word of a note fits."""
+_JOINTS = re.compile(r"(?<=[._/;=-])(?=[^\W\d])")
 _SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", BOUND: "~"}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column's heading, its texts in LaTeX, and how they stand: `l`, `r`, or broken in `X`."""
+    """A column: heading, characters, texts in LaTeX; `l`, `r`, or `X` with broken lines."""
 
     name: str
+    width: int
     texts: tuple[str, ...]
     place: str
 
@@ -63,7 +67,7 @@ def _tabular(columns: Sequence[_Column], inits: Sequence[str]) -> Iterator[str]:
     name, width = ("tabularx", r"{\linewidth}") if is_broken else ("tabular", "")
     yield rf"\begin{{{name}}}{width}{{{places}}}"
     yield r"\toprule"
-    yield _row([_escaped(one.name) for one in columns])
+    yield _row([_heading(one.name, one.width) for one in columns])
     for init, rows in groupby(range(len(inits)), key=inits.__getitem__):
         yield r"\midrule"
         yield rf"\multicolumn{{{len(columns)}}}{{l}}{{\textit{{{_escaped(init)}}}}} \\"
@@ -82,24 +86,39 @@ def _columns(table: Table, leading: frozenset[int]) -> list[_Column]:
     shown = table if _width(table) <= _LINE else _with_settings_in_one(table, settings)
     columns = []
     for name, own in zip(shown.columns, zip(*shown.rows, strict=True), strict=True):
+        width = _column_width(name, own)
         if name in (NOTES, "Settings"):
-            columns.append(_Column(name, tuple(map(_breakable, own)), "X"))
+            columns.append(_Column(name, width, tuple(map(_breakable, own)), "X"))
             continue
         texts = [_escaped(value_text(value)) for value in own]
         if name == RESULT:
             texts = [rf"\textbf{{{t}}}" if i in leading else t for i, t in enumerate(texts)]
         is_number = any(isinstance(value, int | float) for value in own)
-        columns.append(_Column(name, tuple(texts), "r" if is_number else "l"))
+        columns.append(_Column(name, width, tuple(texts), "r" if is_number else "l"))
     return columns
 
 
 def _width(table: Table) -> float:
     """Characters of the table, its notes as narrow as they can be."""
     widths = [
-        _NARROWEST if name == NOTES else max(len(value_text(value)) for value in (name, *own))
+        _column_width(name, own)
         for name, own in zip(table.columns, zip(*table.rows, strict=True), strict=True)
     ]
     return sum(widths) + _GAP * len(widths)
+
+
+def _column_width(name: str, values: Sequence[Value]) -> int:
+    """Characters of a column, its heading in several lines."""
+    if name == NOTES:
+        return _NARROWEST
+    longest = max(len(word) for word in wrapped(name, 1).splitlines())
+    return max(longest, *(len(value_text(value)) for value in values))
+
+
+def _heading(name: str, width: int) -> str:
+    lines = wrapped(name, width).splitlines()
+    words = r" \\ ".join(map(_escaped, lines))
+    return words if len(lines) == 1 else rf"\shortstack[l]{{{words}}}"
 
 
 def _with_settings_in_one(table: Table, settings: Sequence[str]) -> Table:
@@ -118,9 +137,9 @@ def _with_settings_in_one(table: Table, settings: Sequence[str]) -> Table:
 
 
 def _breakable(value: Value) -> str:
-    """Text that may also be broken behind the signs that join names, as in paths."""
-    text = value_text(value)
-    return "".join(_escaped(c) + (r"\allowbreak{}" if c in "._/-;=" else "") for c in text)
+    """Text that may also be broken between joined names, as in paths and dotted names."""
+    names = _JOINTS.split(value_text(value))
+    return r"\allowbreak{}".join(map(_escaped, names))
 
 
 def _escaped(text: str) -> str:
