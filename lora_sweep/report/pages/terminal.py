@@ -18,8 +18,8 @@ from lora_sweep.report.pages.tables import NOTES, Table, Value, value_text
 
 _LEAST = 24
 """Characters that the one column of all settings has at least."""
-_VERDICT = 16
-"""Characters of a line of a verdict."""
+_BROKEN = {"Verdict": 16, "95 % interval": 10}
+"""Columns of several words, with the characters of a line: the interval's ends stand in two."""
 
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:
@@ -111,9 +111,9 @@ def _broken(table: Table) -> Table:
 
 
 def _in_lines(table: Table, column: str, value: Value) -> Value:
-    """Notes and names in lines of their own; a verdict of several words as wide as a result."""
-    if column == "Verdict":
-        return wrapped(str(value), _VERDICT)
+    """Notes and parts of names in lines of their own, verdicts and intervals in narrow ones."""
+    if column in _BROKEN:
+        return wrapped(str(value), _BROKEN[column])
     is_list = column == NOTES or column in table.settings
     return value.replace(", ", ",\n") if is_list and isinstance(value, str) else value
 

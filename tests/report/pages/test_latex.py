@@ -13,7 +13,15 @@ from lora_sweep.commands.report import main
 from lora_sweep.report.pages.latex import to_latex
 from lora_sweep.report.pages.tables import Table
 
-PDFLATEX = shutil.which("pdflatex")
+
+def _pdflatex() -> str | None:
+    """The program, where it has the packages that the table needs."""
+    program, finder = shutil.which("pdflatex"), shutil.which("kpsewhich")
+    found = finder and subprocess.run([finder, "booktabs.sty"], capture_output=True).stdout
+    return program if found else None
+
+
+PDFLATEX = _pdflatex()
 TABLE = Table(
     "All cells",
     ("Init", "Task", "Rank Min", "LR", "Median ± Std", "Seeds", "Final Median ± Std"),
