@@ -15,10 +15,12 @@ from lora_sweep.report.pages.tables import Table
 
 
 def _pdflatex() -> str | None:
-    """The program, where it has the packages that the table needs."""
-    program, finder = shutil.which("pdflatex"), shutil.which("kpsewhich")
-    found = finder and subprocess.run([finder, "booktabs.sty"], capture_output=True).stdout
-    return program if found else None
+    """The program, where it has the package that the table needs."""
+    finder = shutil.which("kpsewhich")
+    if finder is None:
+        return None
+    found = subprocess.run([finder, "booktabs.sty"], capture_output=True, check=False)
+    return shutil.which("pdflatex") if found.stdout else None
 
 
 PDFLATEX = _pdflatex()
