@@ -57,8 +57,13 @@ def without(table: Table, names: Collection[str]) -> Table:
     return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
 
 
+def named(name: str, value: Value) -> str:
+    """Returns a column's value with the column's name, on one line."""
+    return f"{name.replace(' ', BOUND)}{BOUND}{value_text(value)}"
+
+
 def _sentence(table: Table, values: Mapping[str, Value]) -> str:
-    said = [f"{name}{BOUND}{value_text(v)}" for name, v in values.items() if v is not None]
+    said = [named(name, value) for name, value in values.items() if value is not None]
     if not said:
         return ""
     columns = _by_column(table)

@@ -21,7 +21,7 @@ from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.run_folder import CONFIG_FILE
 from lora_sweep.vocabulary import MISSING
 
-_SHORT = 20
+_SHORT = 30
 """Characters that a table's field has on one line: numbers with their spread, most names."""
 
 

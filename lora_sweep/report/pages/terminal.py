@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lora_sweep.report.pages.folding import BOUND, common_values, fold, foldable, without
+from lora_sweep.report.pages.folding import BOUND, common_values, fold, foldable, named, without
 from lora_sweep.report.pages.tables import NOTES, Table, Value, value_text
 
-_LEAST = 24
+_LEAST = 20
 """Characters that the one column of all settings has at least."""
 _BROKEN = {"Verdict": 16, "95 % interval": 10}
 """Columns of several words, with the characters of a line: the interval's ends stand in two."""
@@ -86,11 +86,7 @@ def _with_settings_in_one(table: Table, width: int) -> tuple[Table, str]:
     places = [last.columns.index(name) for name in settings]
     words = [
         wrapped(
-            ", ".join(
-                f"{last.columns[i]}{BOUND}{value_text(row[i])}"
-                for i in places
-                if row[i] is not None
-            ),
+            ", ".join(named(last.columns[i], row[i]) for i in places if row[i] is not None),
             room,
         )
         for row in last.rows

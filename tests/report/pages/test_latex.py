@@ -58,7 +58,7 @@ def test_inits_are_groups_and_constants_stand_in_the_caption() -> None:
     lines = to_latex(TABLE, "matthews_correlation").splitlines()
     (caption,) = [line for line in lines if line.startswith(r"\caption")]
     assert caption.endswith(
-        r"In all rows, where it has an effect: Task~minimal\_pairs, Rank Min~5, Seeds~5.}"
+        r"In all rows, where it has an effect: Task~minimal\_pairs, Rank~Min~5, Seeds~5.}"
     )
     assert caption.startswith(r"\caption{matthews\_correlation $\times$ 100, ")
     start = lines.index(r"\begin{tabular}{rll}")
