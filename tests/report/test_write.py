@@ -271,7 +271,8 @@ def test_verdicts_fit_80_columns(
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_pictures_stand_where_they_are_spoken_of(filled: Any) -> None:
+def test_pictures_stand_where_they_are_spoken_of(filled: Any, settings: Settings) -> None:
+    filled.finish("e", 0.8, settings(init="randn"))
     sweep = read_sweep_folder(filled.path)
     write_report(sweep, find(sweep), forms=Forms(page=False))
     text = (filled.path / "report.md").read_text(encoding="utf-8")
