@@ -7,13 +7,14 @@ from lora_sweep.report.compare.comparison import Line
 from lora_sweep.report.pages.tables import init_words
 from lora_sweep.words import listed
 
-_CLAIMS = {
+_CLAIMS: dict[str | None, tuple[str, str]] = {
     "better": ("is better", "are better"),
     "worse": ("is worse", "are worse"),
     "equivalent": ("is as good", "are as good"),
     "not resolved": ("is not clear yet", "are not clear yet"),
+    None: ("can't be told from these seeds", "can't be told from these seeds"),
 }
-_UNTOLD = ("can't be told from these seeds", "can't be told from these seeds")
+"""What is said of one init and of several, clear verdicts first."""
 
 
 def inits_against(baseline: str, lines: Sequence[Line]) -> str:
@@ -24,9 +25,8 @@ def inits_against(baseline: str, lines: Sequence[Line]) -> str:
         lines: of the inits against it.
     """
     said = []
-    for claim in (*_CLAIMS, None):
+    for claim, (one, several) in _CLAIMS.items():
         own = [_init(line) for line in lines if _claim(line) == claim]
-        one, several = _UNTOLD if claim is None else _CLAIMS[claim]
         if own:
             said.append(f"{listed(own)} {one if len(own) == 1 else several}")
     return f"Against {baseline}, in points on average: {'; '.join(said)}."
