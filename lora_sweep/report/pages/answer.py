@@ -11,6 +11,7 @@ import pandas as pd
 
 from lora_sweep.report.compare.comparison import Comparison, Line
 from lora_sweep.report.compare.resolved import Resolution, resolved_sentences
+from lora_sweep.report.pages.conclusion import inits_against
 from lora_sweep.report.pages.tables import (
     STUDY_COLUMNS,
     cell_note,
@@ -32,7 +33,7 @@ _IN_WORDS = {"data.task", "lr", "rank.average", "sweep"}
 def answer_lines(
     runs: pd.DataFrame, comparisons: Sequence[Comparison], resolution: Resolution | None = None
 ) -> list[str]:
-    """Returns the best cell of each corpus and base, and a verdict on each init.
+    """Returns the best cell of each corpus and base, and a verdict against each baseline.
 
     Args:
         runs: as from `collect_runs`.
@@ -49,7 +50,18 @@ def answer_lines(
         lines += [f"{where}{line}" for line in (*_best_lines(own), *_without_baseline(own))]
     if resolution is not None:
         return [*lines, *resolved_sentences(resolution)]
-    return [*lines, *(verdict(line) for one in comparisons for line in one.lines)]
+    return [*lines, *(said for one in comparisons for said in _conclusions(one))]
+
+
+def _conclusions(comparison: Comparison) -> list[str]:
+    """A sentence for each baseline: the question that is asked of all inits at once."""
+    asked: dict[str, list[Line]] = {}
+    for line in comparison.lines:
+        asked.setdefault(line.baseline, []).append(line)
+    return [
+        verdict(*lines) if len(lines) == 1 else inits_against(baseline, lines)
+        for baseline, lines in asked.items()
+    ]
 
 
 def verdict(line: Line) -> str:
