@@ -55,9 +55,17 @@ def comparison_section(comparisons: list[Comparison], *, n_commands: int = 1) ->
 
 def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
     """Returns the verdicts on one init as a list in Markdown; none without a baseline."""
-    lines = [line for comparison in comparisons for line in comparison.lines]
-    said = [f"- {verdict_sentence(line)}" for line in lines if line.init == init]
+    said = [
+        f"- {_where(comparison, comparisons)}{verdict_sentence(line)}"
+        for comparison in comparisons
+        for line in comparison.lines
+        if line.init == init
+    ]
     return ["\n".join(said)] if said else []
+
+
+def _where(comparison: Comparison, comparisons: Sequence[Comparison]) -> str:
+    return f"{escape_markdown(comparison.group)}: " if len(comparisons) > 1 else ""
 
 
 def verdict_sentence(line: Line) -> str:
