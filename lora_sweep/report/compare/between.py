@@ -47,8 +47,8 @@ def compare_sweeps(
     names = cell_names(pd.DataFrame([same[settings].iloc[0] for same in cells_of]))
     pairs = []
     for name, same in zip(names, cells_of, strict=True):
-        cells = dict(list(same.groupby("sweep", sort=False)))
+        cells = {str(sweep): own for sweep, own in same.groupby("sweep", sort=False)}
         if first in cells:
-            arms = {s: arm_of(f"{name}, {s}", own) for s, own in cells.items()}
+            arms = {sweep: arm_of(f"{name}, {sweep}", own) for sweep, own in cells.items()}
             pairs += [(arm, arms[first]) for sweep, arm in arms.items() if sweep != first]
     return compare_pairs(pairs, question=question)

@@ -59,7 +59,7 @@ def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
         f"- {_where(comparison, comparisons)}{verdict_sentence(line)}"
         for comparison in comparisons
         for line in comparison.lines
-        if line.init == init
+        if init in (line.init, line.init.partition(" of ")[0])  # of one of several sweeps
     ]
     return ["\n".join(said)] if said else []
 

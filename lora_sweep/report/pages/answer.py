@@ -5,7 +5,6 @@ The sentences are for readers outside statistics; the report's sections have the
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What sentences, pictures and comparisons call a cell: a name that no other cell beside it has."""
+"""What sentences, pictures and comparisons call a cell: a name that no cell beside it has."""
 
 from typing import Any
 
@@ -25,34 +25,28 @@ def cell_names(cells: pd.DataFrame) -> list[str]:
     It says every setting in which the cells with learnt ranks differ, or those with fixed ranks.
 
     Args:
-        cells: of one group, a row each, as from `summarise_runs` or with the columns of a run.
+        cells: of one group, as from `summarise_runs`; or runs, as from `collect_runs`, which are
+            then called like their cells.
     """
-    known = set(setting_names(cells)) & set(cell_settings(cells)) - {"seed"}
-    cells = cells[[name for name in cells.columns if name in known]]
-    is_fixed = cells["init"] == FIXED
-    said = {fixed: told_by(cells[is_fixed == fixed], is_fixed=fixed) for fixed in (True, False)}
-    return [
-        ", ".join([cell_words(cell), *(setting_words(n, cell[n]) for n in said[fixed])])
-        for cell, fixed in zip(cells.to_dict("records"), is_fixed, strict=True)
-    ]
+    words = [cell_words(cell) for cell in cells.to_dict("records")]
+    both = zip(words, other_settings(cells), strict=True)
+    return [", ".join([first, *others]) for first, others in both]
 
 
-def told_by(cells: pd.DataFrame, *, is_fixed: bool = False) -> list[str]:
-    """Returns the settings that tell cells apart, besides those in `cell_words`.
+def other_settings(cells: pd.DataFrame) -> list[list[str]]:
+    """Returns what each cell's name says besides `cell_words`: `rank.max=30`, in order of rows.
 
     Args:
-        cells: as in `cell_names`, all of them learnt or all fixed.
-        is_fixed: whether their ranks are fixed: then the average is in the words, and the size
-            of R is told only where it is not the average's.
+        cells: as in `cell_names`.
     """
-    study = [name for name in STUDY_COLUMNS.values() if _n_values(cells, name) > 1]
-    names = [name for name in (*study, *varying_settings(cells)) if name not in _IN_WORDS]
-    if not is_fixed:
-        return names
-    names = [name for name in names if name != "rank.average"]
-    sizes = "rank.max" in names and cells.groupby("rank.average")["rank.max"].nunique()
-    is_told = sizes is not False and bool((sizes <= 1).all())
-    return [name for name in names if not (is_told and name == "rank.max")]
+    settings = set(setting_names(cells)) & set(cell_settings(cells)) - {"seed"}
+    cells = cells[[name for name in cells.columns if name in settings]]
+    is_fixed = cells["init"] == FIXED
+    told = {kind: _told(cells[is_fixed == kind], is_fixed=kind) for kind in (True, False)}
+    return [
+        [setting_words(name, cell[name]) for name in told[kind]]
+        for cell, kind in zip(cells.to_dict("records"), is_fixed, strict=True)
+    ]
 
 
 def setting_words(name: str, value: Any) -> str:
@@ -61,6 +55,21 @@ def setting_words(name: str, value: Any) -> str:
     if isinstance(value, float) and float(short := f"{value:g}") == value:
         value = short
     return f"{setting_label(name)}={'null' if value is None else value}"
+
+
+def _told(cells: pd.DataFrame, *, is_fixed: bool) -> list[str]:
+    """The settings that tell cells apart, besides those in `cell_words`.
+
+    Of fixed ranks the words have the average, and the size of R is told only beside equal ones.
+    """
+    study = [name for name in STUDY_COLUMNS.values() if _n_values(cells, name) > 1]
+    names = [name for name in (*study, *varying_settings(cells)) if name not in _IN_WORDS]
+    if not is_fixed:
+        return names
+    names = [name for name in names if name != "rank.average"]
+    if "rank.max" in names and (cells.groupby("rank.average")["rank.max"].nunique() < 2).all():
+        names.remove("rank.max")
+    return names
 
 
 def _n_values(cells: pd.DataFrame, name: str) -> int:

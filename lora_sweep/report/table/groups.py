@@ -37,7 +37,7 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
     groups = [
         part
         for group in _parted(runs, [*also, *_starting(runs, _SAME)])
-        for part in _parted(group, _starting(group, _SAME_BESIDE_FIXED if _has_both(group) else ()))
+        for part in _parted(group, _conditions(group))
     ]
     return dict(zip(_names(groups, also), groups, strict=True))
 
@@ -47,9 +47,10 @@ def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
     return [name for name in names if name.startswith(starts) and not name.startswith(ONLY_LEARNT)]
 
 
-def _has_both(runs: pd.DataFrame) -> bool:
-    """Whether some of the runs have fixed ranks and some have not."""
-    return bool((runs["init"] == FIXED).nunique() > 1)
+def _conditions(runs: pd.DataFrame) -> list[str]:
+    """How runs are trained, where some of them have fixed ranks and some have not."""
+    has_both = (runs["init"] == FIXED).nunique() > 1
+    return _starting(runs, _SAME_BESIDE_FIXED) if has_both else []
 
 
 def _parted(runs: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:

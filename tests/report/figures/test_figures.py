@@ -290,7 +290,7 @@ def test_curves_of_one_rate_say_what_differs() -> None:
     figure = draw_curves(summarise_runs(table), courses(table), "uniform", METRIC)
     assert figure is not None
     said = {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
-    assert said == {"LR 0.01, rank.max 25", "LR 0.01, rank.max 30"}
+    assert said == {"LR 0.01, rank.max=25", "LR 0.01, rank.max=30"}
 
 
 def test_curves_show_the_best_cells_of_many() -> None:
