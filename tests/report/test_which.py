@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lora_sweep.config.run import RunConfig, run_settings
 from lora_sweep.report.compare.comparison import compare_inits
+from lora_sweep.report.figures.write import _draw_sweep
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown import report_text
 from lora_sweep.report.pages.tables import init_tables, to_csv_table
@@ -148,3 +149,16 @@ def test_no_baseline_is_lost(name: str, all_settings: dict[str, Any], sweep: Any
     assert [len(own) for own in fixed] == [3, 3]
     assert len(rows) == (3 if name.startswith("rank.") else 4)
     assert len(pairs) == 2
+
+
+def test_pictures_say_which(all_settings: dict[str, Any], sweep: Any) -> None:
+    name = "training.batch_size"
+    _fill(sweep, all_settings, name, [16, 32])
+    drawn = [
+        (picture.title, figure) for picture, figure in _draw_sweep(read_sweep_folder(sweep.path))
+    ]
+    assert len(drawn) == len({title for title, _ in drawn})
+    groups = [f"{name}={size}" for size in (16, 32)]
+    for title, figure in drawn:
+        (own,) = [group for group in groups if group in title]
+        assert own in figure.get_suptitle()

@@ -121,7 +121,8 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
     rotation = 30 if len(best) > 6 else 0
     axes.set_xticks(range(len(best)), labels, rotation=rotation, fontsize=8)
     axes.set_xlim(-0.6, len(best) - 0.4)
-    axes.set(title="Each init's best cell (median ± std over the seeds)", ylabel=f"{metric} × 100")
+    title = "Each init's best cell\n(median ± std over the seeds)"
+    axes.set(title=title, ylabel=f"{metric} × 100")
     legend_beside(axes)
     return figure
 
@@ -141,7 +142,7 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     table = cells.assign(value=100 * cells["median"]).pivot_table(
         index="init", columns="lr", values="value", aggfunc="max", sort=False
     )
-    which = ", the best where cells share a field" if len(cells) > table.count().sum() else ""
+    which = "\n(the best where cells share a field)" if len(cells) > table.count().sum() else ""
     table = table.reindex(sorted(table.columns), axis=1).astype(float)
     figure = new_figure(4.5 + 0.8 * table.shape[1], 2.0 + 0.5 * table.shape[0])
     axes = figure.add_subplot()

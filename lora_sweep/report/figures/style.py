@@ -17,6 +17,8 @@ from lora_sweep.report.pages.tables import init_words
 
 _LONGEST = 30
 _LEGEND_WIDTH = 40
+_LINE = 0.2
+"""Inches that a line of text takes."""
 Colour = tuple[float, float, float]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -74,6 +76,7 @@ def name_group(figure: Figure, name: str) -> None:
         name: of the runs' group.
     """
     said = fill(name, int(12 * figure.get_figwidth()), break_long_words=False)
+    figure.set_figheight(figure.get_figheight() + _LINE * len(said.splitlines()))
     title = figure.get_suptitle()
     figure.suptitle(f"{title}\n{said}" if title else said, fontsize="medium")
 
