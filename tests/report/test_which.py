@@ -1,5 +1,6 @@
 """Each setting in turn has two values: every output says which of them it speaks of."""
 
+import html
 import io
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from lora_sweep.config.run import RunConfig, run_settings
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.figures.write import _draw_sweep
 from lora_sweep.report.pages.answer import answer_lines
+from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.markdown import report_text
 from lora_sweep.report.pages.tables import init_tables, to_csv_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
@@ -78,14 +80,16 @@ def _fill(sweep: Any, base: dict[str, Any], name: str, values: list[Any]) -> Non
                 sweep.finish(f"{init}-{place}-{seed}", metric, own | {"seed": seed})
 
 
-def _shown(found: Sweep) -> tuple[str, str, pd.DataFrame]:
-    """Terminal, report.md and results.csv; the page holds the report's text."""
+def _shown(found: Sweep) -> tuple[str, str, str, pd.DataFrame]:
+    """Terminal, report.md, report.html and results.csv."""
     stream = io.StringIO()
     console = Console(file=stream, width=400, no_color=True)
     findings = find(found)
     print_tables(init_tables(found.summary), console)
     print_lines(answer_lines(found.runs, findings.comparisons), console)
-    return stream.getvalue(), report_text(found, findings), to_csv_table(found.summary)
+    report = report_text(found, findings)
+    page = html.unescape(page_text(found, report))
+    return stream.getvalue(), report, page, to_csv_table(found.summary)
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -122,7 +126,7 @@ def test_best_cells_and_verdicts_say_which(
 def test_every_output_says_which(name: str, all_settings: dict[str, Any], sweep: Any) -> None:
     values = [all_settings[name], _other(all_settings[name])]
     _fill(sweep, all_settings, name, values)
-    terminal, report, table = _shown(read_sweep_folder(sweep.path))
+    terminal, report, page, table = _shown(read_sweep_folder(sweep.path))
     for text in (terminal, report):
         said = list(_sentences(text))
         assert len(said) == len(set(said)) and not any("(2)" in line for line in said)
@@ -131,6 +135,7 @@ def test_every_output_says_which(name: str, all_settings: dict[str, Any], sweep:
     heads = [line for line in report.splitlines() if line.startswith("## Which init")]
     expected = {"rank.max": [""]}.get(name, [_typed(value)[:6] for value in values])
     assert all(value in head for value, head in zip(expected, heads, strict=True))
+    assert all(head.removeprefix("## ") in page for head in heads)
 
 
 def _typed(value: Any) -> str:

@@ -71,7 +71,7 @@ class Table:
 
 @dataclass(frozen=True)
 class InitTable(Table):
-    """The cells of an init, best first within a corpus and base.
+    """The cells of an init, best first within a corpus.
 
     Attributes:
         init: init schedule, or `fixed`.

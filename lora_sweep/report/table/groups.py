@@ -12,10 +12,10 @@ import pandas as pd
 
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
-from lora_sweep.report.table.summarise import CORPUS_AND_BASE
 from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.vocabulary import FIXED, ONLY_LEARNT
 
+_CORPUS_AND_BASE = ("data.", "model.")
 _ALIKE_BESIDE_FIXED = ("training.", "learning_rate.", "precision")
 _SAID = ("data.task", "model.content")
 """Settings that a name says by their values alone."""
@@ -36,7 +36,7 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
         return {}
     groups = [
         part
-        for group in _parted(runs, [*also, *_starting(runs, CORPUS_AND_BASE)])
+        for group in _parted(runs, [*also, *_starting(runs, _CORPUS_AND_BASE)])
         for part in _parted(group, _conditions(group))
     ]
     return dict(zip(_names(groups, also), groups, strict=True))
@@ -79,7 +79,7 @@ def _names(groups: Sequence[pd.DataFrame], also: Sequence[str]) -> list[str]:
 
 def _shared(group: pd.DataFrame, also: Sequence[str]) -> dict[str, Any]:
     """The settings that all runs of a group share, of those that part groups."""
-    names = [*also, *_starting(group, (*CORPUS_AND_BASE, *_ALIKE_BESIDE_FIXED))]
+    names = [*also, *_starting(group, (*_CORPUS_AND_BASE, *_ALIKE_BESIDE_FIXED))]
     first = group.iloc[0]
     known = [name for name in names if name in group.columns]
     return {n: plain(first[n]) for n in known if group[n].nunique(dropna=False) == 1}

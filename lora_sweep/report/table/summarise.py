@@ -13,8 +13,6 @@ from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.vocabulary import FAILED, FINISHED, FIXED, MISSING, PRUNED, UNREADABLE
 
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
-CORPUS_AND_BASE = ("data.", "model.")
-"""How the settings begin that runs share whose metrics can be ranked."""
 STATISTICS = (
     "median", "std", "final_median", "final_std", "n_seeds", "n_expected", "n_failed", "n_missing",
     "n_unreadable", "n_pruned", "n_collapsed", "seeds", "folders", "shares_a_run",
@@ -33,9 +31,9 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     - `seeds`, `folders` of the finished runs, in the order of the seeds;
     - `shares_a_run`: one of its runs also stands in another cell, or twice in this one.
 
-    Order: inits as in the study, others by name, fixed ranks last; within an init by corpus and
-    base, as they appear, for other ones' metrics are no better or worse; within those by median,
-    highest first, cells without a finished run last; ties as in `runs`.
+    Order: inits as in the study, others by name, fixed ranks last; within an init by corpus, as
+    they appear, for metrics of several are not to be ranked; within a corpus by median, highest
+    first, cells without a finished run last; ties as in `runs`.
 
     Args:
         runs: as from `collect_runs`. Rows without a seed belong to no cell and are left out.
@@ -49,18 +47,6 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     statistics = pd.DataFrame(cells, columns=list(STATISTICS))
     summary = known.loc[~numbers.duplicated(), settings].reset_index(drop=True).join(statistics)
     return _in_order(summary)
-
-
-def corpus_numbers(cells: pd.DataFrame) -> "pd.Series[int]":
-    """Returns a number for the corpus and base of each cell, in order of appearance.
-
-    Args:
-        cells: a row a cell or run, with its settings.
-    """
-    same = [name for name in setting_names(cells) if name.startswith(CORPUS_AND_BASE)]
-    if not same:
-        return pd.Series(0, index=cells.index)
-    return cells.groupby(same, dropna=False, sort=False).ngroup()
 
 
 def cell_settings(summary: pd.DataFrame) -> list[str]:
@@ -93,7 +79,7 @@ def _describe(cell: pd.DataFrame) -> dict[str, Any]:
 def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
     medians = summary["median"].tolist()
     inits = [init_place(str(init)) for init in summary["init"]]
-    corpora = corpus_numbers(summary).tolist()
+    corpora = _corpus_numbers(summary)
 
     def place(row: int) -> tuple[tuple[int, str], int, bool, float]:
         has_none = bool(pd.isna(medians[row]))
@@ -101,6 +87,14 @@ def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
 
     order = sorted(range(len(summary)), key=place)
     return summary.iloc[order].reset_index(drop=True)
+
+
+def _corpus_numbers(cells: pd.DataFrame) -> list[int]:
+    """The number of each cell's corpus, in order of appearance."""
+    same = [name for name in setting_names(cells) if name.startswith("data.")]
+    if not same:
+        return [0] * len(cells)
+    return [int(n) for n in cells.groupby(same, dropna=False, sort=False).ngroup()]
 
 
 def init_place(init: str) -> tuple[int, str]:
