@@ -9,7 +9,7 @@ from typing import Any
 from lora_sweep.status.folders import Run
 from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import State
-from lora_sweep.vocabulary import FIXED
+from lora_sweep.vocabulary import FIXED, SPELLED
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def best_cells(runs: Iterable[Run]) -> list[CellStatus]:
         if run.cell:
             members.setdefault(run.cell, []).append(run)
     differing = _differing([_shown(cell[0].settings) for cell in members.values()])
-    by_task: dict[tuple[str, object], list[CellStatus]] = {}
+    by_task: dict[tuple[str, str], list[CellStatus]] = {}
     for cell in members.values():
         finished = [run for run in cell if run.state is State.FINISHED]
         if finished:
-            task = finished[0].metric_words, finished[0].settings.get("data.name")
+            task = finished[0].metric_words, _corpus(finished[0].settings)
             by_task.setdefault(task, []).append(_describe(cell, finished, differing))
     return [best for cells in by_task.values() for best in _best(cells)]
 
@@ -82,6 +82,12 @@ def _best(cells: Sequence[CellStatus]) -> list[CellStatus]:
     if first.is_complete or not complete:
         return [first]
     return [first, max(complete, key=lambda cell: cell.median)]
+
+
+def _corpus(settings: Settings) -> str:
+    """What is the same for runs over one corpus, wherever its files lie."""
+    own = {n: v for n, v in settings.items() if n.startswith("data.") and n not in SPELLED}
+    return json.dumps(own, sort_keys=True)
 
 
 def _shown(settings: Settings) -> Settings:

@@ -172,3 +172,11 @@ def test_looking_changes_nothing(sweep: Any, tmp_path: Path) -> None:
     status(sweep)
     after = sorted((str(path), path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert after == before
+
+
+def test_own_files_are_data_sets_of_their_own(sweep: Any) -> None:
+    for content, value in (("a", 0.4), ("b", 0.9)):
+        files = {"data.name": "files", "data.content": content, "data.path": f"/{content}"}
+        sweep.finish(content, value, sweep.settings() | files)
+    sweep.finish("c", 0.3, sweep.settings() | {**files, "data.path": "/elsewhere", "lr": 0.7})
+    assert sorted(cell.median for cell in cells(sweep)) == [0.4, 0.9]

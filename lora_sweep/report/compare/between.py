@@ -6,8 +6,8 @@ from lora_sweep.report.compare.comparison import Line, compare_pairs
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.sentences import line_table
 from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import cell_words
 from lora_sweep.report.table.arms import arm_of, ended_runs
+from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.tidy import setting_names
 
 _READ = """\
@@ -41,12 +41,16 @@ def compare_sweeps(
     if "sweep" not in runs.columns:
         return ()
     ended = ended_runs(runs)
+    if ended.empty:
+        return ()
     settings = [name for name in setting_names(runs) if name not in ("sweep", "seed")]
     first = runs["sweep"].iloc[0]
+    cells_of = [same for _, same in ended.groupby(settings, dropna=False, sort=False)]
+    names = cell_names(pd.DataFrame([same[settings].iloc[0] for same in cells_of]))
     pairs = []
-    for _, same in ended.groupby(settings, dropna=False, sort=False):
-        cells = dict(list(same.groupby("sweep", sort=False)))
+    for name, same in zip(names, cells_of, strict=True):
+        cells = {str(sweep): own for sweep, own in same.groupby("sweep", sort=False)}
         if first in cells:
-            arms = {s: arm_of(cell_words(c.iloc[0].to_dict()), c) for s, c in cells.items()}
+            arms = {sweep: arm_of(f"{name}, {sweep}", own) for sweep, own in cells.items()}
             pairs += [(arm, arms[first]) for sweep, arm in arms.items() if sweep != first]
     return compare_pairs(pairs, question=question)

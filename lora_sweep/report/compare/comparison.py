@@ -1,7 +1,7 @@
 """Tidy table -> what the sweep can say of its inits: against the baselines, and of choosing.
 
-Values are percent points of the reported metric. Runs are compared within one corpus and base
-only. An init's settings are its cells: what it was run with besides the seed.
+Values are percent points of the reported metric. Runs are compared within one group only (see
+`table.groups`). An init's settings are its cells: what it was run with besides the seed.
 """
 
 from collections.abc import Sequence
@@ -83,10 +83,10 @@ class InitEffect:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What runs over one corpus and base say.
+    """What the runs of one group say.
 
     Attributes:
-        group: corpus and base in words.
+        group: its name.
         metric: name of the headline metric.
         question: what was asked.
         lines: an init and baseline each.
@@ -107,7 +107,7 @@ class Comparison:
 def compare_inits(
     runs: pd.DataFrame, *, question: Question = STANDARD_QUESTION
 ) -> list[Comparison]:
-    """Returns a comparison for each corpus and base of the sweep; none without finished runs.
+    """Returns a comparison for each group of the sweep's runs; none without finished runs.
 
     Args:
         runs: as from `collect_runs`.

@@ -11,8 +11,11 @@ import pandas as pd
 
 from lora_sweep.errors import RecordError
 from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import Table, cell_words
+from lora_sweep.report.pages.tables import Table
 from lora_sweep.report.statistics.dev_noise import MetricInterval, metric_interval
+from lora_sweep.report.table.cell_names import cell_names
+from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.predictions import read_predictions
 from lora_sweep.store.run_folder import PREDICTIONS_FILE
@@ -38,14 +41,14 @@ def noise_section(sweep: Sweep) -> list[str]:
     """
     rows = tuple(
         (
-            _words(cell, interval),
+            _words(name, cell, interval),
             interval.n_seeds,
             f"{100 * interval.mean:.2f}",
             _range(interval),
             _points(interval.seed_error),
             _points(interval.dev_error),
         )
-        for cell, interval in _intervals(sweep)
+        for name, cell, interval in _intervals(sweep)
     )
     if not rows:
         return []
@@ -54,22 +57,26 @@ def noise_section(sweep: Sweep) -> list[str]:
     return [f"## {table.title}", to_markdown(table), " ".join(_READ.split())]
 
 
-def _intervals(sweep: Sweep) -> Iterator[tuple[dict[Any, Any], MetricInterval]]:
-    runs = sweep.runs.set_index("folder")
-    for cell in _shown(sweep.summary).to_dict("records"):
-        own = runs.loc[list(cell["folders"])]
+def _intervals(sweep: Sweep) -> Iterator[tuple[str, dict[Any, Any], MetricInterval]]:
+    """Name, cell and interval of what is shown."""
+    for name, cell in _shown(sweep.runs):
+        own = sweep.runs[sweep.runs["folder"].isin(cell["folders"])].set_index("folder")
         trained = own[~own["collapsed"].fillna(False).astype(bool)]
         interval = _interval(sweep.folder, list(trained.index), trained)
         if interval is not None:
-            yield cell, interval
+            yield name, cell, interval
 
 
-def _shown(summary: pd.DataFrame) -> pd.DataFrame:
-    """The best cell of each init (in each sweep and task), and all baselines."""
-    finished = summary[summary["n_seeds"] > 0]
-    which = [name for name in ("init", "sweep", "data.task") if name in summary.columns]
-    is_best = ~finished.duplicated(which)  # within an init the best cell stands first
-    return finished[is_best | (finished["init"] == FIXED)]
+def _shown(runs: pd.DataFrame) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """The best cell of each init and all baselines, in each group and sweep."""
+    groups = group_runs(runs[runs["seed"].notna()], also=("sweep",))
+    for group, own in groups.items():
+        summary = summarise_runs(own)
+        finished = summary.assign(name=cell_names(summary))[summary["n_seeds"] > 0]
+        is_best = ~finished.duplicated("init")  # within an init the best cell stands first
+        where = f"{group}: " if len(groups) > 1 else ""
+        for cell in finished[is_best | (finished["init"] == FIXED)].to_dict("records"):
+            yield f"{where}{cell['name']}", cell
 
 
 def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInterval | None:
@@ -93,10 +100,10 @@ def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInter
         return None
 
 
-def _words(cell: dict[Any, Any], interval: MetricInterval) -> str:
+def _words(name: str, cell: dict[Any, Any], interval: MetricInterval) -> str:
     n_collapsed = cell["n_seeds"] - interval.n_seeds
     left_out = f" ({n_collapsed} collapsed left out)" if n_collapsed else ""
-    return cell_words(cell) + left_out
+    return name + left_out
 
 
 def _range(interval: MetricInterval) -> str:

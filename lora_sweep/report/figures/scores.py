@@ -26,9 +26,8 @@ from lora_sweep.report.figures.style import (
     number_ticks,
     whole_ticks,
 )
-from lora_sweep.report.pages.tables import cell_words, plain
+from lora_sweep.report.table.cell_names import cell_names, other_settings
 from lora_sweep.report.table.courses import Course
-from lora_sweep.report.table.summarise import cell_settings
 from lora_sweep.vocabulary import FINISHED, FIXED
 
 MOST_CURVES = 8
@@ -46,16 +45,19 @@ class Band:
 
 def baseline_bands(summary: pd.DataFrame) -> list[Band]:
     """Returns the baselines that have a finished run."""
-    fixed = summary[(summary["init"] == FIXED) & summary["median"].notna()]
+    fixed = summary[summary["init"] == FIXED]
+    fixed = fixed.assign(name=cell_names(fixed))[fixed["median"].notna()]
     fixed = fixed.sort_values("rank.average", kind="stable")
     return [
-        Band(cell_words(cell), 100 * cell["median"], 100 * cell["std"])
+        Band(cell["name"], 100 * cell["median"], 100 * cell["std"])
         for cell in fixed.to_dict("records")
     ]
 
 
 def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str) -> Figure:
-    """Returns a bar for each finished run of an init, best first, coloured by learning rate.
+    """Returns a bar for each finished run of an init, best first, coloured by cell.
+
+    Where the cells are too many to be told apart, by learning rate.
 
     Args:
         runs: as from `collect_runs`.
@@ -68,15 +70,14 @@ def draw_runs(runs: pd.DataFrame, init: str, bands: Sequence[Band], metric: str)
     heights = 100 * own["reported_metric"].to_numpy(float)
     figure = new_figure(min(14.0, 5.0 + 0.16 * len(own)), 4.2)
     axes = figure.add_subplot()
-    lrs = sorted(set(own["lr"].dropna()))
-    colours = dict(zip(lrs, graded_colours(len(lrs)), strict=True))
-    for lr in lrs:
-        is_own = (own["lr"] == lr).to_numpy(bool)
-        places = np.flatnonzero(is_own)
-        axes.bar(places, heights[is_own], width=0.8, color=colours[lr], label=f"LR {lr:g}")
-    has_none = own["lr"].isna().to_numpy(bool)  # runs by importance have no logits
-    if has_none.any():
-        axes.bar(np.flatnonzero(has_none), heights[has_none], width=0.8, color="0.6")
+    labels = _run_labels(own)
+    names = list(dict.fromkeys(labels[i] for i in np.argsort(own["lr"].fillna(0), kind="stable")))
+    colours = graded_colours(len(names))
+    for colour, name in zip(colours, names, strict=True):
+        places = [i for i, label in enumerate(labels) if label == name]
+        grey = {"color": "0.6"}  # runs by importance have no learning rate to tell
+        look = {"color": colour, "label": name} if name else grey
+        axes.bar(places, heights[places], width=0.8, **look)
     _draw_bands(axes, bands)
     _from_zero(axes, heights, bands)
     number_ticks(axes, len(own))
@@ -97,7 +98,8 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
         bands: baselines.
         metric: its name.
     """
-    cells = summary[(summary["init"] != FIXED) & summary["median"].notna()]
+    cells = summary.assign(words=_cell_labels(summary, "\n"))
+    cells = cells[(cells["init"] != FIXED) & cells["median"].notna()]
     best = cells.drop_duplicates("init")  # within an init the best cell stands first
     figure = new_figure(max(5.5, 2.5 + 1.0 * len(best)), 4.2)
     axes = figure.add_subplot()
@@ -115,11 +117,12 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
             markersize=8,
         )
     _draw_bands(axes, bands)
-    labels = [f"{init_label(c['init'])}\n{_lr(c['lr'])}" for c in best.to_dict("records")]
+    labels = [f"{init_label(c['init'])}\n{c['words']}" for c in best.to_dict("records")]
     rotation = 30 if len(best) > 6 else 0
     axes.set_xticks(range(len(best)), labels, rotation=rotation, fontsize=8)
     axes.set_xlim(-0.6, len(best) - 0.4)
-    axes.set(title="Each init's best cell (median ± std over the seeds)", ylabel=f"{metric} × 100")
+    title = "Each init's best cell\n(median ± std over the seeds)"
+    axes.set(title=title, ylabel=f"{metric} × 100")
     legend_beside(axes)
     return figure
 
@@ -139,6 +142,7 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     table = cells.assign(value=100 * cells["median"]).pivot_table(
         index="init", columns="lr", values="value", aggfunc="max", sort=False
     )
+    which = "\n(the best where cells share a field)" if len(cells) > table.count().sum() else ""
     table = table.reindex(sorted(table.columns), axis=1).astype(float)
     if table.size < 2:
         return None
@@ -155,7 +159,7 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     axes.set_yticks(axes.get_yticks(), [init_label(str(init)) for init in table.index], rotation=0)
     axes.set_xticks(axes.get_xticks(), [f"{lr:g}" for lr in table.columns], rotation=0)
     axes.set(
-        title=f"{metric}, median over the seeds",
+        title=f"{metric}, median over the seeds{which}",
         xlabel="learning rate of the logits",
         ylabel="",
     )
@@ -179,15 +183,14 @@ def draw_curves(
     if own.empty:
         return None
     best = own.head(MOST_CURVES)  # the best stand first
+    best = best.assign(words=_cell_labels(best, ", "))
     cells = best.sort_values("lr", kind="stable").to_dict("records")
-    others = _varying(best)
     colours = graded_colours(len(cells))
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot()
     for place, cell in enumerate(cells):
         lines = [100 * courses[folder].metric for folder in cell["folders"]]
-        label = _curve_label(cell, others)
-        _draw_cell_curves(axes, lines, label, colour=colours[place], place=place)
+        _draw_cell_curves(axes, lines, cell["words"], colour=colours[place], place=place)
     which = f", best {MOST_CURVES} of {len(own)} cells" if len(own) > MOST_CURVES else ""
     axes.set(
         title=f"{init_label(init)}: learning curves, a thin line a seed{which}",
@@ -256,15 +259,17 @@ def _from_zero(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequenc
     axes.set_ylim(low - margin if low < 0 else 0.0, high + margin if high > 0 else 0.0)
 
 
-def _varying(cells: pd.DataFrame) -> list[str]:
-    """The first settings but init and learning rate that tell the cells apart, two at most."""
-    names = [name for name in cell_settings(cells) if name not in ("init", "lr")]
-    return [name for name in names if len({plain(value) for value in cells[name]}) > 1][:2]
+def _cell_labels(cells: pd.DataFrame, between: str) -> list[str]:
+    """What tells cells of one init apart: `LR 0.01, rank.max=25`."""
+    both = zip(map(_lr, cells["lr"]), other_settings(cells), strict=True)
+    return [between.join([*([lr] if lr else []), *others]) for lr, others in both]
 
 
-def _curve_label(cell: Mapping[Any, Any], others: Sequence[str]) -> str:
-    return ", ".join([_lr(cell["lr"]), *(f"{name} {plain(cell[name])}" for name in others)])
+def _run_labels(runs: pd.DataFrame) -> list[str]:
+    """The labels of the runs' cells; of the learning rates alone where those are too many."""
+    labels = _cell_labels(runs, ", ")
+    return labels if len(set(labels)) <= MOST_CURVES else [_lr(lr) for lr in runs["lr"]]
 
 
 def _lr(lr: Any) -> str:
-    return "" if pd.isna(lr) else f"LR {lr:g}"
+    return "" if pd.isna(lr) else f"LR {lr:.12g}"

@@ -5,6 +5,7 @@ style, a hatch or a position, so that it survives a grey print.
 """
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import seaborn as sns
@@ -15,6 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from lora_sweep.report.pages.tables import init_words
 
 _LONGEST = 30
+_LEGEND_WIDTH = 40
+_LINE = 0.2
+"""Inches that a line of text takes."""
 Colour = tuple[float, float, float]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -55,13 +59,26 @@ def legend_beside(axes: Axes) -> None:
         n_columns = 1 + len(handles) // 20
         axes.legend(
             handles,
-            labels,
+            [fill(label, _LEGEND_WIDTH, break_long_words=False) for label in labels],
             loc="upper left",
             bbox_to_anchor=(1.01, 1.0),
             frameon=False,
             ncols=n_columns,
             fontsize=8,
         )
+
+
+def name_group(figure: Figure, name: str) -> None:
+    """Writes above a picture of which runs it is.
+
+    Args:
+        figure: with a title of its own or of its axes.
+        name: of the runs' group.
+    """
+    said = fill(name, int(12 * figure.get_figwidth()), break_long_words=False)
+    figure.set_figheight(figure.get_figheight() + _LINE * len(said.splitlines()))
+    title = figure.get_suptitle()
+    figure.suptitle(f"{title}\n{said}" if title else said, fontsize="medium")
 
 
 def line_look(place: int) -> dict[str, Any]:

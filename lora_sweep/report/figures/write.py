@@ -46,7 +46,7 @@ from lora_sweep.report.figures.scores import (
     draw_runs,
 )
 from lora_sweep.report.figures.search import search_figures
-from lora_sweep.report.figures.style import init_label
+from lora_sweep.report.figures.style import init_label, name_group
 from lora_sweep.report.table.courses import Course, read_first_steps
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import init_place, summarise_runs
@@ -62,10 +62,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Group:
-    """What is drawn: the runs of a sweep over one corpus and base."""
+    """What is drawn: the finished runs of one group; it is named where there are several."""
 
     folder: Path
-    label: str
+    name: str | None
     prefix: str
     metric: str
     runs: pd.DataFrame
@@ -73,8 +73,9 @@ class _Group:
     courses: Mapping[str, Course]
 
     def picture(self, name: str, title: str, section: str) -> Picture:
-        """A picture of this group; it is named where there are several."""
-        return Picture(f"{self.prefix}{name}", f"{title}{self.label}", section)
+        """A picture of this group."""
+        where = "" if self.name is None else f" ({self.name})"
+        return Picture(f"{self.prefix}{name}", f"{title}{where}", section)
 
 
 def write_figures(sweep: Sweep) -> list[Picture]:
@@ -93,16 +94,20 @@ def _draw_sweep(sweep: Sweep) -> Drawn:
         for name, title, figure in search_figures(sweep.search):
             yield Picture(name, title, SEARCH), figure
     for group in _groups(sweep):
-        yield from _draw_all(group)
+        for picture, figure in _draw_all(group):
+            if group.name is not None:
+                name_group(figure, group.name)
+            yield picture, figure
 
 
 def _groups(sweep: Sweep) -> Iterator[_Group]:
-    finished = sweep.runs[sweep.runs["status"] == FINISHED]
-    groups = group_runs(finished, also=("sweep",))
+    known = group_runs(sweep.runs[sweep.runs["seed"].notna()], also=("sweep",))
+    finished = {name: runs[runs["status"] == FINISHED] for name, runs in known.items()}
+    groups = {name: runs for name, runs in finished.items() if not runs.empty}
     for i, (name, runs) in enumerate(groups.items(), 1):
         yield _Group(
             folder=sweep.folder,
-            label=f" ({name})" if len(groups) > 1 else "",
+            name=name if len(groups) > 1 else None,
             prefix=f"{i}_" if len(groups) > 1 else "",
             metric=str(runs["metric_words"].iloc[0]),
             runs=runs,

@@ -5,7 +5,6 @@ The sentences are for readers outside statistics; the report's sections have the
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -13,27 +12,21 @@ from lora_sweep.report.compare.comparison import Comparison, Line
 from lora_sweep.report.compare.resolved import Resolution, resolved_sentences
 from lora_sweep.report.pages.conclusion import inits_against
 from lora_sweep.report.pages.tables import (
-    STUDY_COLUMNS,
     cell_note,
-    cell_words,
     init_words,
     median_and_std,
-    plain,
-    varying_settings,
 )
+from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.vocabulary import FINISHED, FIXED
 from lora_sweep.words import counted
 
-_IN_WORDS = {"data.task", "lr", "rank.average", "sweep"}
-"""Settings that the words for a cell, or for a group of runs, name anyway."""
-
 
 def answer_lines(
     runs: pd.DataFrame, comparisons: Sequence[Comparison], resolution: Resolution | None = None
 ) -> list[str]:
-    """Returns the best cell of each corpus and base, and a verdict against each baseline.
+    """Returns the best cell of each group of runs, and a verdict against each baseline.
 
     Args:
         runs: as from `collect_runs`.
@@ -50,7 +43,10 @@ def answer_lines(
         lines += [f"{where}{line}" for line in (*_best_lines(own), *_without_baseline(own))]
     if resolution is not None:
         return [*lines, *resolved_sentences(resolution)]
-    return [*lines, *(said for one in comparisons for said in _conclusions(one))]
+    for one in comparisons:
+        where = f"{one.group}: " if len(groups) > 1 else ""
+        lines += [f"{where}{said}" for said in _conclusions(one)]
+    return lines
 
 
 def _conclusions(comparison: Comparison) -> list[str]:
@@ -114,8 +110,8 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
         return [f"No cell is best: {which} collapsed, predicting one class only."]
     summary = summarise_runs(runs)
     cells = summary[summary["median"].notna()]
-    ordered = cells.sort_values("median", ascending=False, kind="stable")
-    best = ordered.to_dict("records")[0]
+    place = int(cells["median"].argmax())
+    best = cells.iloc[place].to_dict()
     n_equal = int((cells["median"] == best["median"]).sum()) - 1
     seeds = counted(best["n_seeds"], "seed")
     value = f"{median_and_std(best['median'], best['std'])} (median ± std of {seeds})"
@@ -123,7 +119,8 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
         value = f"{median_and_std(best['median'], best['std'])} (1 seed)"
     note = cell_note(best)
     which = "Best cell" if len(cells) > 1 else "The only cell"
-    said = f"{which}: {_words(best, summary)}: {finished['metric_words'].iloc[0]} {value}"
+    name = cell_names(summary)[summary.index.get_loc(cells.index[place])]
+    said = f"{which}: {name}: {finished['metric_words'].iloc[0]} {value}"
     said += f", {note}" if note else ""
     said += f"; {counted(n_equal, 'other cell')} with the same median" if n_equal else ""
     if len(cells) == 1:
@@ -133,22 +130,6 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
         f"It was picked from {len(cells)} cells by this very number, so it looks better than it "
         "is: fresh seeds would tell.",
     ]
-
-
-def _words(cell: dict[Any, Any], summary: pd.DataFrame) -> str:
-    """The cell's name, and every other setting in which the cells differ."""
-    learnt = summary[summary["init"] != FIXED]
-    study = [
-        name
-        for name in STUDY_COLUMNS.values()
-        if name in learnt.columns and learnt[name].nunique(dropna=False) > 1
-    ]
-    names = [name for name in (*study, *varying_settings(summary)) if name not in _IN_WORDS]
-    values = {name: plain(cell.get(name)) for name in names}
-    if cell["init"] == FIXED:
-        values.pop("rank.max", None)
-    more = [f"{name}={value}" for name, value in values.items() if value is not None]
-    return ", ".join([cell_words(cell), *more])
 
 
 def _without_baseline(runs: pd.DataFrame) -> list[str]:

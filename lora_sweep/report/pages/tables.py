@@ -4,6 +4,7 @@ Metrics are percent with two decimals, `67.84 ± 0.87`; one seed has no std, `67
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,16 @@ STUDY_COLUMNS = {
 _REPEATS = {
     "budget.start_average": "rank.average",
     "budget.end_average": "rank.average",
-    "data.name": "data.task",
 }
+# Where the second is known, so are these.
+_FOLLOWS = {"data.name": "data.task", "data.content": "data.task"}
+_LABELS = {
+    "data.content": "data",
+    "model.content": "model",
+    "model.adapter_content": "model.adapter",
+    "init.content": "init.run",
+}
+"""What is typed to choose another content."""
 
 
 RESULT, FINAL, SEEDS, NOTES = "Median ± Std", "Final Median ± Std", "Seeds", "Notes"
@@ -79,7 +88,7 @@ def cells_table(summary: pd.DataFrame) -> Table:
     varying = varying_settings(summary)
     cells = _without_cap_of_fixed(summary).to_dict("records")
     notes = [cell_note(cell) for cell in cells]
-    columns = ["Init", *STUDY_COLUMNS, RESULT, SEEDS, FINAL, *varying]
+    columns = ["Init", *STUDY_COLUMNS, RESULT, SEEDS, FINAL, *map(setting_label, varying)]
     rows = [_table_row(cell, varying) for cell in cells]
     if any(notes):
         columns.append(NOTES)
@@ -88,7 +97,7 @@ def cells_table(summary: pd.DataFrame) -> Table:
         title="All cells",
         columns=tuple(columns),
         rows=tuple(rows),
-        settings=("Init", *STUDY_COLUMNS, *varying),
+        settings=("Init", *STUDY_COLUMNS, *map(setting_label, varying)),
         kept=("Init", *STUDY_COLUMNS, RESULT, FINAL, NOTES),
         leading=_leading(summary),
     )
@@ -158,6 +167,11 @@ def varying_settings(summary: pd.DataFrame) -> list[str]:
     return [name for name in others if _varies(summary, name) and not _repeats(summary, name)]
 
 
+def setting_label(name: str) -> str:
+    """Returns what people call a setting."""
+    return _LABELS.get(name, name)
+
+
 def cell_note(cell: dict[Any, Any]) -> str:
     """Returns what a reader must know of a cell besides its numbers; empty for most."""
     counted = (FAILED, PRUNED, MISSING, UNREADABLE, "collapsed")
@@ -210,8 +224,9 @@ def escape_markdown(text: str) -> str:
 
 def init_words(init: str) -> str:
     """Returns an init's name as people write it."""
-    words = init.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    name, *more = re.split(r"(?=[ ,])", init, maxsplit=1)  # behind it, a mode or a group
+    words = name.replace("_", " ")
+    return "".join([words[:1].upper(), words[1:], *more])
 
 
 def cell_words(cell: Mapping[Any, Any]) -> str:
@@ -220,7 +235,7 @@ def cell_words(cell: Mapping[Any, Any]) -> str:
         words = f"fixed, rank {plain(cell.get('rank.average'))}"
     else:
         lr = plain(cell.get("lr"))
-        words = init_words(str(cell["init"])) + ("" if lr is None else f", LR {lr:g}")
+        words = init_words(str(cell["init"])) + ("" if lr is None else f", LR {lr:.12g}")
     sweep = plain(cell.get("sweep"))
     return words if sweep is None else f"{words}, {sweep}"
 
@@ -248,8 +263,11 @@ def _varies(summary: pd.DataFrame, name: str) -> bool:
 
 
 def _repeats(summary: pd.DataFrame, name: str) -> bool:
-    other = _REPEATS.get(name)
+    other = _REPEATS.get(name) or _FOLLOWS.get(name)
     if other is None or other not in summary.columns:
         return False
     cells = _with_effect(summary, name)
-    return [plain(value) for value in cells[name]] == [plain(value) for value in cells[other]]
+    both = [(plain(a), plain(b)) for a, b in zip(cells[other], cells[name], strict=True)]
+    if name in _FOLLOWS:
+        return len(set(both)) == len({first for first, _ in both})
+    return all(first == second for first, second in both)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lora_sweep.report.pages.tables import cell_words
+from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.summarise import init_place
 from lora_sweep.report.table.tidy import WITHOUT_LOGITS, setting_names
 from lora_sweep.vocabulary import FAILED, FINISHED, FIXED
@@ -60,8 +60,9 @@ def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
-    cells = _cells(runs[runs["init"] == FIXED])
-    return {cell_words(cell.iloc[0].to_dict()): cell for cell in cells}
+    cells = list(_cells(runs[runs["init"] == FIXED]))
+    names = cell_names(pd.DataFrame([cell.iloc[0] for cell in cells])) if cells else []
+    return dict(zip(names, cells, strict=True))
 
 
 def arm_of(name: str, runs: pd.DataFrame) -> Arm:

@@ -7,9 +7,9 @@ from lora_sweep.report.table.groups import group_runs
 
 
 def planned_rows(runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[tuple[str, str]]]:
-    """Returns name -> rows of every arm, and the pairs of an init and a baseline of one corpus.
+    """Returns name -> rows of every arm, and the pairs of an init and a baseline of one group.
 
-    Names say the corpus and base where the sweep has several.
+    Names say the group where the sweep has several.
 
     Args:
         runs: as from `collect_runs`, whatever became of them.

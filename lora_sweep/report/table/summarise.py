@@ -31,8 +31,9 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     - `seeds`, `folders` of the finished runs, in the order of the seeds;
     - `shares_a_run`: one of its runs also stands in another cell, or twice in this one.
 
-    Order: inits as in the study, others by name, fixed ranks last; within an init by median,
-    highest first, cells without a finished run last; ties as in `runs`.
+    Order: inits as in the study, others by name, fixed ranks last; within an init by corpus, as
+    they appear, for metrics of several are not to be ranked; within a corpus by median, highest
+    first, cells without a finished run last; ties as in `runs`.
 
     Args:
         runs: as from `collect_runs`. Rows without a seed belong to no cell and are left out.
@@ -78,13 +79,22 @@ def _describe(cell: pd.DataFrame) -> dict[str, Any]:
 def _in_order(summary: pd.DataFrame) -> pd.DataFrame:
     medians = summary["median"].tolist()
     inits = [init_place(str(init)) for init in summary["init"]]
+    corpora = _corpus_numbers(summary)
 
-    def place(row: int) -> tuple[tuple[int, str], bool, float]:
+    def place(row: int) -> tuple[tuple[int, str], int, bool, float]:
         has_none = bool(pd.isna(medians[row]))
-        return inits[row], has_none, 0.0 if has_none else -medians[row]
+        return inits[row], corpora[row], has_none, 0.0 if has_none else -medians[row]
 
     order = sorted(range(len(summary)), key=place)
     return summary.iloc[order].reset_index(drop=True)
+
+
+def _corpus_numbers(cells: pd.DataFrame) -> list[int]:
+    """The number of each cell's corpus, in order of appearance."""
+    same = [name for name in setting_names(cells) if name.startswith("data.")]
+    if not same:
+        return [0] * len(cells)
+    return [int(n) for n in cells.groupby(same, dropna=False, sort=False).ngroup()]
 
 
 def init_place(init: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
+from lora_sweep.report.table.contents import with_contents_in_words
 from lora_sweep.rules import MOST_SEED
 from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED
 
@@ -106,7 +107,8 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Returns the rows as a table with typed columns: folder, status, settings, the record's.
 
     Where runs with logits allocate in several ways, `init` says which, `uniform, soft_topk`: what
-    is compared as one must be allocated in one way.
+    is compared as one must be allocated in one way. Where there are several bases or corpora in
+    files, words stand for their digests.
     """
     names = dict.fromkeys(["init", "seed"])
     names |= dict.fromkeys(name for row in rows for name in row)
@@ -116,7 +118,7 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in (*own[:2], *settings, *own[2:]):
         values = [row.get(name) for row in rows]
         columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
-    return _with_modes(pd.DataFrame(columns))
+    return with_contents_in_words(_with_modes(pd.DataFrame(columns)))
 
 
 def setting_names(table: pd.DataFrame) -> list[str]:

@@ -48,6 +48,19 @@ def test_same_cells_are_compared_by_seed(two: list[Path], tmp_path: Path) -> Non
     assert line.verdict.claim == "better"
 
 
+def test_compared_cells_have_names_of_their_own(sweep: Any, settings: Any, tmp_path: Path) -> None:
+    folders = [sweep.path.parent / name for name in ("old", "new")]
+    for folder in folders:
+        for high in (25, 30):
+            for seed in range(3):
+                own = settings(rank__max=high, seed=seed)
+                type(sweep)(folder).finish(f"{high}-{seed}-{folder.name}", 0.5, own)
+    runs = read_sweep_folders(folders, tmp_path / "out").runs
+    assert [line.init for line in compare_sweeps(runs)] == [
+        *("Uniform, LR 0.001, rank.max=25, new", "Uniform, LR 0.001, rank.max=30, new"),
+    ]
+
+
 def test_inits_of_each_sweep_meet_all_baselines(two: list[Path], tmp_path: Path) -> None:
     (comparison,) = compare_inits(read_sweep_folders(two, tmp_path / "out").runs)
     pairs = {(line.init, line.baseline) for line in comparison.lines}
@@ -66,6 +79,7 @@ def test_command_writes_one_report(two: list[Path], capsys: pytest.CaptureFixtur
     assert "[config](../new/uniform-0.1-0-new/config.yaml)" in text
     header = next(line for line in text.splitlines() if line.startswith("| Init"))
     assert "| sweep" in header
+    assert "- Uniform of new against fixed, rank 20, old: " in text
     for folder in two:
         assert not (folder / "report.md").exists()
 

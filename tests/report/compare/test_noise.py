@@ -52,3 +52,14 @@ def test_epoch_without_predictions_has_no_row(sweep: Any, settings: Any) -> None
     parts = [{"dev": LABELS}]
     save_predictions(path, parts, DevLabels({"dev": LABELS}, ("dev",)))
     assert _rows(sweep) == []
+
+
+def test_every_group_has_its_best_cells(sweep: Any, settings: Any) -> None:
+    for metric, values in (("accuracy", (0.7, 0.5)), ("f1", (0.9, 0.8))):
+        for init, value in zip(("uniform", "fixed"), values, strict=True):
+            own = settings(init=init, data__metric=metric)
+            _run(sweep, f"{init}-{metric}", value, own, n_wrong=4)
+    assert [row[0] for row in _rows(sweep)] == [
+        *("data.metric=accuracy: Uniform, LR 0.001", "data.metric=accuracy: fixed, rank 20"),
+        *("data.metric=f1: Uniform, LR 0.001", "data.metric=f1: fixed, rank 20"),
+    ]

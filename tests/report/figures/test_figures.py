@@ -1,6 +1,7 @@
 """Every picture at its extremes: shows what it was given, cuts nothing, overlaps nothing."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -35,6 +36,7 @@ from lora_sweep.report.figures.scores import (
     draw_medians,
     draw_runs,
 )
+from lora_sweep.report.figures.style import name_group
 from lora_sweep.report.table.courses import Course
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.store.record import EpochRecord, RunRecord
@@ -290,7 +292,52 @@ def test_curves_of_one_rate_say_what_differs() -> None:
     figure = draw_curves(summarise_runs(table), courses(table), "uniform", METRIC)
     assert figure is not None
     said = {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
-    assert said == {"LR 0.01, rank.max 25", "LR 0.01, rank.max 30"}
+    assert said == {"LR 0.01, rank.max=25", "LR 0.01, rank.max=30"}
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_bars_are_named_by_what_their_cells_differ_in(n: int) -> None:
+    table = pd.concat([runs(1, 2).assign(**{"rank.max": 20 + i}) for i in range(n)])
+    figure = draw_runs(table, "uniform", [], METRIC)
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    sizes = [f", rank.max={20 + i}" for i in range(n)] if n == 2 else [""]  # 10 are too many
+    assert sorted(said) == sorted(f"LR {lr}{size}" for lr in (0.001, 0.01) for size in sizes)
+    check_legible(figure)
+
+
+def test_points_and_bands_are_named_by_what_cells_differ_in() -> None:
+    table = pd.concat([runs(2, 2).assign(**{"rank.max": high}) for high in (25, 30)])
+    summary = summarise_runs(table)
+    bands = baseline_bands(summary)
+    assert sorted(band.name for band in bands) == [
+        f"fixed, rank {average}, rank.max={high}" for average in (20, 25) for high in (25, 30)
+    ]
+    figure = draw_comparison(summary, bands, METRIC)
+    for label in figure.axes[0].get_xticklabels():
+        assert re.fullmatch(r".*\nLR 0\.0\d+\nrank\.max=\d\d", label.get_text())
+    check_legible(figure)
+
+
+def test_medians_say_that_cells_share_a_field() -> None:
+    table = pd.concat([runs(1, 2).assign(**{"rank.max": high}) for high in (25, 30)])
+    for cells, is_said in ((table, True), (runs(1, 2), False)):
+        figure = draw_medians(summarise_runs(cells), METRIC)
+        assert figure is not None
+        assert ("the best where cells share a field" in figure.axes[0].get_title()) == is_said
+        check_legible(figure)
+
+
+@pytest.mark.parametrize(
+    "name", ["training.batch_size=16", "reviews, " + "data.n_train=2000, " * 9]
+)
+def test_group_is_named_above_a_picture(name: str) -> None:
+    table = runs(1, 2)
+    figure = draw_runs(table, "uniform", [], METRIC)
+    masks, discrete = method_masks(5.3, [0.5, 3.0], rank_min=1, rank_max=9)
+    for one in (figure, draw_masks(masks, discrete, "Masks over R")):
+        name_group(one, name)
+        assert name.rsplit(maxsplit=1)[-1] in one.get_suptitle()
+        check_legible(one)
 
 
 def test_curves_show_the_best_cells_of_many() -> None:

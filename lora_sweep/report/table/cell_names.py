@@ -1,0 +1,76 @@
+"""What sentences, pictures and comparisons call a cell: a name that no cell beside it has."""
+
+from typing import Any
+
+import pandas as pd
+
+from lora_sweep.report.pages.tables import (
+    STUDY_COLUMNS,
+    cell_words,
+    plain,
+    setting_label,
+    varying_settings,
+)
+from lora_sweep.report.table.summarise import cell_settings
+from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.vocabulary import FIXED
+
+_IN_WORDS = {"init", "lr", "sweep"}
+"""Settings that the words for a cell name anyway."""
+
+
+def cell_names(cells: pd.DataFrame) -> list[str]:
+    """Returns a name for each cell, `Quadratic, LR 0.01, rank.max=30`, in the order of the rows.
+
+    It says every setting in which the cells with learnt ranks differ, or those with fixed ranks.
+
+    Args:
+        cells: of one group, as from `summarise_runs`; or runs, as from `collect_runs`, which are
+            then called like their cells.
+    """
+    words = [cell_words(cell) for cell in cells.to_dict("records")]
+    both = zip(words, other_settings(cells), strict=True)
+    return [", ".join([first, *others]) for first, others in both]
+
+
+def other_settings(cells: pd.DataFrame) -> list[list[str]]:
+    """Returns what each cell's name says besides `cell_words`: `rank.max=30`, in order of rows.
+
+    Args:
+        cells: as in `cell_names`.
+    """
+    settings = set(setting_names(cells)) & set(cell_settings(cells)) - {"seed"}
+    cells = cells[[name for name in cells.columns if name in settings]]
+    is_fixed = cells["init"] == FIXED
+    told = {kind: _told(cells[is_fixed == kind], is_fixed=kind) for kind in (True, False)}
+    return [
+        [setting_words(name, cell[name]) for name in told[kind]]
+        for cell, kind in zip(cells.to_dict("records"), is_fixed, strict=True)
+    ]
+
+
+def setting_words(name: str, value: Any) -> str:
+    """Returns a setting with its value, in every digit, as one would type it: `rank.max=30`."""
+    value = plain(value)
+    if isinstance(value, float) and float(short := f"{value:g}") == value:
+        value = short
+    return f"{setting_label(name)}={'null' if value is None else value}"
+
+
+def _told(cells: pd.DataFrame, *, is_fixed: bool) -> list[str]:
+    """The settings that tell cells apart, besides those in `cell_words`.
+
+    Of fixed ranks the words have the average, and the size of R is told only beside equal ones.
+    """
+    study = [name for name in STUDY_COLUMNS.values() if _n_values(cells, name) > 1]
+    names = [name for name in (*study, *varying_settings(cells)) if name not in _IN_WORDS]
+    if not is_fixed:
+        return names
+    names = [name for name in names if name != "rank.average"]
+    if "rank.max" in names and (cells.groupby("rank.average")["rank.max"].nunique() < 2).all():
+        names.remove("rank.max")
+    return names
+
+
+def _n_values(cells: pd.DataFrame, name: str) -> int:
+    return len({plain(value) for value in cells[name]}) if name in cells.columns else 0
