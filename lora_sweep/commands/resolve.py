@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_intermixed_args(arguments)
     own: list[str] = []
     failed = exit_code(lambda: own.extend(resolve_arguments(given.folder, given)))
     if failed:

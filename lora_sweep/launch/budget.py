@@ -54,5 +54,5 @@ class Budget:
             return f"it needs {needed}, and {self.n_trained} of {self.max_runs} are spent"
         hours = (time.monotonic() - self._started) / 3600
         if self.max_hours is not None and hours >= self.max_hours:
-            return f"{counted(self.max_hours, 'hour')} are over"
+            return f"the time is over, {counted(self.max_hours, 'hour')}"
         return None

@@ -1,6 +1,7 @@
 """A resolve from its command on, with runs of known numbers in place of trainings."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lora_sweep.config.store import CONF
 from lora_sweep.errors import LoraSweepError, SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.execution import execute
 from lora_sweep.launch import grids
+from lora_sweep.launch.budget import Budget
 from lora_sweep.launch.resolve import ResolveSweeper, last_lines
 from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import read_plan
@@ -128,11 +130,12 @@ def resolve(
     def run(*given: str, question: dict[str, Any] | None = None, **settings: Any) -> Resolved:
         arguments = [f"paths.outputs={tmp_path}", "paths.sweep=s", *given]
         loader: Any = QuickLoader(GlobalHydra.instance().config_loader())
-        own = [f"hydra.sweeper.{n}={v}" for n, v in settings.items() if v is not None]
         plain = [one for one in arguments if "," not in one]
         master = loader.load_sweep(["hydra/sweeper=resolve", *plain])
         master.hydra.overrides.task = arguments
-        master.hydra.overrides.hydra = ["hydra/sweeper=resolve", *own]
+        told = "-".join(f"{name}{value}" for name, value in settings.items() if value)
+        # Another budget is another command.
+        master.hydra.overrides.hydra = ["hydra/sweeper=resolve", f"hydra.job.name='{told}'"]
         master.hydra.callbacks.report |= question or {}
         grids_of = {"grids": master.hydra.sweeper.grids, "looks": [3, 4]}
         sweeper = ResolveSweeper(**grids_of | settings)
@@ -273,14 +276,14 @@ def test_budget_below_the_first_look_trains_nothing(resolve: Resolve, trainer: T
     assert "no look was made yet, the next look takes 3 seeds" in found.last
 
 
-def test_hours_end_it_between_two_looks(
-    resolve: Resolve, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainer.wild = {"randn"}
-    clock = iter([0.0, 3600.0 - 1.0, 3600.0])
-    monkeypatch.setattr("lora_sweep.launch.budget.time.monotonic", lambda: next(clock))
-    assert "1 of 2 comparisons left" in resolve(*THREE, max_hours=1).last
-    assert _seeds(trainer, "randn") == [0, 1, 2]
+def test_hours_end_it_before_a_look(resolve: Resolve, trainer: Trainer) -> None:
+    now = time.monotonic()
+    assert Budget(max_hours=1, _started=now - 3500).spent(8, 1) is None
+    assert Budget(max_hours=1, _started=now - 3601).spent(8, 1) == "the time is over, 1 hour"
+    with pytest.raises(SettingError, match=r"max_hours must be null, or more than 0"):
+        resolve(*THREE, max_hours=0)
+    assert "no look was made yet" in resolve(*THREE, max_hours=1e-9).last
+    assert not trainer.trained
 
 
 def test_any_time_may_go_on_without_end(resolve: Resolve, trainer: Trainer) -> None:
