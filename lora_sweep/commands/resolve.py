@@ -16,7 +16,7 @@ _OWN = r"hydra\.sweeper\.(max_seeds|looks|any_time|max_runs|max_hours)="
 _PLACES = r"paths\.(outputs|sweep)=|hydra\.sweep\.dir="
 _LEFT_OUT = re.compile(rf"\+*(seed=|n_seeds=|hydra/sweeper=|{_OWN}|{_PLACES})")
 _OF_HYDRA = re.compile(r"hydra[./](?!sweeper)")
-_SEARCH = re.compile(r"search=(?!null$)|hydra/sweeper=optuna$")
+_SEARCH = re.compile(r"search=(?!null$)|hydra/sweeper=optuna")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
