@@ -28,6 +28,7 @@ from lora_sweep.store.sweep_list import add_to_sweep, read_asked, read_commands,
 
 NOISE = (0.0, 0.002, -0.001, 0.001, 0.0015, -0.0005)
 LEVELS = {"uniform": 0.7, "randn": 0.5, "quadratic": 0.6, "fixed": 0.5}
+BASELINES = "learning_rate.head=0.001,0.002"
 THREE = ("init=uniform,randn,fixed", "rank.average=20")
 
 
@@ -75,7 +76,7 @@ class Trainer:
                 for one in job_overrides]  # fmt: skip
 
     def _name(self, job: dict[str, str], listed: dict[str, Any]) -> str:
-        (name,) = [
+        (name, *_) = [
             name
             for name, s in listed.items()
             if s["init"] == job.get("init", "uniform")
@@ -328,6 +329,16 @@ def test_grids_keep_their_settings_and_lose_their_seeds(
     assert {s["lr"] for s in listed if s["init"] == "randn"} == {0.01, 0.05}
     assert {s["seed"] for s in listed} == {0, 1, 2}
     assert len(listed) == 3 * (2 * 2 + 1)
+
+
+def test_baselines_of_one_rank_are_told_apart(resolve: Resolve, trainer: Trainer) -> None:
+    with pytest.raises(InterruptedError):
+        _stopped_after(0, trainer, lambda: resolve("init=uniform,fixed", "lr=0.1", BASELINES))
+    plan = read_plan(trainer.folder)
+    assert plan is not None and [baseline for _, baseline in plan.pairs] == [
+        "fixed, rank 20, learning_rate.head 0.001",
+        "fixed, rank 20, learning_rate.head 0.002",
+    ]
 
 
 @pytest.mark.parametrize("seeds", [("seed=4",), ("seed=5,4",), ("seed=4", "n_seeds=3")])

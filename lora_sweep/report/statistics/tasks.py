@@ -121,4 +121,4 @@ def _error(values: Array) -> float:
     """The standard error of a mean; NaN where the values show no spread."""
     if len(values) < 2 or np.ptp(values) == 0:
         return float("nan")
-    return float(values.std(ddof=1)) / len(values) ** 0.5
+    return float(values.std(ddof=1) / len(values) ** 0.5)

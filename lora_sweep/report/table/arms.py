@@ -1,6 +1,6 @@
 """Tidy table -> arms: the runs of every setting and seed of an init, or of a baseline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +59,19 @@ def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
-    cells = _cells(runs[runs["init"] == FIXED])
-    return {cell_words(cell.iloc[0].to_dict()): cell for cell in cells}
+    """Returns name of each cell with fixed ranks -> its rows of the tidy table.
+
+    Cells that would have the same name are told apart by the settings that they differ in.
+    """
+    cells = list(_cells(runs[runs["init"] == FIXED]))
+    by_words: dict[str, list[pd.DataFrame]] = {}
+    for cell in cells:
+        by_words.setdefault(cell_words(cell.iloc[0].to_dict()), []).append(cell)
+    return {
+        f"{words}{more}": cell
+        for words, alike in by_words.items()
+        for more, cell in zip(_differing_settings(alike), alike, strict=True)
+    }
 
 
 def arm_of(name: str, runs: pd.DataFrame) -> Arm:
@@ -134,6 +144,17 @@ def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.D
         own = runs if sweep is None else runs[runs["sweep"] == sweep]
         for init in sorted(set(own["init"]), key=init_place):
             yield (sweep, init), own[own["init"] == init]
+
+
+def _differing_settings(cells: Sequence[pd.DataFrame]) -> list[str]:
+    """For each cell `, learning_rate.head 0.001`: what tells it apart; empty for a single one."""
+    first = pd.DataFrame([cell.iloc[0] for cell in cells])
+    names = [
+        name
+        for name in setting_names(first)
+        if name != "seed" and first[name].astype(str).nunique() > 1
+    ]
+    return ["".join(f", {name} {row[name]}" for name in names) for _, row in first.iterrows()]
 
 
 def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
