@@ -1,6 +1,7 @@
 """A resolve from its command on, with runs of known numbers in place of trainings."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,7 +135,7 @@ def resolve(
         plain = [one for one in arguments if "," not in one]
         master = loader.load_sweep(["hydra/sweeper=resolve", *plain])
         master.hydra.overrides.task = arguments
-        told = "-".join(f"{name}{value}" for name, value in settings.items() if value)
+        told = re.sub(r"\W", "_", str(settings))
         # Another budget is another command.
         master.hydra.overrides.hydra = ["hydra/sweeper=resolve", f"hydra.job.name='{told}'"]
         master.hydra.callbacks.report |= question or {}
