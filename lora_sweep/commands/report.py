@@ -36,7 +36,7 @@ def _report(given: argparse.Namespace) -> None:
         )
     extra = [] if given.published is None else published_section(given.published)
     if given.folders:
-        forms = Forms(given.figures, given.page, given.latex, given.parquet)
+        forms = Forms(given.figures, given.page, given.latex, given.parquet, given.tasks)
         scope = EVERYTHING if given.all else LAST
         show_report(
             given.folders,
@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=place, metavar="FOLDER", help="where the report of several sweeps goes"
+    )
+    parser.add_argument(
+        "--tasks",
+        action="store_true",
+        help="one verdict on each init over the tasks of several sweeps, and average ranks",
     )
     parser.add_argument("--latex", action="store_true", help="also write table.tex")
     parser.add_argument("--parquet", action="store_true", help="also write runs.parquet")

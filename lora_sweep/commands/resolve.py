@@ -1,6 +1,7 @@
 """`python -m lora_sweep.resolve outputs/SWEEP`: adds seeds until every comparison is resolved."""
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,13 @@ from lora_sweep.commands.arguments import exit_code, place
 from lora_sweep.errors import SettingError
 from lora_sweep.store.sweep_list import read_commands
 
-_OWN = ("hydra/sweeper=resolve", "hydra.sweeper.", "seed=", "n_seeds=")
+_SWEEPER = "hydra/sweeper="
+_RESOLVE = f"{_SWEEPER}resolve"
+_OWN = r"hydra\.sweeper\.(max_seeds|looks|any_time|max_runs|max_hours)="
+_PLACES = r"paths\.(outputs|sweep)=|hydra\.sweep\.dir="
+_LEFT_OUT = re.compile(rf"\+*(seed=|n_seeds=|hydra/sweeper=|{_OWN}|{_PLACES})")
+_OF_HYDRA = re.compile(r"hydra[./](?!sweeper)")
+_SEARCH = re.compile(r"search=(?!null$)|hydra/sweeper=optuna")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; None for those of this process.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_intermixed_args(arguments)
     own: list[str] = []
     failed = exit_code(lambda: own.extend(resolve_arguments(given.folder, given)))
     if failed:
@@ -29,21 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def resolve_arguments(folder: Path, given: argparse.Namespace) -> list[str]:
-    """Returns the sweep's own command as one that resolves it.
+    """Returns the sweep's own command as one that resolves it, in its folder.
 
     Args:
         folder: of the sweep.
         given: as the parser has it.
 
     Raises:
-        SettingError: the sweep was asked for by no command, or by different ones.
+        SettingError: the folder is no sweep's, or was asked for by different commands.
+        RecordError: the list of its runs can't be read.
     """
-    commands = {_without_seeds(command): None for command in read_commands(folder)}
-    if len(commands) != 1:
-        raise SettingError(
-            f"{folder} must be a sweep of one command, seeds apart, but got {len(commands)}: say "
-            "it yourself, python -m lora_sweep --multirun ... hydra/sweeper=resolve"
-        )
+    from lora_sweep.launch.places import quoted
+
     settings = {
         "max_seeds": given.max_seeds,
         "max_runs": given.max_runs,
@@ -51,10 +55,12 @@ def resolve_arguments(folder: Path, given: argparse.Namespace) -> list[str]:
         "any_time": given.any_time or None,
         "looks": None if given.looks is None else f"[{given.looks}]",
     }
-    (own,) = commands
+    named = folder if folder.name not in ("", "..") else folder.resolve()
     return [
-        *own,
-        "hydra/sweeper=resolve",
+        *_own_command(folder),
+        f"paths.outputs={quoted(named.parent)}",
+        f"paths.sweep={quoted(named.name)}",
+        _RESOLVE,
         *(
             f"hydra.sweeper.{name}={value}"
             for name, value in settings.items()
@@ -64,10 +70,35 @@ def resolve_arguments(folder: Path, given: argparse.Namespace) -> list[str]:
     ]
 
 
-def _without_seeds(command: str) -> tuple[str, ...]:
-    """The command's arguments but for those that say which seeds are trained."""
-    arguments = shlex.split(command)[3:]  # python -m lora_sweep
-    return tuple(one for one in arguments if not one.startswith(_OWN))
+def _own_command(folder: Path) -> list[str]:
+    """The arguments of the sweep's command, but for seeds, places and what a resolve was told.
+
+    Of commands that differ in Hydra's own settings, as the launcher, the last one counts.
+    """
+    commands = read_commands(folder)
+    if not commands:
+        what = "a folder without it" if folder.is_dir() else "nothing there"
+        raise SettingError(f"{folder} must hold a sweep's list of runs, but got {what}")
+    arguments = [shlex.split(command)[3:] for command in commands]  # python -m lora_sweep
+    sweeps = [one for one in arguments if _RESOLVE not in one]
+    different: dict[tuple[str, ...], list[str]] = {}
+    for one in sweeps or arguments:
+        own = [argument for argument in one if not _LEFT_OUT.match(argument)]
+        different[tuple(a for a in own if not _OF_HYDRA.match(a))] = own
+    if len(different) > 1:
+        listed = "\n".join(shlex.join(own) for own in different.values())
+        raise SettingError(
+            f"{folder} must be a sweep of one command, seeds apart, but got {len(different)}: "
+            f"say all that is to be compared, python -m lora_sweep --multirun ... {_RESOLVE}\n"
+            f"{listed}"
+        )
+    ((own),) = different.values()
+    if any(_SEARCH.match(one) for command in sweeps for one in command):
+        raise SettingError(
+            f"{folder} must be a sweep of named settings, but got a search: resolve a sweep of "
+            "what it found"
+        )
+    return own
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,9 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=place, metavar="FOLDER", help="of a sweep: outputs/demo")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="hydra.launcher.…=…")
-    parser.add_argument(
-        "--max-seeds", type=int, default=30, metavar="N", help="seeds at the last look (30)"
-    )
+    parser.add_argument("--max-seeds", type=int, metavar="N", help="seeds at the last look (30)")
     parser.add_argument(
         "--looks", metavar="N,N,...", help="seeds at each look (5,8,12,16,20,25,30)"
     )

@@ -23,7 +23,7 @@ from lora_sweep.config.store import CONF
 from lora_sweep.error_lines import EXPECTED, error_lines
 from lora_sweep.errors import LoraSweepError, SettingError, StorageError
 from lora_sweep.interrupt import StoppedError, handle_termination
-from lora_sweep.launch import command_errors, grids
+from lora_sweep.launch import command_errors, grids, resolve
 from lora_sweep.launch.places import quote_homes
 from lora_sweep.plugins import register
 
@@ -43,8 +43,9 @@ def train(config: DictConfig) -> float:
     job = HydraConfig.get()
     is_single = job.mode is RunMode.RUN
     try:
-        # A sweep of grids does not wait for a run that another process trains: it comes back.
-        waits = is_single or job.runtime.choices["hydra/sweeper"] != grids.NAME
+        # Our sweepers do not wait for a run that another process trains: they come back to it.
+        comes_back = job.runtime.choices["hydra/sweeper"] in (grids.NAME, resolve.NAME)
+        waits = is_single or not comes_back
         # With hydra.job.chdir too, a relative path is from where the command was started.
         with contextlib.chdir(job.runtime.cwd):
             return run_cell(to_run_config(config), waits=waits)

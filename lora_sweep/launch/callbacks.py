@@ -9,6 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lora_sweep.errors import LoraSweepError, ReportError, SettingError, SweepFailedError
+from lora_sweep.launch import resolve
 from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
 from lora_sweep.launch.last_words import next_lines, print_unbroken
@@ -84,3 +85,5 @@ class WriteReport(Callback):
         best = show_report([sweep_dir], scope=scope, question=self.question, forms=forms)
         if best is not None:
             print_unbroken(next_lines(best))
+        if config.hydra.runtime.choices["hydra/sweeper"] == resolve.NAME:
+            print_unbroken(resolve.last_lines(config))

@@ -106,7 +106,7 @@ class GridSweeper(Sweeper):
         n_runs = sum(len(cell.runs) for cell in cells)
         log.info("%s in %s", counted(n_runs, "run"), sweep_dir)
         results = self._launch(cells)
-        _raise_failures(results, [cell.title for cell in cells], sweep_dir)
+        raise_failures(results, [cell.title for cell in cells], sweep_dir)
         return [result.return_value for result in results]
 
     def _launch(self, cells: Sequence[Cell]) -> list[JobReturn]:
@@ -177,7 +177,17 @@ def register() -> None:
     )
 
 
-def _raise_failures(results: Sequence[JobReturn], titles: Sequence[str], sweep_dir: Path) -> None:
+def raise_failures(results: Sequence[JobReturn], titles: Sequence[str], sweep_dir: Path) -> None:
+    """Says how many jobs failed, and why the first one did.
+
+    Args:
+        results: of each job.
+        titles: of each job.
+        sweep_dir: where the runs' logs lie.
+
+    Raises:
+        SweepFailedError: some failed.
+    """
     failed = [
         (title, result._return_value)
         for title, result in zip(titles, results, strict=True)

@@ -29,7 +29,7 @@ def quote_homes(argument: str) -> str:
     Hydra's grammar has no `~` in a value, and a shell leaves that of `data.path=~/data` as it is.
     """
     is_quoted = "'" in argument or '"' in argument
-    return argument if is_quoted else _WITH_HOME.sub(lambda path: _quoted(path[0]), argument)
+    return argument if is_quoted else _WITH_HOME.sub(lambda path: quoted(path[0]), argument)
 
 
 class SettlePlaces(Callback):
@@ -61,9 +61,9 @@ class SettlePlaces(Callback):
             config.hydra.sweep.dir = str(folder)
             overrides = config.hydra.overrides
             others = [one for one in overrides.hydra if not one.startswith("hydra.sweep.dir=")]
-            overrides.hydra = [*others, f"hydra.sweep.dir={_quoted(folder)}"]
+            overrides.hydra = [*others, f"hydra.sweep.dir={quoted(folder)}"]
             places = {"paths.outputs": folder.parent, "paths.sweep": folder.name}
-            own = [f"{name}={_quoted(place)}" for name, place in places.items()]
+            own = [f"{name}={quoted(place)}" for name, place in places.items()]
             overrides.task = [*overrides.task, *own]
 
 
@@ -93,8 +93,8 @@ def _folder(given: str) -> Path:
     return folder.resolve() if folder.name in ("", "..") else folder
 
 
-def _quoted(value: object) -> str:
-    """A value as Hydra reads it on a command line, whatever is in it."""
+def quoted(value: object) -> str:
+    """Returns a value as Hydra reads it on a command line, whatever is in it."""
     text = str(value)
     is_plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII)
     return text if is_plain else QuotedString(text, Quote.single).with_quotes()

@@ -8,32 +8,38 @@ must be known beforehand. A comparison that is closed trains no more. Killed, or
 several processes, it goes on from the runs that are there.
 """
 
-import json
 import logging
-import time
-from collections.abc import Sequence
-from typing import Any
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from lora_sweep.errors import SettingError
-from lora_sweep.launch.cells import Cell, command_line, compose_cell
-from lora_sweep.launch.composing import Composer
-from lora_sweep.launch.grids import GridSweeper
-from lora_sweep.report.compare.plan import LOOKS, Plan, write_plan
+from lora_sweep.errors import SettingError, SweepFailedError, TrainingFailedError
+from lora_sweep.launch.budget import Budget
+from lora_sweep.launch.cells import Cell
+from lora_sweep.launch.grids import GridSweeper, raise_failures
+from lora_sweep.launch.seed_jobs import SeedJobs, job_of
+from lora_sweep.report.compare.made import read_made, write_made
+from lora_sweep.report.compare.plan import LOOKS, Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
-from lora_sweep.store.scope import Scope
-from lora_sweep.store.sweep_list import add_to_sweep, read_asked, read_sweep
+from lora_sweep.store.state import is_done, is_finished
+from lora_sweep.store.sweep_list import read_sweep
+from lora_sweep.vocabulary import MISSING
+from lora_sweep.words import counted
+
+if TYPE_CHECKING:
+    from lora_sweep.report.compare.looks import Progress
 
 log = logging.getLogger(__name__)
 
 NAME = "resolve"
-_SEEDS = ("seed", "n_seeds")
+_Arms = dict[tuple[str, ...], str]
 
 
 class ResolveSweeper(GridSweeper):
@@ -41,10 +47,10 @@ class ResolveSweeper(GridSweeper):
 
     def __init__(
         self,
-        max_seeds: int = LOOKS[-1],
+        max_seeds: int | None = None,
         looks: Sequence[int] | None = None,
         *,
-        any_time: bool = False,
+        any_time: bool | None = None,
         max_runs: int | None = None,
         max_hours: float | None = None,
         **settings: Any,
@@ -52,132 +58,203 @@ class ResolveSweeper(GridSweeper):
         """Takes what stands under `hydra.sweeper`.
 
         Args:
-            max_seeds: of the last look.
-            looks: seeds at each look, in place of 5, 8, 12, 16, 20, 25, 30.
+            max_seeds: of the last look; None for 30. Looks at any time go on beyond it with
+                another command.
+            looks: seeds at each look; None for 5, 8, 12, 16, 20, 25, 30 up to max_seeds.
             any_time: look after every seed, by intervals that hold at all times.
             max_runs: runs that this command may train; None for any number.
             max_hours: after which no look is prepared any more; None for no limit.
             settings: as of `GridSweeper`.
+
+        Where a plan was made before, looks and any_time of None are the planned ones.
+
+        Raises:
+            SettingError: one breaks its rule.
         """
         super().__init__(**settings)
-        is_number = isinstance(max_seeds, int) and not isinstance(max_seeds, bool)
-        require(
-            is_number and max_seeds >= 3, "hydra.sweeper.max_seeds", "3 or more seeds", max_seeds
-        )
-        self.max_seeds = max_seeds
-        planned = tuple(looks or (n for n in LOOKS if n < max_seeds))
-        self.looks = planned if looks else (*planned, max_seeds)
-        self.any_time, self.max_runs, self.max_hours = any_time, max_runs, max_hours
+        self.budget = Budget(max_runs, max_hours, max_seeds)
+        self.looks = None if looks is None else tuple(looks)
+        self.max_seeds, self.any_time = max_seeds, any_time
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Trains until every comparison is resolved or the budget is spent.
 
+        Runs that failed count as failed. One that did not diverge, which it would do again, is
+        tried a second time before its look.
+
         Raises:
             SettingError: there is nothing to compare, or the plan is another one than before.
             LoraSweepError: as in `GridSweeper`.
-            SweepFailedError: some runs failed; they count as failed.
+            SweepFailedError: some runs have not ended, so that the look can't be made.
         """
-        started, results = time.monotonic(), list[JobReturn]()
-        asked = _Asked(self, arguments)
-        plan, arm_of_cell = self._plan(asked)
-        n, arms = self._next_look(asked, plan)
-        while n is not None:
-            cells = [cell for cell in asked.cells(n) if arm_of_cell[_key(cell)] in arms]
-            if (spent := self._spent(started, len(results), len(cells))) is not None:
-                log.info("%s: a look at %d seeds is not made", spent, n)
+        jobs = SeedJobs(self, arguments)
+        plan, arms = self._plan(jobs)
+        results = list[JobReturn]()
+        progress = self._progress(jobs, plan)
+        while (n := progress.next_look) is not None:
+            cells = self._needed(jobs, plan, n, arms, progress.open_arms(plan))
+            n_runs = sum(not is_finished(self.sweep_dir / name) for name in _names(cells))
+            if (spent := self.budget.spent(n, n_runs)) is not None:
+                log.info("the look at %d seeds is not made: %s", n, spent)
                 break
-            log.info("for a look at %d seeds: %d runs", n, len(cells))
-            asked.list_runs(cells)
-            results += self._launch(cells)
-            made, (n, arms) = n, self._next_look(asked, plan)
-            if n == made:
-                raise SettingError(
-                    f"the runs for a look at {n} seeds must have ended, but some are open: see "
-                    f"python -m lora_sweep.status {self.sweep_dir}"
-                )
-        return [result._return_value for result in results]
+            log.info("for a look at %d seeds: %s to train", n, counted(n_runs, "run"))
+            self.budget.n_trained += n_runs
+            jobs.list_runs(cells)
+            results += self._train(cells)
+            progress = self._look(jobs, plan, n, (cells, results[len(results) - len(cells) :]))
+        n_failed = sum(result.status is not JobStatus.COMPLETED for result in results)
+        if n_failed:
+            log.warning("%s failed, and count so: see the logs", counted(n_failed, "run"))
+        return [r.return_value for r in results if r.status is JobStatus.COMPLETED]
 
-    def _plan(self, asked: "_Asked") -> tuple[Plan, dict[str, str]]:
-        """The plan, kept before the first look; and of each cell the name of its arm."""
-        cells = asked.cells(self.looks[0])
-        asked.list_runs(cells)
-        from lora_sweep.report.table.collect import collect_runs
-        from lora_sweep.report.table.planned import planned_rows
+    def _plan(self, jobs: SeedJobs) -> tuple[Plan, _Arms]:
+        """The plan, kept before the first look; and of each job the name of its arm."""
+        plan = self._asked_plan(jobs)
+        cells = jobs.cells(plan.seeds(plan.looks[0]))
+        rows, plan = _with_pairs(plan, cells)
+        arm_of_folder = {f: name for name, folders in rows.items() for f in folders}
+        arms = {job_of(cell): arm_of_folder[next(iter(cell.runs))] for cell in cells}
+        plan = write_plan(self.sweep_dir, plan)
+        jobs.list_runs([*cells, *self._made_cells(jobs, plan)])
+        return plan, arms
 
-        rows, pairs = planned_rows(collect_runs(self.sweep_dir, scope=asked.scope))
-        require(
-            bool(pairs),
-            "the sweep",
-            "one of inits and fixed ranks over the same corpus (add init=fixed)",
-            f"{', '.join(rows)} alone",
-        )
+    def _asked_plan(self, jobs: SeedJobs) -> Plan:
+        """The plan without its comparisons."""
+        known, looks = read_plan(self.sweep_dir), self.looks
+        any_time = self.any_time
+        if any_time is None:
+            any_time = known is not None and known.any_time
+        if any_time:
+            self.budget.max_seeds = self.max_seeds or LOOKS[-1]
+        if looks is None and known is not None and (self.max_seeds is None or any_time):
+            looks = known.looks
+        elif looks is None:
+            most = self.max_seeds or LOOKS[-1]
+            looks = (*(n for n in LOOKS if n < most), most)
         question = Question(**_question(self.master))
-        plan = Plan(question, pairs, asked.first_seed, self.looks, self.any_time)
-        arm_of_folder = {
-            folder: name for name, own in rows.items() for folder in own["folder"].tolist()
-        }
-        arm_of_cell = {_key(cell): arm_of_folder[next(iter(cell.runs))] for cell in cells}
-        return write_plan(self.sweep_dir, plan), arm_of_cell
+        first = jobs.first_seed if known is None else known.first_seed
+        plan = Plan(question, [], first, looks, any_time)
+        has_room = any_time or self.max_seeds in (None, plan.n_most)
+        rule = f"seeds of the last look ({plan.n_most}), or left out"
+        require(has_room, "hydra.sweeper.max_seeds", rule, self.max_seeds)
+        return Plan(question, [], first, looks[:1], any_time) if any_time else plan
 
-    def _next_look(self, asked: "_Asked", plan: Plan) -> tuple[int | None, list[str]]:
-        """Seeds of the next look, None where there is none; and the arms that it needs."""
+    def _made_cells(self, jobs: SeedJobs, plan: Plan) -> list[Cell]:
+        """Cells of the looks that were made, by whichever command."""
+        made, listed = read_made(self.sweep_dir), read_sweep(self.sweep_dir)
+        later = plan.seeds(made)[plan.looks[0] :]
+        cells = jobs.cells(later) if later else []
+        return [cell for cell in cells if listed.keys() & cell.runs.keys()]
+
+    def _needed(
+        self, jobs: SeedJobs, plan: Plan, n: int, arms: _Arms, open_arms: Sequence[str]
+    ) -> list[Cell]:
+        """What is to be trained before a look: seeds of no look that was made, and lost runs."""
+        made = read_made(self.sweep_dir)
+        is_new = n > made
+        seeds = plan.seeds(n)[made:] if is_new else plan.seeds(n)
+        cells = [cell for cell in jobs.cells(seeds) if arms[job_of(cell)] in open_arms]
+        if is_new:
+            return cells
+        return [c for c in cells if not all(is_done(self.sweep_dir / name) for name in c.runs)]
+
+    def _train(self, cells: Sequence[Cell]) -> list[JobReturn]:
+        """Hydra's record of each cell; what failed but did not diverge was tried twice."""
+        results = self._launch(cells)
+        again = [
+            i
+            for i, result in enumerate(results)
+            if result.status is not JobStatus.COMPLETED
+            and not isinstance(result._return_value, TrainingFailedError)
+        ]
+        if again:
+            log.info("%s failed, and are tried once more", counted(len(again), "run"))
+            for i, result in zip(again, self._launch([cells[i] for i in again]), strict=True):
+                results[i] = result
+        return results
+
+    def _look(
+        self,
+        jobs: SeedJobs,
+        plan: Plan,
+        n: int,
+        trained: tuple[Sequence[Cell], Sequence[JobReturn]],
+    ) -> "Progress":
+        """Makes a look whose runs have ended."""
+        if self._progress(jobs, plan, made=n).next_look == n:
+            cells, results = trained
+            raise_failures(results, [cell.title for cell in cells], self.sweep_dir)
+            raise SweepFailedError(
+                f"the runs for a look at {n} seeds must have ended, but some are open: see "
+                f"python -m lora_sweep.status {self.sweep_dir}"
+            )
+        write_made(self.sweep_dir, n)
+        return self._progress(jobs, plan)
+
+    def _progress(self, jobs: SeedJobs, plan: Plan, *, made: int | None = None) -> "Progress":
+        """What the looks that were made have found."""
         from lora_sweep.report.compare.looks import look
         from lora_sweep.report.table.collect import collect_runs
         from lora_sweep.report.table.planned import planned_arms
 
-        progress = look(plan, planned_arms(collect_runs(self.sweep_dir, scope=asked.scope)))
-        n = progress.next_look
-        return (None if n is None or n > self.max_seeds else n), progress.open_arms(plan)
-
-    def _spent(self, started: float, n_trained: int, n_more: int) -> str | None:
-        """What is spent, in words; None as long as there is budget for so many more runs."""
-        if self.max_runs is not None and n_trained + n_more > self.max_runs:
-            return f"{n_trained} of {self.max_runs} runs are asked for, {n_more} more are needed"
-        hours = (time.monotonic() - started) / 3600
-        if self.max_hours is not None and hours >= self.max_hours:
-            return f"{self.max_hours:g} hours are over"
-        return None
+        arms = planned_arms(collect_runs(self.sweep_dir, scope=jobs.scope))
+        return look(plan, arms, made=read_made(self.sweep_dir) if made is None else made)
 
 
-class _Asked:
-    """The sweep's own command: its cells at as many seeds as are wanted."""
+def last_lines(config: DictConfig) -> list[str]:
+    """Returns how each comparison stands, and the command that goes on where some are open.
 
-    def __init__(self, sweeper: ResolveSweeper, arguments: Sequence[str]) -> None:
-        self.sweeper = sweeper
-        parser = OverridesParser.create(config_loader=sweeper.context.config_loader)
-        keys = [one.get_key_element() for one in parser.parse_overrides(list(arguments))]
-        self.own = [a for a, key in zip(arguments, keys, strict=True) if key not in _SEEDS]
-        self.command = command_line(sweeper.master, arguments)
-        for grid in sweeper.grids:
-            for name in _SEEDS:
-                grid.pop(name, None)
-        self.composer = Composer(sweeper.context, sweeper.master)
-        known = read_sweep(sweeper.sweep_dir).values()
-        self.first_seed = min((int(settings["seed"]) for settings in known), default=0)
+    Args:
+        config: of the sweep, which was started.
 
-    @property
-    def scope(self) -> Scope:
-        """The runs that the resolve has asked for."""
-        return Scope(self.command)
+    Raises:
+        LoraSweepError: its runs or plan can't be read.
+    """
+    from lora_sweep.report.compare.resolved import ending_lines, read_resolution
+    from lora_sweep.report.table.collect import collect_runs
 
-    def list_runs(self, cells: Sequence[Cell]) -> None:
-        """Lists these runs beside those that the resolve has asked for before."""
-        runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
-        earlier = read_asked(self.sweeper.sweep_dir, self.command) or {}
-        add_to_sweep(self.sweeper.sweep_dir, runs, self.command, earlier=earlier)
-
-    def cells(self, n: int) -> list[Cell]:
-        """One cell for each job and each of the first n seeds."""
-        seeds = ",".join(str(seed) for seed in range(self.first_seed, self.first_seed + n))
-        runs = self.sweeper._runs([*self.own, f"seed={seeds}", "n_seeds=1"])
-        cells = [compose_cell(self.composer, run) for run in runs]
-        return list({next(iter(cell.runs)): cell for cell in cells}.values())
+    sweep_dir, sweeper = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper
+    resolution = read_resolution(sweep_dir, collect_runs(sweep_dir))
+    if resolution is None:
+        return []
+    command = ["python", "-m", "lora_sweep.resolve", str(sweep_dir)]
+    n = resolution.progress.next_look
+    if resolution.plan.any_time and n is not None and n > (sweeper.max_seeds or LOOKS[-1]):
+        command += ["--max-seeds", str(n + LOOKS[0])]
+    elif resolution.plan.any_time and sweeper.max_seeds is not None:
+        command += ["--max-seeds", str(sweeper.max_seeds)]
+    return ["", *ending_lines(resolution, shlex.join(command))]
 
 
-def _key(cell: Cell) -> str:
-    """What a cell's runs of all seeds share."""
-    (settings,) = cell.runs.values()
-    return json.dumps({**settings, "seed": None}, sort_keys=True, default=str)
+def _names(cells: Iterable[Cell]) -> list[str]:
+    return [name for cell in cells for name in cell.runs]
+
+
+def _with_pairs(plan: Plan, cells: Sequence[Cell]) -> tuple[dict[str, list[str]], Plan]:
+    """Folders of each arm at the first look, and the plan with the comparisons of these arms."""
+    from lora_sweep.report.table.planned import planned_rows
+    from lora_sweep.report.table.tidy import checked_settings, to_table
+
+    runs = [
+        {"folder": name, "status": MISSING, **checked_settings(settings)}
+        for cell in cells
+        for name, settings in cell.runs.items()
+    ]
+    rows, pairs = planned_rows(to_table(runs))
+    require(
+        bool(pairs),
+        "the sweep",
+        "one of inits and fixed ranks over the same corpus (add init=fixed)",
+        f"{', '.join(rows)} alone",
+    )
+    for name, own in rows.items():
+        if set(own["seed"]) != set(plan.seeds(plan.looks[0])):
+            raise SettingError(
+                "all seeds of an init must be trained over one corpus, but got another for each "
+                f"in {name}: let no setting of data and model follow the seed"
+            )
+    planned = Plan(plan.question, pairs, plan.first_seed, plan.looks, plan.any_time)
+    return {name: own["folder"].tolist() for name, own in rows.items()}, planned
 
 
 def _question(master: DictConfig) -> dict[str, Any]:
@@ -199,9 +276,9 @@ def register() -> None:
         node=OmegaConf.create(
             {
                 "_target_": f"{ResolveSweeper.__module__}.{ResolveSweeper.__name__}",
-                "max_seeds": LOOKS[-1],
+                "max_seeds": None,
                 "looks": None,
-                "any_time": False,
+                "any_time": None,
                 "max_runs": None,
                 "max_hours": None,
                 "max_batch_size": None,

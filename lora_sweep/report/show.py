@@ -10,6 +10,11 @@ from rich.text import Text
 from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.question import Question, read_question
 from lora_sweep.report.compare.sentences import SHORT_COLUMNS, verdict_tables
+from lora_sweep.report.compare.tasks import (
+    compare_over_tasks,
+    tasks_section,
+    tasks_sentences,
+)
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.folding import without
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
@@ -61,11 +66,14 @@ def show_report(
 
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
+        SettingError: the tasks are to be judged together, but can't be.
         ReportError: it is written, but the pictures can't be drawn.
     """
     sweep = _read(folders, out, scope)
     question = question or read_question(sweep.folder)
-    findings = find(sweep, question=question, extra=extra)
+    tasks = compare_over_tasks(sweep.runs, question=question) if forms.tasks else None
+    own = [] if tasks is None else tasks_section(tasks)
+    findings = find(sweep, question=question, extra=[*own, *extra])
     is_written = is_writable(sweep.folder)
     console = make_console()
     try:
@@ -73,6 +81,8 @@ def show_report(
             write_report(sweep, findings, forms=forms)
     finally:  # whatever becomes of the files, the tables are shown
         _show_findings(sweep, findings, console)
+        if tasks is not None:
+            print_lines(["", *tasks_sentences(tasks)], console)
     files = [sweep.folder / REPORT_FILE, *([sweep.folder / PAGE_FILE] if forms.page else [])]
     lines = [f"report: {file}" for file in files]
     if not is_written:

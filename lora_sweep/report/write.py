@@ -38,12 +38,18 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Forms:
-    """What is written besides report.md, results.csv and runs.csv."""
+    """What is written besides report.md, results.csv and runs.csv.
+
+    Attributes:
+        figures, page, latex, parquet: whether there are such files.
+        tasks: whether report.md judges the inits over all tasks together, too.
+    """
 
     figures: bool = True
     page: bool = True
     latex: bool = False
     parquet: bool = False
+    tasks: bool = False
 
 
 STANDARD = Forms()

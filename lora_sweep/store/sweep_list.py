@@ -75,6 +75,7 @@ def add_to_sweep(
     command: str,
     *,
     earlier: Iterable[str] = (),
+    grows: bool = False,
 ) -> None:
     """Lists a command with its runs, as the one given last; other commands keep theirs.
 
@@ -83,8 +84,9 @@ def add_to_sweep(
     Args:
         sweep_dir: folder of the sweep.
         runs: folder name -> settings.
-        command: that asks for them; what it asked for before is replaced.
+        command: that asks for them.
         earlier: names of listed runs that it asks for too.
+        grows: whether what it asked for before stays; else it is replaced.
 
     Raises:
         RecordError: the list is of another version.
@@ -99,8 +101,8 @@ def add_to_sweep(
         except DamagedRecordError as error:
             set_aside(path, error, "the list of runs starts anew")
             listed, commands = {}, {}
-        commands.pop(command, None)  # so that it stands last
-        known = [name for name in earlier if name in listed]
+        before = commands.pop(command, [])  # so that it stands last
+        known = [*(before if grows else ()), *(name for name in earlier if name in listed)]
         commands[command] = list(dict.fromkeys([*known, *runs]))
         content = {
             "format_version": FORMAT_VERSION,

@@ -3,6 +3,7 @@
 A function of plan and runs alone: a resolve that was killed, and the report, see the same.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -76,17 +77,20 @@ class Progress:
         return list(dict.fromkeys(name for pair in left for name in pair))
 
 
-def look(plan: Plan, arms: Mapping[str, Arm]) -> Progress:
+def look(plan: Plan, arms: Mapping[str, Arm], *, made: float = math.inf) -> Progress:
     """Returns what the looks so far have found.
 
-    A look is made once every run that it takes has ended, of all arms with an open comparison.
+    A look can be made once every run that it takes has ended, of all arms with an open comparison.
 
     Args:
         plan: of the resolve.
         arms: name -> runs so far; seeds that are none of the plan's do not count.
+        made: seeds of the last look that was made; infinite for all that can be.
     """
     progress = Progress((), plan.looks[0])
     for n in _looks(plan):
+        if n > made:
+            break
         needed = progress.open_arms(plan)
         if not all(name in arms and _has_seeds(arms[name], plan.seeds(n)) for name in needed):
             return Progress(progress.resolved, n)

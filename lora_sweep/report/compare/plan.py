@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from lora_sweep.errors import RecordError, SettingError
-from lora_sweep.files import write_text
+from lora_sweep.files import write_text, writing
 from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
 
@@ -23,7 +25,7 @@ class Plan:
         pairs: init and baseline of each comparison.
         first_seed: seeds are this one and those that follow.
         looks: seeds at each look, ascending.
-        any_time: whether one may look after every seed, and go on beyond the last look.
+        any_time: whether one looks after every seed from the first look on, without end.
     """
 
     question: Question
@@ -34,9 +36,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Checks the rules."""
-        ascending = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
-        is_right = bool(self.looks) and ascending and self.looks[0] >= 3
-        require(is_right, "looks", "ascending numbers of seeds, 3 or more", list(self.looks))
+        looks = self.looks
+        are_counts = all(isinstance(n, int) and not isinstance(n, bool) for n in looks)
+        is_right = bool(looks) and are_counts and looks[0] >= 3 and list(looks) == sorted({*looks})
+        require(is_right, "looks", "ascending numbers of seeds, 3 or more", list(looks))
+        require(isinstance(self.any_time, bool), "any_time", "true or false", self.any_time)
 
     @property
     def n_most(self) -> int:
@@ -58,11 +62,15 @@ def write_plan(folder: Path, plan: Plan) -> Plan:
     Raises:
         SettingError: another plan was made before.
         RecordError: the one that is there can't be read.
+        StorageError: it can't be written.
     """
-    known = read_plan(folder)
-    if known is None:
-        write_text(folder / PLAN_FILE, json.dumps(asdict(plan), indent=2) + "\n")
-        return plan
+    with writing(folder / PLAN_FILE):
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{PLAN_FILE}.lock"):
+        known = read_plan(folder)
+        if known is None:
+            write_text(folder / PLAN_FILE, json.dumps(asdict(plan), indent=2) + "\n")
+            return plan
     for name, value in asdict(plan).items():
         before = asdict(known)[name]
         if value != before:

@@ -1,6 +1,7 @@
 """What a resolve has found, in Markdown: each comparison, its look and boundary, why it ended."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,17 @@ import pandas as pd
 from tabulate import tabulate
 
 from lora_sweep.report.compare.looks import Progress, Resolved, look
+from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import Plan, read_plan
 from lora_sweep.report.pages.tables import escape_markdown, init_words
 from lora_sweep.report.statistics.paired import EQUIVALENT
+from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.planned import planned_arms
+from lora_sweep.store.scope import Scope
+from lora_sweep.store.sweep_list import read_asked, read_commands
+from lora_sweep.words import counted
+
+_RESOLVE = "hydra/sweeper=resolve"
 
 _PLANNED = """\
 The looks were planned before the first of them, at {looks} seeds, and the level of 5 % for each
@@ -35,13 +43,50 @@ def read_resolution(folder: Path, runs: pd.DataFrame) -> Resolution | None:
 
     Args:
         folder: of the sweep.
-        runs: as from `collect_runs`.
+        runs: as from `collect_runs`, of whatever scope: the resolve's own runs count.
 
     Raises:
-        RecordError: the plan can't be read.
+        RecordError: plan or looks can't be read.
+        LoraSweepError: the resolve's runs can't be.
     """
     plan = read_plan(folder)
-    return None if plan is None else Resolution(plan, look(plan, planned_arms(runs)))
+    if plan is None:
+        return None
+    arms = planned_arms(_own_runs(folder, runs))
+    return Resolution(plan, look(plan, arms, made=read_made(folder)))
+
+
+def _own_runs(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that the resolve's last command asked for."""
+    commands = [one for one in read_commands(folder) if _RESOLVE in shlex.split(one)]
+    if not commands:
+        return runs
+    names = set(read_asked(folder, commands[-1]) or ())
+    if names == set(runs["folder"]):
+        return runs
+    return collect_runs(folder, scope=Scope(commands[-1]))
+
+
+def ending_lines(resolution: Resolution, go_on: str) -> list[str]:
+    """Returns what a resolve ends with: how each comparison stands, and what is left.
+
+    Args:
+        resolution: of the sweep.
+        go_on: command that goes on.
+    """
+    progress, lines = resolution.progress, resolved_sentences(resolution)
+    n_left = sum(r.is_open for r in progress.resolved)
+    if progress.next_look is not None:
+        if lines:
+            left = f"{n_left} of {counted(len(lines), 'comparison')} left"
+        else:
+            left = "no look was made yet"
+        look_words = f"the next look takes {progress.next_look} seeds"
+        return [*lines, f"{left}, {look_words}; this goes on, with any budget:", go_on]
+    if n_left:
+        left = f"{n_left} of {counted(len(lines), 'comparison')} not resolved"
+        return [*lines, f"the last look is made, {left}: more looks were not planned"]
+    return [*lines, "every comparison is resolved"]
 
 
 def resolved_section(resolution: Resolution | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,23 @@ class Verdict:
     p: float
 
 
-def judge(comparisons: Sequence[PairedComparison], *, alpha: float = ALPHA) -> list[Verdict]:
+class Claims(Protocol):
+    """What has a p for each claim."""
+
+    @property
+    def p_better(self) -> float:
+        """Of «the true difference is at most the region»; one-sided, as the next."""
+
+    @property
+    def p_worse(self) -> float:
+        """Of «it is at least minus the region»."""
+
+    @property
+    def p_equivalent(self) -> float:
+        """Of «it lies outside the region»."""
+
+
+def judge(comparisons: Sequence[Claims], *, alpha: float = ALPHA) -> list[Verdict]:
     """Returns the verdicts on all comparisons of a sweep.
 
     Each of the three claims is tested by itself, by Holm's method over the comparisons: any

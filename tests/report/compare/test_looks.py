@@ -9,12 +9,14 @@ import pytest
 
 from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.report.compare.looks import look
+from lora_sweep.report.compare.made import write_made
 from lora_sweep.report.compare.plan import Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
 from lora_sweep.report.compare.resolved import read_resolution, resolved_section
 from lora_sweep.report.compare.resolved import resolved_sentences as sentences
 from lora_sweep.report.table.arms import Arm
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.store.scope import EVERYTHING
 
 PLAN = Plan(Question(), [("a", "base"), ("b", "base")], looks=(4, 6, 8))
 NOISE = np.array([0.0, 0.1, -0.1, 0.05, -0.05, 0.02, 0.1, -0.12])
@@ -114,6 +116,10 @@ def test_report_says_what_is_resolved(sweep: Any, settings: Any) -> None:
         sweep.finish(f"own-{seed}", 0.6 + jitter, settings(seed=seed))
     assert read_resolution(sweep.path, collect_runs(sweep.path)) is None
     write_plan(sweep.path, Plan(Question(), [("uniform", "fixed, rank 20")], looks=(4, 8)))
+    before = read_resolution(sweep.path, collect_runs(sweep.path))
+    assert before is not None and sentences(before) == []  # runs are there, but no look was made
+    write_made(sweep.path, 4)
+    write_made(sweep.path, 3)  # of a process that comes later
     resolution = read_resolution(sweep.path, collect_runs(sweep.path))
     assert resolution is not None
     assert sentences(resolution) == [
@@ -123,3 +129,23 @@ def test_report_says_what_is_resolved(sweep: Any, settings: Any) -> None:
     text = "\n".join(resolved_section(resolution))
     assert "at 4, 8 seeds" in text
     assert "| Uniform | fixed, rank 20 | better  | 4" in text
+
+
+def test_report_of_other_runs_says_the_same(sweep: Any, settings: Any) -> None:
+    names: dict[str, Any] = {}
+    for seed in range(3):
+        for name, init, metric in (("base", "fixed", 0.5), ("own", "uniform", 0.6)):
+            names[f"{name}-{seed}"] = settings(init=init, seed=seed)
+            sweep.finish(f"{name}-{seed}", metric + 0.001 * seed * (init == "uniform"),
+                         names[f"{name}-{seed}"])  # fmt: skip
+    write_plan(sweep.path, Plan(Question(), [("uniform", "fixed, rank 20")], looks=(3, 4)))
+    write_made(sweep.path, 3)
+    sweep.ask_for(
+        names, "python -m lora_sweep --multirun hydra/sweeper=resolve init=uniform,fixed"
+    )
+    of_resolve = read_resolution(sweep.path, collect_runs(sweep.path))
+    sweep.ask_for({"other": settings(init="randn", lr=0.5)}, "python -m lora_sweep init=randn")
+    of_other = read_resolution(sweep.path, collect_runs(sweep.path))
+    of_all = read_resolution(sweep.path, collect_runs(sweep.path, scope=EVERYTHING))
+    assert of_resolve is not None and of_resolve.progress.resolved[0].claim == "better"
+    assert of_resolve == of_other == of_all

@@ -1,0 +1,157 @@
+"""Sweeps over several tasks -> one verdict on each init over all of them, and average ranks.
+
+A task is a corpus with a base. Inits and baselines are the same where they have the same name;
+settings such as learning rates may be each task's own. What a task lacks is left out.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from lora_sweep.report.compare.comparison import values_by_seed
+from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.pages.tables import escape_markdown, init_words
+from lora_sweep.report.statistics.paired import Verdict, judge
+from lora_sweep.report.statistics.tasks import (
+    TaskMean,
+    average_ranks,
+    claims_of,
+    mean_over_tasks,
+)
+from lora_sweep.report.table.arms import Arm, baseline_arms, learnt_arms
+from lora_sweep.report.table.groups import group_runs
+from lora_sweep.rules import require
+
+_READ = """\
+Each seed is compared with itself in each task, and each task weighs the same. Difference: mean
+over the tasks of init minus baseline, in points, where both have trained; the interval says where
+it would lie with other seeds, 95 times in 100, over these {n} tasks ({tasks}) and no others.
+Verdict and p as above, with Holm's correction over this table. Average rank: 1 is the best of
+all inits and baselines at each task and seed."""
+
+
+@dataclass(frozen=True)
+class OverTasks:
+    """What several tasks say together.
+
+    Attributes:
+        tasks: their names.
+        lines: init, baseline, mean difference in points, and verdict.
+        ranks: inits and baselines with their average rank, the best first.
+        question: what was asked.
+    """
+
+    tasks: tuple[str, ...]
+    lines: tuple[tuple[str, str, TaskMean, Verdict], ...]
+    ranks: tuple[tuple[str, TaskMean], ...]
+    question: Question
+
+
+def compare_over_tasks(runs: pd.DataFrame, *, question: Question = STANDARD_QUESTION) -> OverTasks:
+    """Returns one verdict over all tasks for each init and baseline that all of them have.
+
+    Args:
+        runs: as from `collect_sweeps`.
+        question: what is asked.
+
+    Raises:
+        SettingError: there are not two tasks, or they share no init and baseline.
+    """
+    groups = group_runs(runs[runs["seed"].notna()].drop(columns="sweep", errors="ignore"))
+    require(len(groups) > 1, "--tasks", "of sweeps over several tasks", ", ".join(groups))
+    values = [_by_seed(own, question) for own in groups.values()]
+    inits = _in_all([[arm.name for arm in learnt_arms(own)] for own in groups.values()])
+    baselines = _in_all([[arm.name for arm in baseline_arms(own)] for own in groups.values()])
+    found = [
+        (init, baseline, mean_over_tasks(differences))
+        for init in inits
+        for baseline in baselines
+        if all(differences := [_differences(own[init], own[baseline]) for own in values])
+    ]
+    shared = f"inits {', '.join(inits) or 'none'}, baselines {', '.join(baselines) or 'none'}"
+    require(bool(found), "--tasks", "of sweeps that share an init, a baseline and seeds", shared)
+    region = question.equivalence_points
+    verdicts = judge([claims_of(mean, region=region) for _, _, mean in found])
+    lines = tuple((*one, verdict) for one, verdict in zip(found, verdicts, strict=True))
+    return OverTasks(tuple(groups), lines, _ranks(values, [*inits, *baselines]), question)
+
+
+def tasks_section(found: OverTasks) -> list[str]:
+    """Returns paragraphs of Markdown."""
+    rows = [
+        [
+            escape_markdown(init_words(init)),
+            escape_markdown(baseline),
+            str(mean.n_seeds or "each task's"),
+            f"{mean.mean:+.2f}",
+            _span(mean, "+.2f"),
+            verdict.claim,
+            f"{verdict.p:.3g}",
+        ]
+        for init, baseline, mean, verdict in found.lines
+    ]
+    headers = ["Init", "Baseline", "Seeds", "Difference", "95 % interval", "Verdict", "p"]
+    how = _READ.format(n=len(found.tasks), tasks=escape_markdown("; ".join(found.tasks)))
+    ranks = [
+        [escape_markdown(init_words(name)), f"{rank.mean:.2f}", _span(rank, ".2f")]
+        for name, rank in found.ranks
+    ]
+    parts = ["## Over the tasks", _table(rows, headers), " ".join(how.split())]
+    return [*parts, _table(ranks, ["Arm", "Average rank", "95 % interval"])] if ranks else parts
+
+
+def tasks_sentences(found: OverTasks) -> list[str]:
+    """Returns a sentence for each init and baseline."""
+    return [
+        f"over {len(found.tasks)} tasks, {init_words(init)} against {baseline}: {verdict.claim} "
+        f"({mean.mean:+.2f} points on average, 95 % interval {_span(mean, '+.2f')})."
+        for init, baseline, mean, verdict in found.lines
+    ]
+
+
+def _table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+
+
+def _span(mean: TaskMean, form: str) -> str:
+    low, high = mean.interval
+    return "-" if math.isinf(low) else f"{low:{form}} to {high:{form}}"
+
+
+def _in_all(names: Sequence[Sequence[str]]) -> list[str]:
+    return [name for name in names[0] if all(name in others for others in names)]
+
+
+def _by_seed(runs: pd.DataFrame, question: Question) -> dict[str, dict[int, float]]:
+    """Name of each arm of a task -> seed -> value, percent; seeds that have not trained lack."""
+    arms: list[Arm] = [*learnt_arms(runs), *baseline_arms(runs)]
+    return {
+        arm.name: {
+            seed: float(value)
+            for seed, value in zip(arm.seeds, values_by_seed(arm, question).values, strict=True)
+            if not np.isnan(value)
+        }
+        for arm in arms
+    }
+
+
+def _differences(init: dict[int, float], baseline: dict[int, float]) -> dict[int, float]:
+    return {seed: init[seed] - baseline[seed] for seed in init if seed in baseline}
+
+
+def _ranks(
+    values: Sequence[dict[str, dict[int, float]]], names: Sequence[str]
+) -> tuple[tuple[str, TaskMean], ...]:
+    """Average ranks of the arms, best first; none where a task has no seed with all of them."""
+    tasks = []
+    for own in values:
+        seeds = sorted(set.intersection(*(set(own[name]) for name in names)))
+        tasks.append({seed: np.array([own[name][seed] for name in names]) for seed in seeds})
+    if not all(tasks):
+        return ()
+    ranks = zip(names, average_ranks(tasks, len(names)), strict=True)
+    return tuple(sorted(ranks, key=lambda one: one[1].mean))
