@@ -44,7 +44,7 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 	$(BIN)/python -m lora_sweep --multirun sweep=example
 	$(BIN)/python -m lora_sweep.report outputs/example --latex
 	rm -rf $(EXAMPLE) && mkdir -p $(EXAMPLE)
-	cd outputs/example && cp -r report.md report.html results.csv runs.csv tables.tex figures "$(CURDIR)/$(EXAMPLE)"
+	cd outputs/example && cp -r report.md report.html results.csv runs.csv table.tex figures "$(CURDIR)/$(EXAMPLE)"
 	cd outputs/example && cp --parents */config.yaml */run.log "$(CURDIR)/$(EXAMPLE)"
 
 bench: ## measure speed against peers and bounds; about 15 minutes, nothing else running

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lora_sweep.store.epochs import EpochRecord
 from lora_sweep.store.predictions import DevLabels, save_predictions
-from lora_sweep.store.record import EpochRecord, RunRecord
+from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
 
 INITS = ("uniform", "randn", "quadratic", "left_skewed")
@@ -75,7 +76,7 @@ def fill_record(
         ranks: of every epoch, (n_epochs, N).
         i: number of the run, which its metrics depend on.
     """
-    metrics = 0.5 + 0.001 * (i % 97) + 0.01 * np.arange(len(ranks))
+    metrics = 0.5 + 0.001 * (i % 97) + np.linspace(0.0, 0.3, len(ranks))
     epoch = EpochRecord(1, 1, 0.5, {}, 0.5, 9600.0, 0.0, 9590, [], [])
     epochs = [
         dataclasses.replace(

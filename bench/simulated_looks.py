@@ -60,10 +60,16 @@ def _judge(resolved: Sequence[Resolved], truth: Truth, question: Question, seen:
 
 def truths() -> Iterator[Truth]:
     """Yields what docs/statistics.md shows."""
-    two = {"n_inits": 1, "n_baselines": 1}
     for name, spread in (("", PUBLISHED), (", large spread", TRAINED)):
         for lead in (0.0, 0.49, 0.51, 1.0, 2.0, 4.0):
-            yield Truth(f"one comparison, {lead:+g}{name}", 30, lead=lead, spread=spread, **two)
+            yield Truth(
+                f"one comparison, {lead:+g}{name}",
+                30,
+                lead=lead,
+                spread=spread,
+                n_inits=1,
+                n_baselines=1,
+            )
         for lead in (0.0, 0.49, 2.0, 4.0):
             words = f"eight comparisons, first init {lead:+g}{name}"
             yield Truth(words, 30, lead=lead, spread=spread)

@@ -180,7 +180,8 @@ def _judge_grid(inits: Sequence[Arm], n_resamples: int, seen: Seen) -> None:
     grid = np.stack([np.where(init.failed, np.nan, init.values) for init in inits])
     levels = np.stack([over_settings(own, np.isnan(own)).values for own in grid])
     levels = levels[:, ~np.isnan(levels).any(axis=0)]
-    seen.effect.append(init_effect_p(levels, n_resamples=n_resamples) <= 0.05)
+    is_asked = levels.shape[1] >= 2  # of one seed the report says nothing
+    seen.effect.append(is_asked and init_effect_p(levels, n_resamples=n_resamples) <= 0.05)
     seen.premium.append(selection_premium(grid, n_resamples=n_resamples).p <= 0.05)
 
 

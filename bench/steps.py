@@ -31,7 +31,7 @@ def against_padded(stepper: Stepper, n_pairs: int) -> Row:
     for name, layer in parts.items():
         parent, _, child = name.rpartition(".")
         linear = plain.get_submodule(name)
-        layers[name] = LoRAXSLinear(linear, layer.A, layer.B)
+        layers[name] = LoRAXSLinear(linear, lambda _, own=layer: (own.A, own.B))
         setattr(plain.get_submodule(parent), child, layers[name])
 
     class Padded(AdaptedEncoder):

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=place, metavar="FOLDER", help="where the report of several sweeps goes"
     )
-    parser.add_argument("--latex", action="store_true", help="also write tables.tex")
+    parser.add_argument("--latex", action="store_true", help="also write table.tex")
     parser.add_argument("--parquet", action="store_true", help="also write runs.parquet")
     parser.add_argument(
         "--no-figures", dest="figures", action="store_false", help="leave the pictures out"

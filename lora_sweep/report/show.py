@@ -9,9 +9,11 @@ from rich.text import Text
 
 from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.question import Question, read_question
+from lora_sweep.report.compare.sentences import SHORT_COLUMNS, verdict_tables
 from lora_sweep.report.pages.answer import answer_lines
+from lora_sweep.report.pages.folding import without
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
-from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.tables import Table, cells_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
@@ -40,7 +42,7 @@ def show_report(
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
 ) -> Path | None:
-    """Writes the report; prints tables, best cell, verdicts, counts and the report's path.
+    """Writes the report; prints answer, tables, verdicts, counts and the report's path.
 
     What is printed comes even if the report can't be written. A sweep whose folder is read-only is
     only printed.
@@ -80,12 +82,23 @@ def show_report(
 
 
 def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
-    print_tables(init_tables(sweep.summary), console)
-    said = answer_lines(sweep.runs, findings.comparisons, findings.resolution)
-    print_lines(["", *said, *equal_runs_lines(sweep.runs, sweep.courses)], console)
+    """Prints in the order of report.md: the answer, all cells, the verdicts, the counts."""
+    runs = sweep.runs
+    print_lines(["", *answer_lines(runs, findings.comparisons, findings.resolution)], console)
     if sweep.search is not None:
-        _show_search(sweep.search, sweep.runs, console)
-    print_lines(["", counts_line(sweep.runs, sweep.summary), *others_line(sweep)], console)
+        _show_search(sweep.search, runs, console)
+    cells = cells_table(sweep.summary)
+    print_tables([cells] if cells.rows else [], console)
+    print_lines(equal_runs_lines(runs, sweep.courses), console)
+    if findings.resolution is None:  # else its planned looks give the verdicts
+        print_tables(_verdicts(findings), console)
+    print_lines(["", counts_line(runs, sweep.summary), *others_line(sweep)], console)
+
+
+def _verdicts(findings: Findings) -> list[Table]:
+    """The verdicts with what they rest on; report.md has the rest of their columns."""
+    tables = verdict_tables(findings.comparisons)
+    return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables]
 
 
 def _best_run(sweep: Sweep) -> Path | None:

@@ -4,7 +4,7 @@ report.md      tables, verdicts, pictures, where it all comes from
 report.html    the same as one page that needs nothing else, with a page a run
 results.csv    a row a cell
 runs.csv       a row a run (runs.parquet on request)
-tables.tex     the tables for a paper (on request)
+table.tex      the table of all cells for a paper (on request)
 figures/       every picture as SVG and PNG
 """
 
@@ -22,7 +22,7 @@ from lora_sweep.report.figures.picture import FOLDER, Picture
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.latex import to_latex
 from lora_sweep.report.pages.markdown import Findings, report_text
-from lora_sweep.report.pages.tables import init_tables, plain, to_csv_table, without_formulas
+from lora_sweep.report.pages.tables import cells_table, plain, to_csv_table, without_formulas
 from lora_sweep.report.table.sweep import Sweep
 
 REPORT_FILE = "report.md"
@@ -30,7 +30,7 @@ PAGE_FILE = "report.html"
 CSV_FILE = "results.csv"
 RUNS_FILE = "runs.csv"
 PARQUET_FILE = "runs.parquet"
-LATEX_FILE = "tables.tex"
+LATEX_FILE = "table.tex"
 
 
 _HOUR = 3600.0
@@ -98,8 +98,10 @@ def _write_tables(sweep: Sweep, forms: Forms) -> None:
     write_text(folder / RUNS_FILE, without_formulas(table).to_csv(index=False))
     if forms.parquet:
         write_whole(folder / PARQUET_FILE, lambda path: table.to_parquet(path, index=False))
-    if forms.latex:
-        write_text(folder / LATEX_FILE, to_latex(init_tables(summary)))
+    cells = cells_table(summary)
+    if forms.latex and cells.rows:
+        metrics = ", ".join(sorted(set(sweep.runs["metric_words"].dropna().astype(str))))
+        write_text(folder / LATEX_FILE, to_latex(cells, metrics))
 
 
 def _write_figures(sweep: Sweep) -> Sequence[Picture]:

@@ -1,4 +1,4 @@
-"""Options to allocate in a report: each an arm and a table of its own, none mixed in a cell."""
+"""Options to allocate in a report: each an arm with rows of its own, none mixed in a cell."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.figures.write import write_figures
-from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.tables import cells_table
 from lora_sweep.report.table.arms import init_grid
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
@@ -53,18 +53,12 @@ def test_one_mode_leaves_the_inits_their_names(sweep: Any, settings: Any) -> Non
     assert inits == ["uniform", "randn", "importance", "fixed"]
 
 
-def test_every_mode_has_a_table_without_columns_of_others(sweep: Any, settings: Any) -> None:
+def test_every_mode_has_rows_of_its_own(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, "capped", "soft_topk")
-    tables = init_tables(summarise_runs(collect_runs(sweep.path)))
-    assert [table.title for table in tables] == [
-        "Uniform initialization, capped allocation",
-        "Uniform initialization, soft_topk allocation",
-        "Randn initialization, capped allocation",
-        "Importance allocation, without logits",
-        "Baseline: fixed ranks",
-    ]
-    assert all(len(table.rows) == 1 for table in tables)
-    assert tables[0].columns[-1] == "allocation.mode"
+    table = cells_table(summarise_runs(collect_runs(sweep.path)))
+    inits = ["Uniform, capped", "Uniform, soft topk", "Randn, capped", "Importance", "Fixed"]
+    assert [row[0] for row in table.rows] == inits
+    assert table.columns[-1] == "allocation.mode"
 
 
 def test_init_effect_is_asked_within_one_mode(sweep: Any, settings: Any) -> None:

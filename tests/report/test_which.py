@@ -16,7 +16,7 @@ from lora_sweep.report.figures.write import _draw_sweep
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.markdown import report_text
-from lora_sweep.report.pages.tables import init_tables, to_csv_table
+from lora_sweep.report.pages.tables import cells_table, to_csv_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.planned import planned_rows
@@ -85,7 +85,7 @@ def _shown(found: Sweep) -> tuple[str, str, str, pd.DataFrame]:
     stream = io.StringIO()
     console = Console(file=stream, width=400, no_color=True)
     findings = find(found)
-    print_tables(init_tables(found.summary), console)
+    print_tables([cells_table(found.summary)], console)
     print_lines(answer_lines(found.runs, findings.comparisons), console)
     report = report_text(found, findings)
     page = html.unescape(page_text(found, report))

@@ -15,7 +15,7 @@ from rich.console import Console
 from lora_sweep.commands.report import main
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report import write
-from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.tables import cells_table
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
@@ -56,7 +56,7 @@ def reported(folder: Path) -> Path:
 def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=is_terminal, no_color=True)
-    print_tables(init_tables(summarise_runs(collect_runs(sweep.path))), console)
+    print_tables([cells_table(summarise_runs(collect_runs(sweep.path)))], console)
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
 
 
@@ -66,9 +66,7 @@ def test_report_counts_runs_and_cells(report: Path) -> None:
     assert "5 runs in 3 cells: 3 finished, 1 failed, 1 missing, 1 collapsed." in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
     assert headings == [
-        "Uniform initialization",
-        "Randn initialization",
-        "Baseline: fixed ranks",
+        "All cells",
         "Runs without a result",
         "Which init is better?",
         "Where the numbers come from",
@@ -76,14 +74,14 @@ def test_report_counts_runs_and_cells(report: Path) -> None:
 
 
 def test_report_lists_failed_runs_escaped(report: Path) -> None:
-    text = report.read_text(encoding="utf-8")
+    text = re.sub(" +", " ", report.read_text(encoding="utf-8"))
     assert r"| c | failed | ValueError: a\|b \`c\` |" in text
     assert "second line" not in text
 
 
 def test_report_names_unreadable_runs(filled: Any) -> None:
     filled.write("f", "result.json", "{")
-    text = reported(filled.path).read_text(encoding="utf-8")
+    text = re.sub(" +", " ", reported(filled.path).read_text(encoding="utf-8"))
     assert "1 missing, 1 unreadable, 1 collapsed" in text
     assert "| f | unreadable |" in text
 
@@ -161,18 +159,21 @@ def test_terminal_cuts_no_number(filled: Any, width: int) -> None:
     assert "…" not in printed
 
 
-def test_only_settings_move_into_the_title(sweep: Any, settings: Settings) -> None:
+def test_results_keep_their_columns(sweep: Any, settings: Settings) -> None:
     """Two cells with equal results: what was found keeps its columns all the same."""
     for lr in (0.01, 0.02):
         for seed in (0, 1):
             sweep.finish(f"{lr}-{seed}", 0.0, settings(lr=lr, seed=seed), collapsed=seed == 0)
     printed = _printed(sweep, 80)
-    title, *table = printed.strip().splitlines()
-    assert title.startswith("Uniform initialization, Task cola, Rank Min 5")
-    assert not {"Median", "Seeds", "Notes"} & set(title.split())
+    title, *rest = printed.strip().splitlines()
+    start = next(i for i, line in enumerate(rest) if line.startswith("┏"))
+    above, table = " ".join(rest[:start]), rest[start:]
+    assert title == "All cells"
+    assert above.startswith("In all rows: ") and "Rank Min 5" in above and "Seeds 2" in above
+    assert not {"Median", "Notes"} & set(above.split())
     assert max(map(len, table)) <= 80
     cells = [[cell.strip() for cell in row.split("│")] for row in table if "0.02" in row]
-    assert cells[0][-5:-1] == ["0.00 ± 0.00", "2", "-10.00 ± 0.00", "1 collapsed"]
+    assert cells[0][-4:-1] == ["0.00 ± 0.00", "-10.00 ± 0.00", "1 collapsed"]
     assert "Rank Min 5" not in _printed(sweep, 200)
 
 
@@ -217,12 +218,68 @@ def test_no_word_is_broken_at_80_columns(
     narrow = capsys.readouterr().out
     sentences = [line for line in narrow.splitlines() if not line.startswith("report: ")]
     assert max(map(len, sentences)) <= 80
-    assert _words(narrow) <= _words(whole)
+    line = _words("In all rows, where it has an effect: Settings")  # of tables made narrower
+    assert _words(narrow) - line <= _words(whole)
 
 
 def _words(text: str) -> set[str]:
     """What stands between spaces and borders, without commas."""
     return {word.strip(",") for word in re.sub("[^\\w .,±%()/=?:;+-]", " ", text).split()}
+
+
+ORDER = ("cell: ", "All cells", "│ Uniform", "Which init is better?", "4 finished")
+
+
+def test_terminal_and_report_say_the_same_in_one_order(
+    filled: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled.finish("e", 0.8, settings(init="randn"))
+    assert main([str(filled.path), "--no-figures", "--no-html"]) == 0
+    printed = capsys.readouterr().out
+    places = [printed.index(said) for said in ORDER]
+    assert places == sorted(places)
+    text = (filled.path / "report.md").read_text(encoding="utf-8")
+    places = [text.index(said.replace("│", "|")) for said in ORDER[:-1]]
+    assert places == sorted(places)
+    for table in ("All cells", "Which init is better?"):  # what explains a table is beside it
+        after = text[text.index(f"## {table}") :].split("\n## ")[0]
+        assert "How to read this." in after
+
+
+def test_verdicts_fit_80_columns(
+    sweep: Any,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two inits against two baselines, one of which fails more often: nothing is cut."""
+    for seed in range(12):
+        jitter = 0.001 * (seed % 3)
+        for rank in (20, 25):
+            own = settings(init="fixed", rank__average=rank, seed=seed)
+            sweep.finish(f"f{rank}-{seed}", 0.5, own)
+        sweep.finish(f"u{seed}", 0.3 + jitter, settings(seed=seed), collapsed=seed > 2)
+        sweep.finish(f"r{seed}", 0.6 + jitter, settings(init="left_skewed", seed=seed))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([str(sweep.path), "--no-figures", "--no-html"]) == 0
+    printed = capsys.readouterr().out
+    shown = printed[printed.index("Which init is better?") : printed.index("48 runs")]
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ".join(re.sub("[^\\w -]", " ", shown).split()).count("fails") == 2
+    # differences of the seeds that trained: -20, -19.9, -19.8, and 10, 10.1, 10.2 four times
+    assert shown.count("-19.90") == shown.count("+10.10") == 2
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_pictures_stand_where_they_are_spoken_of(filled: Any, settings: Settings) -> None:
+    filled.finish("e", 0.8, settings(init="randn"))
+    sweep = read_sweep_folder(filled.path)
+    write_report(sweep, find(sweep), forms=Forms(page=False))
+    text = (filled.path / "report.md").read_text(encoding="utf-8")
+    said = ("cell: ", "figures/comparison", "## All cells", "figures/medians")
+    said += ("## Which init", "figures/uniform_runs", "## Where the numbers")
+    places = [text.index(one) for one in said]
+    assert places == sorted(places)
 
 
 @pytest.mark.usefixtures("unrendered")

@@ -5,6 +5,7 @@ import pandas as pd
 from lora_sweep.report.compare.comparison import Line, compare_pairs
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.sentences import line_table
+from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.table.arms import arm_of, ended_runs
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.tidy import setting_names
@@ -24,7 +25,8 @@ def between_section(runs: pd.DataFrame, *, question: Question = STANDARD_QUESTIO
     lines = compare_sweeps(runs, question=question)
     if not lines:
         return []
-    return ["## Between the sweeps", line_table(lines, question), " ".join(_READ.split())]
+    table = line_table(lines, question, title="Between the sweeps")
+    return [f"## {table.title}", to_markdown(table), " ".join(_READ.split())]
 
 
 def compare_sweeps(

@@ -9,6 +9,7 @@ from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.courses import Course
 from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.vocabulary import FINISHED
+from lora_sweep.words import listed
 
 Varied = tuple[tuple[str, tuple[str, ...]], ...]
 """Settings that equal runs differ in, each with its values in words."""
@@ -57,12 +58,7 @@ def _words(value: Any) -> str:
 
 
 def _sentence(varied: Varied, equal: pd.DataFrame) -> str:
-    named = ", ".join(f"{name} {_listed(values)}" for name, values in varied)
+    named = ", ".join(f"{name} {listed(values)}" for name, values in varied)
     seeds = sorted(set(equal["seed"]))
-    of = f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(list(map(str, seeds)))}"
+    of = f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(list(map(str, seeds)))}"
     return f"{named} gave equal runs in every digit: {len(equal)} runs with {of}."
-
-
-def _listed(words: list[str] | tuple[str, ...]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.pages.tables import escape_markdown
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import Table
 from lora_sweep.report.statistics.dev_noise import MetricInterval, metric_interval
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
@@ -39,22 +39,22 @@ def noise_section(sweep: Sweep) -> list[str]:
     Args:
         sweep: with run folders that can be read.
     """
-    rows = [
-        [
+    rows = tuple(
+        (
             _words(name, cell, interval),
             interval.n_seeds,
             f"{100 * interval.mean:.2f}",
             _range(interval),
             _points(interval.seed_error),
             _points(interval.dev_error),
-        ]
+        )
         for name, cell, interval in _intervals(sweep)
-    ]
+    )
     if not rows:
         return []
-    headers = ["Cell", "Seeds", "Mean", "95 % interval", "Error from seeds", "From dev examples"]
-    table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
-    return ["## How sure is the metric itself?", table, " ".join(_READ.split())]
+    headers = ("Cell", "Seeds", "Mean", "95 % interval", "Error from seeds", "From dev examples")
+    table = Table("How sure is the metric itself?", headers, rows, kept=headers[2:])
+    return [f"## {table.title}", to_markdown(table), " ".join(_READ.split())]
 
 
 def _intervals(sweep: Sweep) -> Iterator[tuple[str, dict[Any, Any], MetricInterval]]:
@@ -103,7 +103,7 @@ def _interval(folder: Path, names: list[str], runs: pd.DataFrame) -> MetricInter
 def _words(name: str, cell: dict[Any, Any], interval: MetricInterval) -> str:
     n_collapsed = cell["n_seeds"] - interval.n_seeds
     left_out = f" ({n_collapsed} collapsed left out)" if n_collapsed else ""
-    return escape_markdown(name) + left_out
+    return name + left_out
 
 
 def _range(interval: MetricInterval) -> str:

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from lora_sweep.report.compare.comparison import Comparison, InitEffect, Line, seeds_needed
 from lora_sweep.report.compare.question import TUNED, Question
-from lora_sweep.report.pages.tables import escape_markdown, init_words
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import SEEDS, Table, escape_markdown, init_words
 from lora_sweep.report.statistics.paired import EQUIVALENT, NOT_RESOLVED
 from lora_sweep.report.statistics.selection import SelectionPremium
 
+_HEADING = "Which init is better?"
+_INTERVAL = "95 % interval"
+SHORT_COLUMNS = frozenset(("Init", "Baseline", SEEDS, "Difference", _INTERVAL, "Verdict"))
+"""What a verdict is, and the difference that it rests on."""
 _QUESTIONS = {
     TUNED: """\
 Asked: is the init better once its settings are tuned? Each seed stands with the mean over the
@@ -46,42 +49,19 @@ def comparison_section(comparisons: list[Comparison], *, n_commands: int = 1) ->
     for comparison in comparisons:
         said = _said(comparison)
         if said:
-            where = f" ({escape_markdown(comparison.group)})" if len(comparisons) > 1 else ""
-            parts += [f"## Which init is better?{where}", *said]
+            parts += [f"## {escape_markdown(_title(comparison, comparisons))}", *said]
     if n_commands > 1 and any(comparison.lines for comparison in comparisons):
         parts.append(" ".join(_GREW.format(n=n_commands).split()))
     return parts
 
 
-def verdict_lines(comparisons: list[Comparison], init: str) -> list[str]:
-    """Returns the verdicts on one init as a list in Markdown; none without a baseline."""
-    said = [
-        f"- {_where(comparison, comparisons)}{verdict_sentence(line)}"
-        for comparison in comparisons
-        for line in comparison.lines
-        if init in (line.init, line.init.partition(" of ")[0])  # of one of several sweeps
+def verdict_tables(comparisons: list[Comparison]) -> list[Table]:
+    """Returns the table of each comparison that has lines."""
+    return [
+        line_table(one.lines, one.question, title=_title(one, comparisons))
+        for one in comparisons
+        if one.lines
     ]
-    return ["\n".join(said)] if said else []
-
-
-def _where(comparison: Comparison, comparisons: Sequence[Comparison]) -> str:
-    return f"{escape_markdown(comparison.group)}: " if len(comparisons) > 1 else ""
-
-
-def verdict_sentence(line: Line) -> str:
-    """Returns the verdict on one init against one baseline."""
-    d, n = line.paired, len(line.paired.differences)
-    name = escape_markdown(init_words(line.init))
-    against = f"{name} against {escape_markdown(line.baseline)}"
-    failed = _failed_words(line)
-    if n == 0:
-        return f"{against}: no difference to tell, for no seed has trained in both{failed}."
-    if math.isnan(d.spread) or math.isinf(d.low):
-        return f"{against}: not resolved, for {_seeds(n)} of both show no spread{failed}."
-    return (
-        f"{against}: **{verdict_words(line)}** ({d.mean:+.2f} points on average, median "
-        f"{d.median:+.2f}, 95 % interval {d.low:+.2f} to {d.high:+.2f}, {_seeds(n)}){failed}."
-    )
 
 
 def verdict_words(line: Line) -> str:
@@ -96,21 +76,22 @@ def verdict_words(line: Line) -> str:
     return f"{claim} where both train, {joined if claim != EQUIVALENT else 'but'} fails {often}"
 
 
-def line_table(lines: Sequence[Line], question: Question) -> str:
-    """Returns the comparisons as a table in Markdown.
+def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADING) -> Table:
+    """Returns the comparisons as a table.
 
     Args:
         lines: all of one family, so that their p count each other.
         question: what was asked.
+        title: the table's heading.
     """
     has_failed = any(line.failures.init[0] or line.failures.baseline[0] for line in lines)
     rows = []
     for line in lines:
         d = line.paired
         needed = seeds_needed(line, question, n_lines=len(lines))
-        row = [
-            escape_markdown(init_words(line.init)),
-            escape_markdown(line.baseline),
+        row = (
+            init_words(line.init),
+            line.baseline,
             line.n_settings,
             len(d.differences),
             _points(d.mean),
@@ -119,14 +100,23 @@ def line_table(lines: Sequence[Line], question: Question) -> str:
             verdict_words(line),
             f"{line.verdict.p:.3g}",
             "-" if needed is None else str(needed),
-        ]
-        rows.append([*row, _counts(line), f"{line.failures_p:.3g}"] if has_failed else row)
-    headers = [
-        "Init", "Baseline", "Settings", "Seeds", "Difference", "Median", "95 % interval",
-        "Verdict", "p", f"Seeds needed ({question.difference_points:g} points)",
-    ]  # fmt: skip
-    headers += ["Failed, init and baseline", "p of failing"] if has_failed else []
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+        )
+        rows.append((*row, _counts(line), f"{line.failures_p:.3g}") if has_failed else row)
+    headers = (
+        "Init", "Baseline", "Settings", SEEDS, "Difference", "Median", _INTERVAL, "Verdict", "p",
+        f"Seeds needed ({question.difference_points:g} points)",
+    )  # fmt: skip
+    return Table(
+        title=title,
+        columns=(*headers, "Failed, init and baseline", "p of failing") if has_failed else headers,
+        rows=tuple(rows),
+        settings=("Init", "Baseline"),
+        kept=("Init", "Baseline", "Difference", "Median", _INTERVAL, "Verdict", "p"),
+    )
+
+
+def _title(comparison: Comparison, among: list[Comparison]) -> str:
+    return _HEADING + (f" ({comparison.group})" if len(among) > 1 else "")
 
 
 def _said(comparison: Comparison) -> list[str]:
@@ -136,7 +126,8 @@ def _said(comparison: Comparison) -> list[str]:
         how = _READ_LINES.format(region=region, difference=difference)
         if any(line.n_settings > 1 for line in comparison.lines):
             how = f"{_QUESTIONS[question.settings]} {how}"
-        parts += [line_table(comparison.lines, question), " ".join(how.split())]
+        table = line_table(comparison.lines, question)
+        parts += [to_markdown(table), " ".join(how.split())]
     if comparison.effect is not None:
         parts.append(_effect(comparison.effect))
     if comparison.premium is not None:
@@ -144,13 +135,6 @@ def _said(comparison: Comparison) -> list[str]:
     if len(comparison.best_of) > 1:
         parts.append(_best_of(comparison.best_of))
     return parts
-
-
-def _failed_words(line: Line) -> str:
-    if not line.failures.init[0] and not line.failures.baseline[0]:
-        return ""
-    often = {True: "it fails more often", False: "it fails less often", None: "failed"}
-    return f"; {often[line.fails_more]}: {_counts(line)} runs (p = {line.failures_p:.2g})"
 
 
 def _counts(line: Line) -> str:

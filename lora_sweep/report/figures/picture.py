@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 FOLDER = "figures"
-COMPARISON, RANKS, METHOD, SEARCH = "comparison", "ranks", "method", "search"
+COMPARISON, CELLS, RANKS = "comparison", "cells", "ranks"
+METHOD, SEARCH = "method", "search"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
 def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     """Returns the medians of all learnt cells as a heat map, init × learning rate.
 
-    Where several cells share both, the best is shown. None without a cell that has both.
+    Where several cells share both, the best is shown. None with less than two fields to compare.
 
     Args:
         summary: as from `summarise_runs`.
@@ -144,6 +144,8 @@ def draw_medians(summary: pd.DataFrame, metric: str) -> Figure | None:
     )
     which = "\n(the best where cells share a field)" if len(cells) > table.count().sum() else ""
     table = table.reindex(sorted(table.columns), axis=1).astype(float)
+    if table.size < 2:
+        return None
     figure = new_figure(4.5 + 0.8 * table.shape[1], 2.0 + 0.5 * table.shape[0])
     axes = figure.add_subplot()
     sns.heatmap(

@@ -23,6 +23,7 @@ from lora_sweep.report.figures.method import (
     method_masks,
 )
 from lora_sweep.report.figures.picture import (
+    CELLS,
     COMPARISON,
     FOLDER,
     METHOD,
@@ -153,7 +154,7 @@ def _of_comparison(group: _Group) -> Drawn:
     medians = draw_medians(group.summary, group.metric)
     if medians is not None:
         title = "Medians by init and learning rate"
-        yield group.picture("medians", title, COMPARISON), medians
+        yield group.picture("medians", title, CELLS), medians
 
 
 def _of_ranks(group: _Group, folder: Path, record: RunRecord) -> Drawn:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lora_sweep.report.compare.comparison import Comparison, Line
 from lora_sweep.report.compare.resolved import Resolution, resolved_sentences
+from lora_sweep.report.pages.conclusion import inits_against
 from lora_sweep.report.pages.tables import (
     cell_note,
     init_words,
@@ -25,7 +26,7 @@ from lora_sweep.words import counted
 def answer_lines(
     runs: pd.DataFrame, comparisons: Sequence[Comparison], resolution: Resolution | None = None
 ) -> list[str]:
-    """Returns the best cell of each group of runs, and a verdict on each init.
+    """Returns the best cell of each group of runs, and a verdict against each baseline.
 
     Args:
         runs: as from `collect_runs`.
@@ -44,8 +45,19 @@ def answer_lines(
         return [*lines, *resolved_sentences(resolution)]
     for one in comparisons:
         where = f"{one.group}: " if len(groups) > 1 else ""
-        lines += [f"{where}{verdict(line)}" for line in one.lines]
+        lines += [f"{where}{said}" for said in _conclusions(one)]
     return lines
+
+
+def _conclusions(comparison: Comparison) -> list[str]:
+    """A sentence for each baseline: the question that is asked of all inits at once."""
+    asked: dict[str, list[Line]] = {}
+    for line in comparison.lines:
+        asked.setdefault(line.baseline, []).append(line)
+    return [
+        verdict(*lines) if len(lines) == 1 else inits_against(baseline, lines)
+        for baseline, lines in asked.items()
+    ]
 
 
 def verdict(line: Line) -> str:

@@ -5,6 +5,7 @@ came from a config or a data file is taken for markup.
 """
 
 import base64
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,9 @@ from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.run_folder import CONFIG_FILE
 from lora_sweep.vocabulary import MISSING
 
+_SHORT = 30
+"""Characters that a table's field has on one line: numbers with their spread, most names."""
+
 
 def page_text(sweep: Sweep, report: str) -> str:
     """Returns the page.
@@ -33,10 +37,17 @@ def page_text(sweep: Sweep, report: str) -> str:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(report)
     headings = _number_headings(tokens)
-    for token in tokens:
-        _link_runs(token.children or [], anchors)
-        _embed_pictures(token.children or [], sweep.folder)
-    body = markdown.renderer.render(tokens, markdown.options, {})
+    for block, inline in pairwise(tokens):
+        _link_runs(inline.children or [], anchors)
+        if _embed_pictures(inline.children or [], sweep.folder):
+            block.attrSet("class", "pictures")
+        if block.type == "td_open" and len(inline.content) <= _SHORT:
+            block.attrSet("class", "whole")
+    first = next((i for i, token in enumerate(tokens) if token.tag == "h2"), len(tokens))
+    opening, sections = (
+        markdown.renderer.render(part, markdown.options, {})
+        for part in (tokens[:first], tokens[first:])
+    )
     environment = Environment(
         loader=PackageLoader("lora_sweep.report", "templates"),
         autoescape=True,
@@ -47,7 +58,12 @@ def page_text(sweep: Sweep, report: str) -> str:
     template = environment.get_template("page.html")
     n_runs = int((sweep.runs["status"] != MISSING).sum())
     return template.render(
-        name=sweep.name, body=body, headings=headings, pages=pages, n_runs=n_runs
+        name=sweep.name,
+        opening=opening,
+        sections=sections,
+        headings=headings,
+        pages=pages,
+        n_runs=n_runs,
     )
 
 
@@ -70,18 +86,24 @@ def _link_runs(children: list[Token], anchors: Mapping[str, str]) -> None:
             token.attrSet("href", anchors[str(token.attrGet("href"))])
 
 
-def _embed_pictures(children: list[Token], folder: Path) -> None:
-    """Pictures stand in the page itself, as buttons that enlarge them."""
+def _embed_pictures(children: list[Token], folder: Path) -> bool:
+    """Puts pictures into the page itself, as buttons that enlarge them; returns whether it did."""
+    has_any = False
     for i, token in enumerate(children):
         source = str(token.attrGet("src") or "")
         if token.type != "image" or not source.startswith(f"{FOLDER}/"):
             continue
-        vector = (folder / source).with_suffix(".svg")
-        token.attrSet("src", _data_address(vector))
+        has_any = True
+        drawn = (folder / source).with_suffix(".svg").read_bytes()
+        token.attrSet("src", f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}")
         for place in (i - 1, i + 1):  # the link around it
             children[place].tag = "button"
-        children[i - 1].attrs = {"type": "button", "class": "enlarge"}
+        shape = f"--ratio: {_ratio(drawn):.3f}"
+        children[i - 1].attrs = {"type": "button", "class": "enlarge", "style": shape}
+    return has_any
 
 
-def _data_address(path: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _ratio(drawn: bytes) -> float:
+    """Width by height of an SVG picture, by which a row shares its width; 1 where it says none."""
+    found = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn)
+    return float(found[1]) / float(found[2]) if found else 1.0

@@ -12,10 +12,19 @@ from lora_sweep.report.compare.noise import noise_section
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.resolved import Resolution, resolved_section
-from lora_sweep.report.compare.sentences import comparison_section, verdict_lines
-from lora_sweep.report.figures.picture import COMPARISON, FOLDER, METHOD, RANKS, SEARCH, Picture
+from lora_sweep.report.compare.sentences import comparison_section
+from lora_sweep.report.figures.picture import (
+    CELLS,
+    COMPARISON,
+    FOLDER,
+    METHOD,
+    RANKS,
+    SEARCH,
+    Picture,
+)
 from lora_sweep.report.pages.answer import answer_lines
-from lora_sweep.report.pages.tables import escape_markdown, init_tables, to_markdown
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import NOTES, Table, cells_table, escape_markdown, init_words
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
@@ -25,7 +34,7 @@ from lora_sweep.words import counted
 _CELL = (
     "A cell is one combination of all settings but the seed; its runs differ in nothing else. "
     "Seeds: finished runs, or finished/expected while some are not. "
-    "A std is the sample one (ddof = 1), blank for one seed."
+    "A std is the sample one (ddof = 1), blank for one seed. The highest median is bold."
 )
 _BEST = (
     "Each run stands with its best epoch on dev. That epoch is picked on the set it is reported "
@@ -77,44 +86,65 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         findings: of it.
     """
     runs, summary = sweep.runs, sweep.summary
-    counts = f"{counts_line(runs, summary)}."
-    parts = [f"# Sweep {escape_markdown(sweep.name)}", " ".join([counts, *others_line(sweep)])]
-    answer = answer_lines(runs, findings.comparisons, findings.resolution)
+    method = _pictures(findings, METHOD)
+    parts = [
+        *_opening(sweep, findings),
+        *_search(sweep, findings),
+        *_cells(sweep, findings),
+        *_without_result(runs),
+        *comparison_section(findings.comparisons, n_commands=sweep.n_grown),
+        *resolved_section(findings.resolution),
+        *between_section(runs, question=findings.question),
+        *_inits(summary, findings),
+        *noise_section(sweep),
+        *observation_section(runs, sweep.courses),
+        *_pictures(findings, RANKS),
+        *findings.extra,
+        *provenance_section(runs, summary, sweep.commands),
+        *(["## How the method works", _METHOD, *method] if method else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(sweep: Sweep, findings: Findings) -> list[str]:
+    """What a reader wants first: the conclusions, the picture of them, what they rest on."""
+    parts = [f"# Sweep {escape_markdown(sweep.name)}"]
+    answer = answer_lines(sweep.runs, findings.comparisons, findings.resolution)
     if answer:
         parts.append("\n".join(f"- {escape_markdown(line)}" for line in answer))
-    parts.append(_explanation(runs))
-    parts += map(escape_markdown, equal_runs_lines(runs, sweep.courses))
-    if sweep.search is not None:
-        parts += search_section(sweep.search, runs, _pictures(findings, SEARCH))
-    tables = init_tables(summary)
-    if any("Notes" in table.columns for table in tables):
-        parts.append(_NOTES)
-    for table in tables:
-        parts += [f"## {escape_markdown(table.title)}", to_markdown(table)]
-        parts += verdict_lines(findings.comparisons, table.init)
-        parts += _pictures(findings, table.init)
-    compared = _pictures(findings, COMPARISON)
-    ranks = _pictures(findings, RANKS)
-    method = _pictures(findings, METHOD)
-    return (
-        "\n\n".join(
-            [
-                *parts,
-                *_without_result(runs),
-                *(["## The inits beside each other", *compared] if compared else []),
-                *resolved_section(findings.resolution),
-                *comparison_section(findings.comparisons, n_commands=sweep.n_grown),
-                *between_section(runs, question=findings.question),
-                *noise_section(sweep),
-                *observation_section(runs, sweep.courses),
-                *ranks,
-                *(["## How the method works", _METHOD, *method] if method else []),
-                *findings.extra,
-                *provenance_section(runs, summary, sweep.commands),
-            ]
-        )
-        + "\n"
-    )
+    parts += _pictures(findings, COMPARISON)
+    counts = f"{counts_line(sweep.runs, sweep.summary)}."
+    return [*parts, " ".join([counts, *others_line(sweep)])]
+
+
+def _search(sweep: Sweep, findings: Findings) -> list[str]:
+    if sweep.search is None:
+        return []
+    return search_section(sweep.search, sweep.runs, _pictures(findings, SEARCH))
+
+
+def _cells(sweep: Sweep, findings: Findings) -> list[str]:
+    """The table of all cells, and how to read it; nothing without a cell."""
+    table = cells_table(sweep.summary)
+    if not table.rows:
+        return []
+    notes = [_NOTES] if NOTES in table.columns else []
+    return [
+        f"## {table.title}",
+        to_markdown(table),
+        " ".join(["How to read this.", _explanation(sweep.runs), *notes]),
+        *map(escape_markdown, equal_runs_lines(sweep.runs, sweep.courses)),
+        *_pictures(findings, CELLS),
+    ]
+
+
+def _inits(summary: pd.DataFrame, findings: Findings) -> list[str]:
+    """Each init's pictures; nothing where there are none."""
+    parts = []
+    for init in dict.fromkeys(map(str, summary["init"])):
+        pictures = _pictures(findings, init)
+        parts += [f"### {escape_markdown(init_words(init))}", *pictures] if pictures else []
+    return ["## Init by init", *parts] if parts else []
 
 
 def _pictures(findings: Findings, section: str) -> list[str]:
@@ -164,8 +194,10 @@ def _without_result(runs: pd.DataFrame) -> list[str]:
     for_reader = runs[runs["status"].isin([FAILED, UNREADABLE])]
     if for_reader.empty:
         return []
-    rows = ["| Run | Status | Error |", "|:----|:-------|:------|"]
+    rows = []
     for folder, status, error in for_reader[["folder", "status", "error"]].itertuples(index=False):
         first = next((line for line in str(error).splitlines() if line.strip()), "")
-        rows.append(f"| {escape_markdown(folder)} | {status} | {escape_markdown(first)} |")
-    return ["## Runs without a result", "\n".join(rows)]
+        rows.append((folder, status, first))
+    columns = ("Run", "Status", "Error")
+    table = Table("Runs without a result", columns, tuple(rows), kept=columns)
+    return [f"## {table.title}", to_markdown(table)]

@@ -1,4 +1,4 @@
-"""Summary -> the study's tables, one an init: as values, as Markdown, and as one CSV table.
+"""Summary -> the table of all cells, with the study's columns, and the same as one CSV table.
 
 Metrics are percent with two decimals, `67.84 ± 0.87`; one seed has no std, `67.84`.
 """
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.report.table.summarise import cell_settings
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
@@ -52,39 +51,36 @@ _LABELS = {
 """What is typed to choose another content."""
 
 
+RESULT, FINAL, SEEDS, NOTES = "Median ± Std", "Final Median ± Std", "Seeds", "Notes"
+"""What came of a cell, as the headings of columns."""
+
+
 @dataclass(frozen=True)
 class Table:
     """One table.
 
     Attributes:
         title: the table's heading.
-        columns: names of the columns.
+        columns: names of the columns; the first one says what a row is of.
         rows: a value a column; None is printed blank.
         settings: the columns that say what was run; the others say what came of it.
+        kept: the columns that stay where one value stands in all rows.
+        leading: places of the rows whose `RESULT` stands out.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
     settings: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    leading: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class InitTable(Table):
-    """The cells of an init, best first within a corpus.
+def cells_table(summary: pd.DataFrame) -> Table:
+    """Returns the table of all cells, in the summary's order: by init, best first.
 
-    Attributes:
-        init: init schedule, or `fixed`.
-    """
-
-    init: str = FIXED
-
-
-def init_tables(summary: pd.DataFrame) -> list[InitTable]:
-    """Returns a table an init, in the summary's order; all of them have the same columns.
-
-    The columns are the study's eight; `Seeds`, finished of expected; the final metric; every
-    other setting that varies between the cells; and `Notes` if any cell has one.
+    The columns are the init; the study's eight; `Seeds`, finished of expected; the final metric;
+    every other setting that varies between the cells; and `Notes` if any cell has one.
 
     Args:
         summary: as from `summarise_runs`.
@@ -92,24 +88,34 @@ def init_tables(summary: pd.DataFrame) -> list[InitTable]:
     varying = varying_settings(summary)
     cells = _without_cap_of_fixed(summary).to_dict("records")
     notes = [cell_note(cell) for cell in cells]
-    columns = [*STUDY_COLUMNS, "Median ± Std", "Seeds", "Final Median ± Std"]
-    columns += map(setting_label, varying)
-    if any(notes):
-        columns.append("Notes")
+    columns = ["Init", *STUDY_COLUMNS, RESULT, SEEDS, FINAL, *map(setting_label, varying)]
     rows = [_table_row(cell, varying) for cell in cells]
     if any(notes):
+        columns.append(NOTES)
         rows = [(*row, note or None) for row, note in zip(rows, notes, strict=True)]
-    inits = [str(cell["init"]) for cell in cells]
-    return [
-        InitTable(
-            init=init,
-            title=table_title(init),
-            columns=tuple(columns),
-            rows=tuple(row for row, own in zip(rows, inits, strict=True) if own == init),
-            settings=(*STUDY_COLUMNS, *map(setting_label, varying)),
-        )
-        for init in dict.fromkeys(inits)
-    ]
+    return Table(
+        title="All cells",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        settings=("Init", *STUDY_COLUMNS, *map(setting_label, varying)),
+        kept=("Init", *STUDY_COLUMNS, RESULT, FINAL, NOTES),
+        leading=_leading(summary),
+    )
+
+
+def _leading(summary: pd.DataFrame) -> frozenset[int]:
+    """Places of the cells with the highest median of their corpus and base.
+
+    None leads where it is alone, or where every run collapsed.
+    """
+    same = [name for name in cell_settings(summary) if name.startswith(("data.", "model."))]
+    cells = summary[summary["median"].notna()]
+    leading: set[int] = set()
+    groups = [own for _, own in cells.groupby(same, dropna=False)] if same else [cells]
+    for own in groups:
+        if len(own) > 1 and (own["n_collapsed"] < own["n_seeds"]).any():
+            leading.update(own.index[own["median"] == own["median"].max()])
+    return frozenset(leading)
 
 
 def _without_cap_of_fixed(summary: pd.DataFrame) -> pd.DataFrame:
@@ -124,20 +130,6 @@ def _without_cap_of_fixed(summary: pd.DataFrame) -> pd.DataFrame:
     if (fixed.groupby(average)[cap].nunique() > 1).any():
         return summary
     return summary.assign(**{cap: summary[cap].where(summary["init"] != FIXED)})
-
-
-def to_markdown(table: Table) -> str:
-    """Returns the table in Markdown, padded as the study's tables are."""
-    rows = [[escape_markdown(v) if isinstance(v, str) else v for v in row] for row in table.rows]
-    # Text that looks like a number stays text: 67.80 is not 67.8.
-    is_text = [any(isinstance(row[i], str) for row in rows) for i in range(len(table.columns))]
-    text = pd.DataFrame(rows, columns=list(table.columns), dtype=object).to_markdown(
-        index=False,
-        missingval="",
-        floatfmt=".12g",
-        disable_numparse=[i for i, is_so in enumerate(is_text) if is_so],
-    )
-    return str(text)
 
 
 def to_csv_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +208,13 @@ def plain(value: object) -> Value:
     return None
 
 
+def value_text(value: Value) -> str:
+    """Returns a value as a table prints it: numbers in 12 digits at most, None blank."""
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return "" if value is None else str(value)
+
+
 def escape_markdown(text: str) -> str:
     """Returns the text on one line, without a meaning in Markdown or HTML."""
     for character in ("\\", "|", "`", "*", "[", "]"):
@@ -241,19 +240,10 @@ def cell_words(cell: Mapping[Any, Any]) -> str:
     return words if sweep is None else f"{words}, {sweep}"
 
 
-def table_title(init: str) -> str:
-    """Returns the heading of an init's table."""
-    if init == FIXED:
-        return "Baseline: fixed ranks"
-    if init in modes_without_logits():
-        return f"{init_words(init)} allocation, without logits"
-    schedule, _, mode = init.partition(", ")
-    return f"{init_words(schedule)} initialization" + (f", {mode} allocation" if mode else "")
-
-
 def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
     n_seeds, n_expected = cell["n_seeds"], cell["n_expected"]
     return (
+        init_words(str(cell["init"])),
         *(plain(cell.get(name)) for name in STUDY_COLUMNS.values()),
         median_and_std(cell["median"], cell["std"]),
         str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",

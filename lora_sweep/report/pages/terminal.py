@@ -1,7 +1,7 @@
 """A sweep's tables on the terminal: the same rows as in report.md, with no number or word cut.
 
 A table that is wider than the terminal is made narrower step by step: headings go over several
-lines; settings that are the same in all rows move into the title, as many as must; at last all
+lines; settings with one value in all rows move into the line above, as many as must; at last all
 settings stand in one column. Results always keep their columns.
 """
 
@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lora_sweep.report.pages.tables import Table, Value
+from lora_sweep.report.pages.folding import BOUND, common_values, fold, foldable, named, without
+from lora_sweep.report.pages.tables import NOTES, Table, Value, value_text
 
-_LEAST = 24
+_LEAST = 20
 """Characters that the one column of all settings has at least."""
-_BOUND = "\N{NO-BREAK SPACE}"
+_BROKEN = {"Verdict": 16, "95 % interval": 10}
+"""Columns of several words, with the characters of a line: the interval's ends stand in two."""
 
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:
@@ -28,11 +30,12 @@ def print_tables(tables: Sequence[Table], console: Console) -> None:
         console: where to; its width is the tables'.
     """
     for table in tables:
-        shown = next(
-            (one for one in _narrower(table) if _width(_broken(one)) <= console.width),
+        shown, said = next(
+            (one for one in _narrower(table) if _width(_broken(one[0])) <= console.width),
             _with_settings_in_one(table, console.width),
         )
-        print_lines(["", shown.title], console, style="bold")
+        print_lines(["", table.title], console, style="bold")
+        print_lines([said] if said else [], console)
         drawn = _draw(shown if _width(shown) <= console.width else _broken(shown))
         # Without a width of its own, a table would cut its cells to fit the terminal.
         drawn.width = console.measure(drawn, options=console.options.update(width=10_000)).maximum
@@ -56,64 +59,59 @@ def wrapped(text: str, width: int) -> str:
 
     A number stays with its unit: `± 0.87`, `95 %`.
     """
-    bound = text.replace("± ", f"±{_BOUND}").replace(" %", f"{_BOUND}%")
+    bound = text.replace("± ", f"±{BOUND}").replace(" %", f"{BOUND}%")
     lines = textwrap.fill(bound, width, break_long_words=False, break_on_hyphens=False)
-    return lines.replace(_BOUND, " ")
+    return lines.replace(BOUND, " ")
 
 
-def _narrower(table: Table) -> Iterator[Table]:
-    """The table with none, one, two, ... of its common settings in the title."""
-    columns = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
-    common = [
-        name for name in table.columns if name in table.settings and len(set(columns[name])) == 1
-    ]
-    empty = [name for name in common if columns[name][0] is None]  # nothing to say of them
-    said = {name: f"{name}{_BOUND}{_text(columns[name][0])}" for name in common}
-    told = [name for name in common if name not in empty]
-    yield table
+def _narrower(table: Table) -> Iterator[tuple[Table, str]]:
+    """The table with ever more of its common settings in the line above it."""
+    always, common = foldable(table), common_values(table)
+    more = [name for name in common if name in table.settings and name not in always]
+    empty = [name for name in more if common[name] is None]  # nothing to say of them
+    told = [name for name in more if name not in empty]
+    yield fold(table, always)
     for n in range(len(told) + 1):
-        title = ", ".join([table.title, *(said[name] for name in told[:n])])
-        yield replace(_without(table, [*empty, *told[:n]]), title=title)
+        yield fold(table, [*always, *empty, *told[:n]])
 
 
-def _with_settings_in_one(table: Table, width: int) -> Table:
+def _with_settings_in_one(table: Table, width: int) -> tuple[Table, str]:
     """The table with one column for all settings in which its rows differ."""
-    *_, last = _narrower(table)
+    *_, (last, said) = _narrower(table)
     settings = [name for name in last.columns if name in last.settings]
     if not settings:
-        return last
-    rest = _without(last, settings)
+        return last, said
+    rest = without(last, settings)
     room = max(_LEAST, width - _width(_broken(rest)) - 3)
     places = [last.columns.index(name) for name in settings]
-    said = [
+    words = [
         wrapped(
-            ", ".join(
-                f"{last.columns[i]}{_BOUND}{_text(row[i])}" for i in places if row[i] is not None
-            ),
+            ", ".join(named(last.columns[i], row[i]) for i in places if row[i] is not None),
             room,
         )
         for row in last.rows
     ]
-    rows = tuple((own, *row) for own, row in zip(said, rest.rows, strict=True))
-    return replace(rest, columns=("Settings", *rest.columns), rows=rows)
-
-
-def _without(table: Table, names: Sequence[str]) -> Table:
-    kept = [i for i, name in enumerate(table.columns) if name not in names]
-    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
-    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
+    rows = tuple((own, *row) for own, row in zip(words, rest.rows, strict=True))
+    return replace(rest, columns=("Settings", *rest.columns), rows=rows), said
 
 
 def _broken(table: Table) -> Table:
     """The table with names of columns, and texts but results, in lines as wide as their words."""
     columns, values = [], []
     for name, own in zip(table.columns, zip(*table.rows, strict=True), strict=True):
-        is_list = name == "Notes"
-        shown = tuple(str(v).replace(", ", ",\n") if is_list and v else v for v in own)
+        shown = tuple(_in_lines(table, name, value) for value in own)
         width = max(map(_longest_line, shown), default=0)
         columns.append(wrapped(name, max(width, *map(len, name.replace("± ", "±_").split()))))
         values.append(shown)
     return replace(table, columns=tuple(columns), rows=tuple(zip(*values, strict=True)))
+
+
+def _in_lines(table: Table, column: str, value: Value) -> Value:
+    """Notes and parts of names in lines of their own, verdicts and intervals in narrow ones."""
+    if column in _BROKEN:
+        return wrapped(str(value), _BROKEN[column])
+    is_list = column == NOTES or column in table.settings
+    return value.replace(", ", ",\n") if is_list and isinstance(value, str) else value
 
 
 def _width(table: Table) -> int:
@@ -126,7 +124,7 @@ def _width(table: Table) -> int:
 
 
 def _longest_line(value: Value) -> int:
-    return max(map(len, _text(value).split("\n")))
+    return max(map(len, value_text(value).split("\n")))
 
 
 def _draw(table: Table) -> RichTable:
@@ -135,11 +133,5 @@ def _draw(table: Table) -> RichTable:
         is_number = any(isinstance(row[i], int | float) for row in table.rows)
         drawn.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)
     for row in table.rows:
-        drawn.add_row(*(Text(_text(value)) for value in row))
+        drawn.add_row(*(Text(value_text(value)) for value in row))
     return drawn
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    return "" if value is None else str(value)

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pandas as pd
 
-from lora_sweep.report.pages.tables import escape_markdown, median_and_std, to_markdown
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import escape_markdown, median_and_std
 from lora_sweep.report.search.tables import (
     best_table,
     failure_table,
@@ -35,7 +36,7 @@ _FRONT = (
 _FRESH = (
     "These runs chose nothing, so theirs is the number to quote. Flattery: points by which a "
     "trial looked better in the search. The best of these few fresh medians is itself a choice, "
-    "though a small one. In the tables by init, a trial's cell holds all its runs, these as well."
+    "though a small one. In the table of all cells, a trial's cell holds these runs as well."
 )
 _IMPORTANCE = (
     "Shares of the metric's variance over the searched ranges (fANOVA, a forest fitted to the "

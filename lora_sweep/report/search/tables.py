@@ -7,7 +7,7 @@ over a trial's seeds.
 import math
 from collections.abc import Sequence
 
-from lora_sweep.report.pages.tables import Table, Value, median_and_std
+from lora_sweep.report.pages.tables import RESULT, SEEDS, Table, Value, median_and_std
 from lora_sweep.report.search.trials import (
     best_first,
     pareto_front,
@@ -37,12 +37,13 @@ def best_table(record: SearchRecord) -> Table:
     is_front = len(record.objectives) > 1
     trials = pareto_front(record) if is_front else best_first(record)[:MOST_TRIALS]
     names = setting_names(record)
-    columns = ("Trial", *names, "Median ± Std", "Seeds")
+    columns = ("Trial", *names, RESULT, SEEDS)
     return Table(
         title="Pareto front" if is_front else "Best trials",
         columns=(*columns, "Trained Params") if is_front else columns,
         rows=tuple(_best_row(trial, names) for trial in trials),
         settings=tuple(names),
+        kept=(RESULT, "Trained Params"),
     )
 
 
@@ -59,10 +60,12 @@ def fresh_table(record: SearchRecord) -> Table:
         )
         for look in second_looks(record)
     ]
+    first, again = "In the Search", "On Fresh Seeds"
     return Table(
         title="The best trials again, on fresh seeds",
-        columns=("Trial", "In the Search", "Seeds", "On Fresh Seeds", "Fresh Seeds", "Flattery"),
+        columns=("Trial", first, SEEDS, again, "Fresh Seeds", "Flattery"),
         rows=tuple(rows),
+        kept=(first, again, "Flattery"),
     )
 
 
@@ -73,6 +76,7 @@ def importance_table(record: SearchRecord) -> Table:
         title="What mattered",
         columns=("Setting", "Share of the Variance"),
         rows=tuple((name, f"{100 * share:.1f} %") for name, share in shares),
+        kept=("Share of the Variance",),
     )
 
 
@@ -83,6 +87,7 @@ def failure_table(record: SearchRecord) -> Table:
         title="Failed trials",
         columns=("Trial", "Error"),
         rows=tuple((trial.number, trial.error) for trial in failed),
+        kept=("Error",),
     )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from tabulate import tabulate
 
-from lora_sweep.report.pages.tables import escape_markdown, init_words, plain
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import Table, Value, escape_markdown, init_words, plain
 from lora_sweep.store.run_folder import CONFIG_FILE, LOG_FILE
 from lora_sweep.vocabulary import FINISHED, FIXED
 
@@ -112,25 +112,27 @@ def _by_cell(finished: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _run_table(finished: pd.DataFrame) -> str:
-    rows = [_run_row(run) for run in finished.to_dict("records")]
-    headers = ["Run", "Init", "LR", "Seed", "Best (epoch)", "Final", "Selected", "Files"]
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+    rows = tuple(_run_row(run) for run in finished.to_dict("records"))
+    best, final = "Best (epoch)", "Final"
+    headers = ("Run", "Init", "LR", "Seed", best, final, "Selected", "Files")
+    table = Table("Finished runs", headers, rows, kept=(best, final, "Files"))
+    return to_markdown(table, is_escaped=True)
 
 
-def _run_row(run: dict[Any, Any]) -> list[str]:
+def _run_row(run: dict[Any, Any]) -> tuple[Value, ...]:
     folder = str(run["folder"])
     lr = plain(run.get("lr"))
     selected = run["selected_metric"]
-    return [
+    return (
         escape_markdown(folder) + (" (collapsed)" if run["collapsed"] is True else ""),
         "Fixed" if run["init"] == FIXED else escape_markdown(init_words(str(run["init"]))),
-        "" if lr is None else f"{lr}",
+        None if lr is None else f"{lr}",
         str(run["seed"]),
         f"{_percent(run['best_metric'])} ({run['best_epoch']})",
         _percent(run["final_metric"]),
-        "" if pd.isna(selected) else _percent(selected),
+        None if pd.isna(selected) else _percent(selected),
         f"[config]({quote(folder)}/{CONFIG_FILE}) [log]({quote(folder)}/{LOG_FILE})",
-    ]
+    )
 
 
 def _percent(metric: float) -> str:

@@ -12,16 +12,16 @@ import pandas as pd
 from scipy import stats
 
 from lora_sweep.errors import LoraSweepError
+from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.pages.tables import (
+    RESULT,
     STUDY_COLUMNS,
-    InitTable,
+    Table,
     cell_words,
     escape_markdown,
     init_words,
     median_and_std,
     plain,
-    table_title,
-    to_markdown,
 )
 from lora_sweep.report.statistics.paired import CONFIDENCE
 from lora_sweep.report.table.summarise import init_place
@@ -59,39 +59,36 @@ def read_published(path: Path) -> pd.DataFrame:
     return cells.iloc[order].reset_index(drop=True)
 
 
-def published_tables(cells: pd.DataFrame) -> list[InitTable]:
-    """Returns a table an init with the study's columns.
+def published_table(cells: pd.DataFrame) -> Table:
+    """Returns the table of all published cells, with the study's columns.
 
     Args:
         cells: as from `read_published`.
     """
     names = {words: setting.replace(".", "_") for words, setting in STUDY_COLUMNS.items()}
     names["Task"] = "task"
-    tables = []
-    for init, own in cells.groupby("init", sort=False):
-        rows = tuple(
-            (
-                *(_whole(plain(cell.get(name))) for name in names.values()),
-                median_and_std(cell["median"] / 100, cell["std"] / 100),
-            )
-            for cell in own.to_dict("records")
+    rows = tuple(
+        (
+            init_words(str(cell["init"])),
+            *(_whole(plain(cell.get(name))) for name in names.values()),
+            median_and_std(cell["median"] / 100, cell["std"] / 100),
         )
-        title = table_title(str(init))
-        tables.append(InitTable(title, (*names, "Median ± Std"), rows, init=str(init)))
-    return tables
+        for cell in cells.to_dict("records")
+    )
+    columns = ("Init", *names, RESULT)
+    return Table("Published, for comparison", columns, rows, kept=columns)
 
 
 def published_section(path: Path) -> list[str]:
-    """Returns paragraphs of Markdown: the tables, and what can be said of them.
+    """Returns paragraphs of Markdown: the table, and what can be said of them.
 
     Raises:
         LoraSweepError: the file can't be read or lacks a column.
     """
     cells = read_published(path)
     limits = " ".join(_LIMITS.format(file=escape_markdown(path.name)).split())
-    parts = ["## Published, for comparison", limits]
-    for table in published_tables(cells):
-        parts += [f"### {escape_markdown(table.title)} (published)", to_markdown(table)]
+    table = published_table(cells)
+    parts = [f"## {table.title}", limits, to_markdown(table)]
     said = [*_against_baselines(cells), *_selection(cells), *_identical(cells)]
     return [*parts, "\n".join(f"- {sentence}" for sentence in said)] if said else parts
 

@@ -1,5 +1,8 @@
 "use strict";
 
+// Rows that are found without a filter.
+const SEEN_AT_ONCE = 8;
+
 // "67.84 ± 0.87", "+0.14", "3/5" and "12 %" sort by their first number; all else as text.
 const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=$|[\s/%(])/i;
 
@@ -62,10 +65,9 @@ for (const table of document.querySelectorAll("#report table")) {
   box.className = "scroll";
   table.before(box);
   box.append(table);
-  if (table.tHead && table.tBodies.length && table.tBodies[0].rows.length > 1) {
-    makeSortable(table);
-    makeFilterable(table, box);
-  }
+  const rows = table.tHead && table.tBodies.length ? table.tBodies[0].rows.length : 0;
+  if (rows > 1) makeSortable(table);
+  if (rows > SEEN_AT_ONCE) makeFilterable(table, box);
 }
 
 const dialog = document.getElementById("enlarged");

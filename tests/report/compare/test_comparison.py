@@ -10,8 +10,7 @@ from lora_sweep.report.compare.comparison import Comparison, compare_inits
 from lora_sweep.report.compare.question import Question
 from lora_sweep.report.compare.sentences import (
     comparison_section,
-    verdict_lines,
-    verdict_sentence,
+    verdict_tables,
     verdict_words,
 )
 from lora_sweep.report.table.collect import collect_runs
@@ -93,10 +92,11 @@ def test_failures_are_told_apart_from_differences(sweep: Any, settings: Any) -> 
     assert (uniform.failures.init, uniform.failures.baseline) == ((6, 8), (0, 8))
     assert uniform.failures_p == pytest.approx(2 * 2 / 2**6)  # Holm over two lines
     assert uniform.fails_more is None and randn.fails_more is None
-    assert "; failed: 6 of 8 against 0 of 8 runs (p = 0.062)" in verdict_sentence(uniform)
+    (table,) = verdict_tables([_one(sweep)])
+    assert table.columns[-2:] == ("Failed, init and baseline", "p of failing")
+    assert table.rows[0][-2:] == ("6 of 8 against 0 of 8", "0.0625")
     more = dataclasses.replace(uniform, failures_p=0.03)
     assert verdict_words(more) == "better where both train, but fails more often"
-    assert "6 of 8 against 0 of 8 runs" in verdict_sentence(more)
 
 
 def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None:
@@ -104,10 +104,11 @@ def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None
         for init in ("uniform", "fixed"):
             own = settings(init=init, seed=seed)
             sweep.finish(f"{init}-{seed}", 0.0, own, collapsed=True)
-    assert verdict_sentence(_one(sweep).lines[0]) == (
-        "Uniform against fixed, rank 20: no difference to tell, for no seed has trained in both; "
-        "failed: 2 of 2 against 2 of 2 runs (p = 1)."
-    )
+    (table,) = verdict_tables([_one(sweep)])
+    (row,) = table.rows
+    told = dict(zip(table.columns, row, strict=True))
+    assert (told["Seeds"], told["Difference"], told["Verdict"]) == (0, "-", "not resolved")
+    assert told["Failed, init and baseline"] == "2 of 2 against 2 of 2"
 
 
 def test_every_baseline_has_its_line(sweep: Any, settings: Any) -> None:
@@ -152,9 +153,9 @@ def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, {("left_skewed", 0.1): better, ("fixed", None): base})
     comparison = _one(sweep)
     text = "\n".join(comparison_section([comparison]))
-    (verdict,) = verdict_lines([comparison], "left_skewed")
-    assert verdict_lines([comparison], "uniform") == []
-    assert "Left skewed against fixed, rank 20: **better** (+9.88 points" in verdict
+    (table,) = verdict_tables([comparison])
+    told = dict(zip(table.columns, table.rows[0], strict=True))
+    assert (told["Difference"], told["Verdict"]) == ("+9.88", "better")
     assert "| Left skewed | fixed, rank 20 |" in text
     assert "more than 0.5 points" in text
 

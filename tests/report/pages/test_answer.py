@@ -93,6 +93,42 @@ def test_verdict_is_plain(
     assert answer(sweep)[-1].startswith(said)
 
 
+def test_inits_share_a_sentence_on_each_baseline(sweep: Any, settings: Settings) -> None:
+    """Clear verdicts first; every init with its mean difference; what can't be told is said."""
+    differences = {
+        "uniform": (-0.2, 0.0, 0.3),
+        "quadratic": (0.19, 0.20, 0.21),
+        "randn": (0.29, 0.30, 0.31),
+        "left_skewed": (-0.19, -0.20, -0.21),
+        "linear": (0.25, 0.25),  # shows no spread
+    }
+    for rank in (20, 25):
+        for seed in range(3):
+            own = settings(init="fixed", rank__average=rank, seed=seed)
+            sweep.finish(f"f{rank}-{seed}", 0.5, own)
+    for init, of_seeds in differences.items():
+        for seed, difference in enumerate(of_seeds):
+            sweep.finish(f"{init}{seed}", 0.5 + difference, settings(init=init, seed=seed))
+    said = (
+        "in points on average: Randn (+30.00) and Quadratic (+20.00) are better; Left skewed "
+        "(-20.00) is worse; Uniform (+3.33) is not clear yet; Linear (+25.00) can't be told "
+        "from these seeds."
+    )
+    assert answer(sweep)[-2:] == [f"Against fixed, rank {rank}, {said}" for rank in (20, 25)]
+
+
+def test_sentence_on_several_inits_says_who_fails(sweep: Any, settings: Settings) -> None:
+    for seed in range(12):
+        sweep.finish(f"f{seed}", 0.5, settings(init="fixed", seed=seed))
+        sweep.finish(f"r{seed}", 0.6 + 0.001 * seed, settings(init="randn", seed=seed))
+        own = settings(seed=seed)
+        sweep.finish(f"u{seed}", 0.6 + 0.001 * seed, own, collapsed=seed > 2)
+    assert answer(sweep)[-1] == (
+        "Against fixed, rank 20, in points on average: Uniform (+10.10, fails more often) and "
+        "Randn (+10.55) are better."
+    )
+
+
 def test_data_sets_have_answers_of_their_own(sweep: Any, settings: Settings) -> None:
     for task, value in (("cola", 0.4), ("sst2", 0.9)):
         sweep.finish(task, value, settings(data__name=task, data__task=task))

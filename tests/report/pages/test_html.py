@@ -139,16 +139,65 @@ def _column(page: Any, section: str, column: int) -> list[str]:
 
 @needs_browser
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [(1400, 900), (400, 800)], ids=["desk", "phone"])
+def test_first_screen_is_answer_picture_and_table(opened: Any, size: tuple[int, int]) -> None:
+    """On a desk all three are in sight, on a phone the answer, and no contents before them."""
+    width, height = size
+    opened.set_viewport_size({"width": width, "height": height})
+    answer = opened.locator(".opening ul").bounding_box()
+    picture = opened.locator(".opening .enlarge img").bounding_box()
+    table = opened.locator("#report table").first.bounding_box()
+    assert answer["y"] < 120
+    assert picture["y"] < table["y"]
+    assert answer["y"] + answer["height"] < height
+    if width > 1000:  # beside each other, and the table begins on the same screen
+        assert picture["x"] > answer["x"] + answer["width"]
+        assert picture["y"] + picture["height"] < height and table["y"] + 100 < height
+    assert not opened.locator("nav ol").is_visible()
+    opened.locator("nav summary").click()
+    assert opened.locator("nav a").first.inner_text() == "All cells"
+
+
+@needs_browser
+@pytest.mark.slow
+def test_pictures_of_a_row_are_equally_high(opened: Any) -> None:
+    opened.set_viewport_size({"width": 1400, "height": 900})
+    rows: dict[tuple[int, int], list[float]] = {}
+    for i, block in enumerate(opened.locator(".pictures").all()):
+        for image in block.locator("img").all():
+            box = image.bounding_box()
+            rows.setdefault((i, round(box["y"])), []).append(box["height"])
+    assert max(map(len, rows.values())) > 1
+    assert all(max(heights) - min(heights) < 2 for heights in rows.values())
+
+
+@needs_browser
+@pytest.mark.slow
+def test_only_long_tables_have_a_filter(opened: Any) -> None:
+    tables = opened.locator("#report .scroll")
+    long = [one.locator("tbody tr").count() > 8 for one in tables.all()]
+    filtered = [
+        one.evaluate("box => box.previousElementSibling.matches('.filter')")
+        for one in tables.all()
+    ]
+    assert filtered == long and set(long) == {True, False}
+
+
+@needs_browser
+@pytest.mark.slow
 def test_tables_sort_by_number(opened: Any) -> None:
-    table = opened.locator("h2:has-text('Randn initialization') ~ .scroll").first
+    """The odd init's cells, randn's and the baseline; a cell without a number stays last."""
+    table = opened.locator("h2:has-text('All cells') ~ .scroll").first
     heading = table.locator("th", has_text="Median ± Std").first
     heading.locator("button").click()
-    assert _column(opened, "Randn initialization", 7) == ["9.00", "40.00", "45.00"]
+    up = ["9.00", "40.00", "45.00", "50.00 ± 0.00", "51.00 ± 1.00", "52.00"]
+    assert _column(opened, "All cells", 8)[: len(up)] == up
     assert heading.get_attribute("aria-sort") == "ascending"
     heading.locator("button").click()
-    assert _column(opened, "Randn initialization", 7) == ["45.00", "40.00", "9.00"]
+    assert _column(opened, "All cells", 8)[: len(up)] == up[::-1]
     table.locator("th", has_text="LR").locator("button").click()
-    assert _column(opened, "Randn initialization", 5) == ["0.001", "0.01", "0.1"]
+    rates = [float(rate) for rate in _column(opened, "All cells", 6) if rate]
+    assert rates == sorted(rates)
     assert heading.get_attribute("aria-sort") is None
 
 

@@ -1,19 +1,20 @@
-"""Summary -> the study's tables. The expected Markdown is the study's, as published."""
+"""Summary -> the table of all cells. The expected rows are the study's, as published."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.pages.tables import (
-    InitTable,
+    Table,
+    cells_table,
     escape_markdown,
-    init_tables,
     median_and_std,
     to_csv_table,
-    to_markdown,
     varying_settings,
     without_formulas,
 )
@@ -58,8 +59,8 @@ PUBLISHED = {
 }
 
 
-def _tables(sweep: Any) -> list[InitTable]:
-    return init_tables(summarise_runs(collect_runs(sweep.path)))
+def _table(sweep: Any) -> Table:
+    return cells_table(summarise_runs(collect_runs(sweep.path)))
 
 
 def _finish_cell(sweep: Any, settings: dict[str, Any], median: float, std: float) -> None:
@@ -70,45 +71,66 @@ def _finish_cell(sweep: Any, settings: dict[str, Any], median: float, std: float
         sweep.finish(name, best, settings | {"seed": seed})
 
 
-def _first_columns(markdown: str, n: int) -> str:
-    return "\n".join("|".join(line.split("|")[: n + 1]) + "|" for line in markdown.splitlines())
+def _fields(line: str) -> list[str]:
+    return [field.strip(" *") for field in line.split("|")[1:-1]]
 
 
-def test_published_runs_print_published_tables(sweep: Any, settings: Settings) -> None:
-    for init, table in reversed(PUBLISHED.items()):
+def test_published_runs_print_published_rows(sweep: Any, settings: Settings) -> None:
+    expected = []
+    for init, table in PUBLISHED.items():
+        words = init.replace("_", " ").capitalize()
+        expected += [[words, *_fields(line)] for line in table.splitlines()[2:]]
         for line in sorted(table.splitlines()[2:]):
-            fields = [field.strip() for field in line.split("|")]
-            median, std = map(float, fields[8].split(" ± "))
-            _finish_cell(sweep, settings(init=init, lr=float(fields[6])), median, std)
-    tables = _tables(sweep)
-    assert [table.init for table in tables] == list(PUBLISHED)
-    for table in tables:
-        assert _first_columns(to_markdown(table), 8) == PUBLISHED[table.init]
-        assert len(table.columns) == 10
+            fields = _fields(line)
+            median, std = map(float, fields[7].split(" ± "))
+            _finish_cell(sweep, settings(init=init, lr=float(fields[5])), median, std)
+    said, heads, _, *rows = to_markdown(_table(sweep)).replace("\n\n", "\n").splitlines()
+    assert [_fields(row)[:9] for row in rows] == expected
+    published = _fields(PUBLISHED["uniform"].splitlines()[0])
+    assert _fields(heads) == ["Init", *published, "Final Median ± Std"]
+    assert said == "In all rows: Seeds 5."
+
+
+def test_highest_median_of_a_corpus_is_bold(sweep: Any, settings: Settings) -> None:
+    for task, lr, median in (
+        ("cola", 0.1, 60),
+        ("cola", 0.2, 50),
+        ("rte", 0.1, 40),
+        ("rte", 0.2, 30),
+    ):
+        own = settings(lr=lr, init="randn" if lr == 0.2 else "uniform", data__task=task)
+        sweep.finish(f"{task}{lr}", median / 100, own | {"data.name": task})
+    text = to_markdown(_table(sweep))
+    assert re.findall(r"\*\*(.*?)\*\*", text) == ["60.00", "40.00"]
+
+
+@pytest.mark.parametrize("n_cells", [1, 2])
+def test_no_cell_leads_alone_or_where_all_collapsed(
+    n_cells: int, sweep: Any, settings: Settings
+) -> None:
+    for lr in range(1, n_cells + 1):
+        sweep.finish(f"{lr}", 0.0, settings(lr=lr / 10), collapsed=n_cells > 1)
+    assert _table(sweep).leading == frozenset()
 
 
 def test_baseline_stands_last_with_blanks(sweep: Any, settings: Settings) -> None:
     _finish_cell(sweep, settings(init="fixed", rank__max=20, rank__average=20), 68.08, 1.21)
     _finish_cell(sweep, settings(init="fixed", rank__max=25, rank__average=25), 68.55, 0.81)
     _finish_cell(sweep, settings(), 67.84, 0.87)
-    tables = _tables(sweep)
-    assert [table.title for table in tables] == [
-        "Uniform initialization",
-        "Baseline: fixed ranks",
+    table = _table(sweep)
+    assert [row[:9] for row in table.rows[1:]] == [
+        ("Fixed", "cola", None, None, None, None, None, 25, "68.55 ± 0.81"),
+        ("Fixed", "cola", None, None, None, None, None, 20, "68.08 ± 1.21"),
     ]
-    assert [row[:8] for row in tables[1].rows] == [
-        ("cola", None, None, None, None, None, 25, "68.55 ± 0.81"),
-        ("cola", None, None, None, None, None, 20, "68.08 ± 1.21"),
-    ]
-    assert "nan" not in to_markdown(tables[1]).lower()
-    assert "None" not in to_markdown(tables[1])
+    assert "nan" not in to_markdown(table).lower()
+    assert "None" not in to_markdown(table)
 
 
 def test_seeds_and_final_metric_follow(sweep: Any, settings: Settings) -> None:
     _finish_cell(sweep, settings(), 67.84, 0.87)
-    (table,) = _tables(sweep)
-    assert table.columns[7:] == ("Median ± Std", "Seeds", "Final Median ± Std")
-    assert table.rows[0][7:] == ("67.84 ± 0.87", "5", "57.84 ± 0.87")
+    table = _table(sweep)
+    assert table.columns[8:] == ("Median ± Std", "Seeds", "Final Median ± Std")
+    assert table.rows[0][8:] == ("67.84 ± 0.87", "5", "57.84 ± 0.87")
 
 
 def test_incomplete_cells_are_marked(sweep: Any, settings: Settings) -> None:
@@ -120,22 +142,21 @@ def test_incomplete_cells_are_marked(sweep: Any, settings: Settings) -> None:
     sweep.start("f", settings(lr=0.02))
     sweep.finish("g", 0.2, settings(lr=0.5), fingerprint="same")
     sweep.finish("h", 0.1, settings(lr=0.6), fingerprint="same")
-    (table,) = _tables(sweep)
-    ends = [(row[5], row[8], row[-1]) for row in table.rows]
+    table = _table(sweep)
+    ends = [(row[6], row[9], row[-1]) for row in table.rows]
     assert ends == [
         (0.001, "2/5", "1 failed, 2 missing, 1 collapsed"),
         (0.5, "1", "shares a run"),
         (0.6, "1", "shares a run"),
         (0.02, "0/1", "1 missing"),
     ]
-    assert table.rows[-1][7] is None
+    assert table.rows[-1][8] is None
 
 
 def test_lone_seed_keeps_its_zeros(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.678, settings())
-    (table,) = _tables(sweep)
-    fields = [field.strip() for field in to_markdown(table).splitlines()[2].split("|")]
-    assert fields[8:-1] == ["67.80", "1", "57.80"]
+    fields = _fields(to_markdown(_table(sweep)).splitlines()[2])
+    assert fields[8:] == ["67.80", "1", "57.80"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +203,7 @@ def test_settings_that_vary_get_a_column(
     sweep.finish("b", 0.6, settings(**changes))
     summary = summarise_runs(collect_runs(sweep.path))
     assert varying_settings(summary) == expected
-    assert {table.columns[10:] for table in init_tables(summary)} == {tuple(expected)}
+    assert cells_table(summary).columns[11:] == tuple(expected)
 
 
 def test_varying_values_are_printed_plainly(sweep: Any, settings: Settings) -> None:
@@ -190,9 +211,9 @@ def test_varying_values_are_printed_plainly(sweep: Any, settings: Settings) -> N
         "a", 0.5, settings(model__adapted=["query"], model__dropout=0.1, model__tied=True)
     )
     sweep.finish("b", 0.6, settings(model__adapted=["query", "value"], model__tied=False))
-    (table,) = _tables(sweep)
-    assert table.columns[10:] == ("model.dropout", "model.adapted", "model.tied")
-    assert [row[10:] for row in table.rows] == [
+    table = _table(sweep)
+    assert table.columns[11:] == ("model.dropout", "model.adapted", "model.tied")
+    assert [row[11:] for row in table.rows] == [
         (None, "query; value", "false"),
         (0.1, "query", "true"),
     ]
@@ -201,7 +222,7 @@ def test_varying_values_are_printed_plainly(sweep: Any, settings: Settings) -> N
 def test_text_like_numbers_stays_text(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.5, settings(data__task="0010"))
     sweep.finish("b", 0.6, settings(data__task="1e5"))
-    markdown = "\n".join(map(to_markdown, _tables(sweep)))
+    markdown = to_markdown(_table(sweep))
     assert "| 0010 " in markdown
     assert "| 1e5 " in markdown
 
@@ -209,8 +230,8 @@ def test_text_like_numbers_stays_text(sweep: Any, settings: Settings) -> None:
 def test_close_learning_rates_stay_apart(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.6, settings(lr=0.0012345678))
     sweep.finish("b", 0.5, settings(lr=0.0012345679))
-    lines = to_markdown(_tables(sweep)[0]).splitlines()[2:]
-    assert [line.split("|")[6].strip() for line in lines] == ["0.0012345678", "0.0012345679"]
+    *_, first, second = to_markdown(_table(sweep)).splitlines()
+    assert [_fields(line)[6] for line in (first, second)] == ["0.0012345678", "0.0012345679"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +250,7 @@ def test_markdown_text_is_escaped(text: str, expected: str) -> None:
 
 def test_table_escapes_its_text(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.5, settings(data__task="a|b\nc"))
-    assert r"| a\|b c " in to_markdown(_tables(sweep)[0])
+    assert r"| a\|b c " in to_markdown(_table(sweep))
 
 
 def test_csv_holds_raw_numbers(sweep: Any, settings: Settings) -> None:
@@ -257,9 +278,9 @@ def test_text_is_no_formula_in_a_spreadsheet(text: str) -> None:
 def test_fixed_ranks_have_no_largest_rank(sweep: Any, settings: Settings) -> None:
     sweep.finish("a", 0.5, settings(init="fixed", rank__max=25, rank__average=20))
     sweep.finish("b", 0.4, settings(rank__max=25))
-    learnt, fixed = init_tables(summarise_runs(collect_runs(sweep.path)))
-    place = fixed.columns.index("Rank Max")
-    assert (learnt.rows[0][place], fixed.rows[0][place]) == (25, None)
+    table = _table(sweep)
+    place = table.columns.index("Rank Max")
+    assert [row[place] for row in table.rows] == [25, None]
 
 
 def test_largest_rank_stays_where_it_alone_tells_cells_apart(
@@ -267,6 +288,6 @@ def test_largest_rank_stays_where_it_alone_tells_cells_apart(
 ) -> None:
     for high in (20, 25):
         sweep.finish(f"r{high}", 0.5, settings(init="fixed", rank__max=high, rank__average=20))
-    (fixed,) = init_tables(summarise_runs(collect_runs(sweep.path)))
+    fixed = _table(sweep)
     place = fixed.columns.index("Rank Max")
     assert [row[place] for row in fixed.rows] == [20, 25]

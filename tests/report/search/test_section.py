@@ -137,7 +137,8 @@ def test_report_of_a_search_begins_with_it(sweep: Any, settings: Settings) -> No
     found = read_sweep_folder(sweep.path)
     write_report(found, find(found), forms=Forms(figures=True))
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
-    assert text.index("## Search") < text.index("## Uniform initialization")
+    assert text.index("The only cell") < text.index("## Search")
+    assert text.index("## Search") < text.index("## All cells")
     for name in ("slices", "importances", "fresh"):
         assert f"](figures/search_{name}.png)" in text
         assert (sweep.path / "figures" / f"search_{name}.svg").exists()
@@ -166,7 +167,7 @@ def test_damaged_search_leaves_the_runs_reported(
     assert "the report has no section on the search" in caplog.text
 
 
-def test_terminal_ends_with_the_search(
+def test_terminal_begins_with_answer_and_search(
     sweep: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep.finish("a", 0.6, settings())
@@ -175,8 +176,9 @@ def test_terminal_ends_with_the_search(
     monkeypatch.setattr(show, "make_console", lambda: Console(file=stream, width=200))
     show.show_report([sweep.path], forms=Forms(figures=False, page=False))
     printed = stream.getvalue()
-    places = [printed.index(said) for said in ("Best trials", "+20.00", "1 trial: 1 finished")]
-    assert places == sorted(places) and printed.index("Uniform init") < places[0]
+    places = [printed.index(said) for said in ("The only cell", "Best trials", "+20.00")]
+    places += [printed.index(said) for said in ("1 trial: 1 finished", "All cells")]
+    assert places == sorted(places)
     assert str(Path("report.md")) in printed
 
 

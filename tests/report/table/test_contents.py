@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lora_sweep.report.pages.tables import init_tables
+from lora_sweep.report.pages.tables import cells_table
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.contents import distinct_words, with_contents_in_words
 from lora_sweep.report.table.summarise import summarise_runs
@@ -70,8 +70,8 @@ def test_column_task_names_the_file_and_rows_are_ranked_within_it(
     for name, train, value in (("a", "films", 0.5), ("b", "books", 0.9), ("c", "films", 0.6)):
         own = {"lr": value, **_own(f"content of {train}", "/d", f"{train}.csv")}
         sweep.finish(name, value, settings() | own)
-    (table,) = init_tables(summarise_runs(collect_runs(sweep.path)))
-    assert [(row[0], row[5]) for row in table.rows] == [
+    table = cells_table(summarise_runs(collect_runs(sweep.path)))
+    assert [(row[1], row[6]) for row in table.rows] == [
         ("films", 0.6),
         ("films", 0.5),
         ("books", 0.9),

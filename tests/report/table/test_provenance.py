@@ -67,9 +67,10 @@ def test_runs_are_listed_with_their_files(sweep: Any, settings: Any) -> None:
     assert "```sh\npython -m lora_sweep --multirun seed=0,1\n```" in text
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines()[-2:]]
     files = "[config](a/config.yaml) [log](a/run.log)"
-    expected = ["a (collapsed)", "Uniform", "0.002", "7", "61.23 (2)", "51.23", "", files]
+    assert "In all rows, where it has an effect: LR 0.002." in text
+    expected = ["a (collapsed)", "Uniform", "7", "61.23 (2)", "51.23", "", files]
     assert rows[0] == expected
-    assert rows[1][:7] == ["b", "Fixed", "", "0", "70.00 (2)", "60.00", "65.00"]
+    assert rows[1][:6] == ["b", "Fixed", "0", "70.00 (2)", "60.00", "65.00"]
 
 
 def test_names_can_not_inject(sweep: Any, settings: Any) -> None:

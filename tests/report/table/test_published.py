@@ -8,7 +8,7 @@ import pytest
 
 from lora_sweep.commands.report import main
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.report.table.published import published_section, published_tables, read_published
+from lora_sweep.report.table.published import published_section, published_table, read_published
 
 HEADER = "init,task,rank_min,rank_max,alpha_min,alpha_max,lr,rank_average,median,std\n"
 ROWS = [
@@ -27,13 +27,13 @@ def published(tmp_path: Path) -> Path:
     return path
 
 
-def test_tables_are_in_our_order_and_format(published: Path) -> None:
-    tables = published_tables(read_published(published))
-    assert [table.init for table in tables] == ["randn", "quadratic", "fixed"]
+def test_table_is_in_our_order_and_format(published: Path) -> None:
+    table = published_table(read_published(published))
+    assert [row[0] for row in table.rows] == ["Randn", "Randn", "Quadratic", "Quadratic", "Fixed"]
     columns = ("Task", "Rank Min", "Rank Max", "Alpha Min", "Alpha Max", "LR", "Rank Avg")
-    assert tables[0].columns == (*columns, "Median ± Std")
-    assert tables[1].rows[0] == ("cola", 5, 25, 0.5, 3, 0.02, 20, "68.22 ± 0.50")
-    assert tables[2].rows == (("cola", None, 20, None, None, None, 20, "68.08 ± 1.21"),)
+    assert table.columns == ("Init", *columns, "Median ± Std")
+    assert table.rows[2][1:] == ("cola", 5, 25, 0.5, 3, 0.02, 20, "68.22 ± 0.50")
+    assert table.rows[4][1:] == ("cola", None, 20, None, None, None, 20, "68.08 ± 1.21")
 
 
 def test_summaries_give_no_verdict(published: Path) -> None:
@@ -78,7 +78,7 @@ def test_command_prints_published_tables_alone(
     published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--published", str(published)]) == 0
-    assert "| cola   |          5 |" in capsys.readouterr().out
+    assert "| Randn     | cola   |          5 |" in capsys.readouterr().out
 
 
 def test_published_tables_stand_in_the_report(
@@ -88,7 +88,7 @@ def test_published_tables_stand_in_the_report(
     options = ["--no-figures", "--no-html", "--published", str(published)]
     assert main([str(sweep.path), *options]) == 0
     text = (sweep.path / "report.md").read_text(encoding="utf-8")
-    assert "### Quadratic initialization (published)" in text
+    assert "## Published, for comparison" in text
     assert "68.22 ± 0.50" in text
     assert not (sweep.path / "figures").exists()
     assert not (sweep.path / "report.html").exists()
