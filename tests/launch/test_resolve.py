@@ -332,13 +332,13 @@ def test_grids_keep_their_settings_and_lose_their_seeds(
     assert len(listed) == 3 * (2 * 2 + 1)
 
 
-def test_baselines_of_one_rank_are_told_apart(resolve: Resolve, trainer: Trainer) -> None:
+def test_inits_meet_the_baselines_that_are_trained_alike(resolve: Resolve, trainer: Trainer) -> None:
     with pytest.raises(InterruptedError):
         _stopped_after(0, trainer, lambda: resolve("init=uniform,fixed", "lr=0.1", BASELINES))
     plan = read_plan(trainer.folder)
     assert plan is not None and [baseline for _, baseline in plan.pairs] == [
-        "fixed, rank 20, learning_rate.head 0.001",
-        "fixed, rank 20, learning_rate.head 0.002",
+        "fixed, rank 20 (learning_rate.head=0.001)",
+        "fixed, rank 20 (learning_rate.head=0.002)",
     ]
 
 

@@ -164,16 +164,3 @@ def test_nothing_finished_says_nothing(sweep: Any, settings: Any, tmp_path: Path
     sweep.fail("a", settings(), "error")
     assert compare_inits(collect_runs(sweep.path)) == []
     assert comparison_section([]) == []
-
-
-def test_baselines_that_differ_in_another_setting_are_two(sweep: Any, settings: Any) -> None:
-    for seed in range(3):
-        sweep.finish(f"own-{seed}", 0.6, settings(seed=seed, learning_rate__head=0.1))
-        for head in (0.1, 0.2):
-            own = settings(init="fixed", seed=seed, learning_rate__head=head)
-            sweep.finish(f"base-{head}-{seed}", 0.5, own)
-    (comparison,) = compare_inits(collect_runs(sweep.path))
-    assert [line.baseline for line in comparison.lines] == [
-        "fixed, rank 20, learning_rate.head 0.1",
-        "fixed, rank 20, learning_rate.head 0.2",
-    ]

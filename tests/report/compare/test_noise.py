@@ -24,7 +24,7 @@ def _run(sweep: Any, name: str, best: float, settings: Any, *, n_wrong: int) -> 
 
 def _rows(sweep: Any) -> list[list[str]]:
     section = noise_section(read_sweep_folder(sweep.path))
-    lines = section[1].splitlines()[2:] if section else []
+    lines = section[1].partition("|:--")[2].splitlines()[1:] if section else []
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
