@@ -230,7 +230,7 @@ def test_folder_that_was_deleted_is_said(command: Command, tmp_path: Path) -> No
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    code, lines = command()
+    code, lines = command("run")
     os.chdir(tmp_path)
     assert code == 1
     assert lines[0].startswith("error: the folder that the command is started in must be there")

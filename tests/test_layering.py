@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "resolve": set(),
     "plugins": {"config", "launch", "search"},
-    "cli": {"commands"},
+    "cli": {"commands", "terminal"},
 }
 # package -> the parts that may import it
 ONLY_IN = {

@@ -30,7 +30,7 @@ def exit_code(command: Callable[[], None]) -> int:
 
         if not isinstance(error, EXPECTED):
             raise
-        print("\n".join(error_lines(error)), file=sys.stderr)
+        terminal.say("\n".join(error_lines(error)))
         return 1
     return 0
 

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         with contextlib.suppress(OSError):  # a terminal that was closed is gone
-            print(said, file=sys.stderr)
+            terminal.say(said)
         return stop.exit_code if isinstance(stop, StoppedError) else 130
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first, *others = error_lines(error)
         if not isinstance(error, EXPECTED):
             first += f" ({type(error).__name__}; --debug shows where)"
-        print("\n".join([first, *others]), file=sys.stderr)
+        terminal.say("\n".join([first, *others]))
         return 1
     return 0
 
