@@ -44,7 +44,7 @@ def _line(stepper: Stepper) -> dict[str, float]:
     step = statistics.median(seconds(lambda: _waited(stepper)) for _ in range(N_STEPS))
     tokens = sum(stepper.batch().n_tokens)
     flops, products = _products(stepper, tokens, device)
-    steps = STUDY_RUNS * STUDY_EPOCHS * stepper.pack.steps_per_epoch
+    steps = STUDY_RUNS * STUDY_EPOCHS * stepper.pack.length.steps_per_epoch
     return {
         "K": n_runs,
         "run-steps per second": n_runs / step,

@@ -8,8 +8,8 @@ collapse, end without a result, or be missing; inits may be unequally noisy.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from bench.spreads import Spread
 from lora_sweep.report.compare.comparison import Line, compare_arms
-from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
+from lora_sweep.report.compare.question import SETTINGS, STANDARD_QUESTION, Question
 from lora_sweep.report.statistics.per_seed import over_settings
 from lora_sweep.report.statistics.selection import init_effect_p, selection_premium
 from lora_sweep.report.table.arms import Arm
@@ -49,7 +49,7 @@ class Truth:
     """
 
     name: str
-    n_seeds: int
+    n_seeds: int = 8
     lead: float = 0.0
     lead_of_all: float = 0.0
     levels: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -188,65 +188,87 @@ def _mean(levels: Sequence[float]) -> float:
     return sum(levels) / len(levels)
 
 
-def truths() -> Iterator[Truth]:
-    """Yields what docs/statistics.md shows."""
-    for n in (3, 5, 8, 16, 30):
-        yield Truth("no difference", n)
-    for n in (5, 8, 30):
-        yield Truth("no difference, large spread", n, spread=TRAINED)
-        yield Truth("all inits at +0.49", n, lead_of_all=0.49)
-        yield Truth("all inits at -0.49, large spread", n, lead_of_all=-0.49, spread=TRAINED)
-        yield Truth("all inits at +0.51", n, lead_of_all=0.51)
-        yield Truth("skewed noise", n, is_skewed=True)
-        yield Truth("skewed noise, at +0.49", n, is_skewed=True, lead_of_all=0.49)
-        yield Truth("first init three times as noisy, at +0.49", n, first_noise=3, lead=0.49)
-        yield Truth("settings agree (0.9)", n, spread=Spread(0.42, 0.81, 0.27))
-        yield Truth("2 inits, 1 baseline", n, n_inits=2, n_baselines=1)
-        yield Truth("10 inits", n, n_inits=10)
-        yield Truth("a tenth of the inits' runs collapse", n, init_failures=0.1)
-        yield Truth("a tenth of all runs collapse", n, init_failures=0.1, baseline_failures=0.1)
-        yield Truth("a tenth of all runs missing", n, missing=0.1)
-    for n in (5, 8, 16, 30):
-        yield Truth("+1", n, lead=1)
-        yield Truth("+2", n, lead=2)
-        yield Truth("+2, large spread", n, lead=2, spread=TRAINED)
-        yield Truth("+2, a tenth missing", n, lead=2, missing=0.1)
-        yield Truth(
-            "+4, large spread, a tenth collapse", n, lead=4, spread=TRAINED, init_failures=0.1,
-            baseline_failures=0.1,
-        )  # fmt: skip
-
-
-SHOWN = {
+NULLS = (
+    Truth("no difference"),
+    Truth("no difference, large spread", spread=TRAINED),
+    Truth("all inits at +0.49", lead_of_all=0.49),
+    Truth("all inits at -0.49, large spread", lead_of_all=-0.49, spread=TRAINED),
+    Truth("all inits at +0.51", lead_of_all=0.51),
+    Truth("skewed noise", is_skewed=True),
+    Truth("skewed noise, all at +0.49", is_skewed=True, lead_of_all=0.49),
+    Truth("one init three times as noisy, at +0.49", first_noise=3, lead=0.49),
+    Truth("settings of a seed correlated by 0.9", spread=Spread(0.42, 0.81, 0.27)),
+    Truth("2 inits, 1 baseline", n_inits=2, n_baselines=1),
+    Truth("10 inits", n_inits=10),
+    Truth("a tenth of the inits' runs collapse", init_failures=0.1),
+    Truth("a tenth of all runs collapse", init_failures=0.1, baseline_failures=0.1),
+    Truth("a tenth of all runs missing", missing=0.1),
+)
+"""Truths with no difference of more than the region, or just more."""
+LEADS = (
+    Truth("first init +1", lead=1),
+    Truth("first init +2", lead=2),
+    Truth("first init +2, large spread", lead=2, spread=TRAINED),
+    Truth("first init +2, a tenth missing", lead=2, missing=0.1),
+    Truth(
+        "first init +4, large spread, a tenth collapse", lead=4, spread=TRAINED,
+        init_failures=0.1, baseline_failures=0.1,
+    ),
+)  # fmt: skip
+FALSE = {
     "better": "false «better»",
     "worse": "false «worse»",
     "equivalent": "false «equivalent»",
-    "found": "first «better»",
-    "equal": "«equivalent»",
-    "covered": "intervals hold",
     "fails": "«fails»",
     "effect": "init matters",
     "premium": "best stands out",
+    "covered": "intervals hold",
+}
+FOUND = {
+    "found": "first «better»",
+    "worse": "false «worse»",
+    "effect": "init matters",
+    "premium": "best stands out",
+    "covered": "intervals hold",
 }
 
 
+def table(
+    truths: Sequence[Truth], seeds: Sequence[int], shown: dict[str, str], n_studies: int
+) -> str:
+    """Returns a row a truth and question, with the shares of all numbers of seeds in a cell.
+
+    Args:
+        truths: to simulate; their own numbers of seeds do not count.
+        seeds: numbers of them.
+        shown: field of `Seen` -> heading.
+        n_studies: of each truth and number of seeds.
+    """
+    rows = []
+    for truth in truths:
+        for settings in SETTINGS:
+            seen = [
+                simulate(
+                    replace(truth, n_seeds=n), n_studies, question=Question(settings),
+                    n_resamples=199,
+                )
+                for n in seeds
+            ]  # fmt: skip
+            shares = [" / ".join(f"{100 * one.share(k):.1f}" for one in seen) for k in shown]
+            rows.append([truth.name, settings, *shares])
+            print(*rows[-1], sep=" | ", flush=True)
+    headers = ["Truth", "Question", *shown.values()]
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+
+
 def main() -> None:
-    """Simulates all truths under both questions and prints the table."""
+    """Simulates all truths under both questions and prints two tables, shares in percent."""
     parser = argparse.ArgumentParser(prog="python -m bench.simulated_sweeps")
     parser.add_argument("--studies", type=int, default=1_000)
-    parser.add_argument("--resamples", type=int, default=199)
-    given = parser.parse_args()
-    rows = []
-    for truth in truths():
-        for settings in ("tuned", "mean"):
-            seen = simulate(
-                truth, given.studies, question=Question(settings), n_resamples=given.resamples
-            )
-            shares = [f"{100 * seen.share(name):.1f}" for name in SHOWN]
-            rows.append([truth.name, settings, truth.n_seeds, *shares])
-            print(*rows[-1], sep=" | ", flush=True)
-    headers = ["Truth", "Question", "Seeds", *SHOWN.values()]
-    print(tabulate(rows, headers=headers, tablefmt="pipe"))
+    n_studies = parser.parse_args().studies
+    false = table(NULLS, (5, 8, 30), FALSE, n_studies)
+    found = table(LEADS, (5, 8, 16, 30), FOUND, n_studies)
+    print(f"\n5 / 8 / 30 seeds\n\n{false}\n\n5 / 8 / 16 / 30 seeds\n\n{found}")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Stepper:
     def step(self) -> None:
         """Takes one whole step: data, masks, forward, backward, optimiser."""
         self.pack.encoder.encoder.train()
-        self.pack.step = self.n_taken % self.pack.n_steps
+        self.pack.step = self.n_taken % self.pack.length.n_steps
         train_step(self.pack, self.batch(), 0, self.generators)
         self.n_taken += 1
 

@@ -278,7 +278,7 @@ def test_report_of_a_folder_that_is_none_is_the_reports_to_refuse(command: Comma
     ("word", "hint"), [("reprot", "did you mean report?"), ("go", "--help says what each does")]
 )
 def test_unknown_command_is_refused(word: str, hint: str, command: Command) -> None:
-    there = "run, status, report, evaluate, predict, export"
+    there = "run, status, report, resolve, evaluate, predict, export"
     line = f"error: the command must be one of {there}, but got {word}: {hint}"
     assert command(word) == (1, [line])
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,6 +32,15 @@ def test_handlers_outlive_a_library_that_installs_its_own() -> None:
             signal.signal(number, handler)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """No signal is ignored, as SIGHUP is where the tests themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_first_signal_asks_and_the_second_ends(number: int) -> None:
     with stop_on_signals() as stop:

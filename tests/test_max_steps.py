@@ -31,5 +31,5 @@ def test_run_without_a_bound_is_the_run_that_it_was(composed: Callable[..., RunC
 
 
 def test_bound_of_no_step_is_refused(composed: Callable[..., RunConfig]) -> None:
-    with pytest.raises(SettingError, match=r"max_steps must be null or at least 1, but got 0"):
+    with pytest.raises(SettingError, match=r"training\.max_steps must be at least 1, but got 0"):
         composed("training.max_steps=0")

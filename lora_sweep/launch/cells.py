@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lora_sweep.config.run import RunConfig, Settings, to_run_config
 from lora_sweep.config.store import task_config
@@ -97,4 +97,4 @@ def command_line(master: DictConfig, arguments: Sequence[str]) -> str:
 
 def _as_typed(overrides: ListConfig) -> list[str]:
     """Overrides with the interpolations in them, which are no one's of the list to resolve."""
-    return [str(one) for one in overrides._iter_ex(resolve=False)]
+    return [str(one) for one in OmegaConf.to_container(overrides, resolve=False)]  # type: ignore[union-attr]

@@ -73,7 +73,8 @@ class Composer:
         """The sweep's config as a job's: not locked, and without the mode that Hydra has noted."""
         config = copy.deepcopy(self.master)
         OmegaConf.set_readonly(config.hydra, False)
-        if not any(one.startswith("hydra.mode=") for one in config.hydra.overrides.hydra):
+        typed = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+        if not any(str(one).startswith("hydra.mode=") for one in typed):  # type: ignore[union-attr]
             config.hydra.mode = None
         return config
 

@@ -121,7 +121,7 @@ def test_tables_come_where_nothing_can_be_drawn(
     assert "60.00" in capsys.readouterr().out
     assert "60.00" in (sweep.path / "report.md").read_text(encoding="utf-8")
     written = {path.name for path in sweep.path.iterdir() if path.is_file()}
-    assert written == {"report.md", "report.html", "results.csv", "runs.csv"}
+    assert written == {"report.md", "report.html", "results.csv", "runs.csv", "question.json"}
     (said,) = noted
     assert "can't be drawn: ImportError: no room for matplotlib" in str(said)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import Forms, write_report
-from lora_sweep.store.record import EpochRecord
+from lora_sweep.report.write import Forms, find, write_report
+from lora_sweep.store.epochs import EpochRecord
 
 pytestmark = pytest.mark.slow
 HAN, KANA, HANGUL, EMOJI = "中文", "かな", "한글", "🦄"
@@ -33,7 +33,8 @@ def test_report_in_any_script_warns_of_nothing(
     for init in ("randn", "fixed"):
         told = settings(init=init, data__task=HAN, data__name=HAN)
         own.finish(f"{HAN}-{KANA}-{init}-seed0", 0.6, told, **known)
-    write_report(read_sweep_folder(own.path), forms=Forms(figures=True, page=True))
+    read = read_sweep_folder(own.path)
+    write_report(read, find(read), forms=Forms(figures=True, page=True))
     page = (own.path / "report.html").read_text(encoding="utf-8")
     report = (own.path / "report.md").read_text(encoding="utf-8")
     assert all(f"f1 of label {HANGUL}{EMOJI}" in text for text in (page, report))

@@ -14,8 +14,9 @@ from lora_sweep.store.claims import Claims
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Arguments -> exit code, stdout, stderr."""
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Arguments -> exit code, stdout, stderr, which has no width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def call(*arguments: Any) -> tuple[int, str, str]:
         code = command.main([str(argument) for argument in arguments])
@@ -40,6 +41,7 @@ def test_text_names_counts_best_cell_and_reasons(sweep: Any, run: Any) -> None:
         "time to the end nothing is trained now: the same command goes on with it",
         "best cell so far the only cell: accuracy 50.00, median of 1 of 4 seeds (incomplete)",
         "failed r1 and 1 more: loss became nan [at step 3]",
+        "a command",
     ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench.simulated_looks import simulate as simulate_looks
 from bench.simulated_sweeps import PUBLISHED, TRAINED, Truth, simulate
 from bench.spreads import Spread, estimate_spread
 from lora_sweep.report.compare.question import Question
@@ -60,3 +61,17 @@ def test_spread_of_a_table_is_found() -> None:
         assert getattr(spread, name) == pytest.approx(getattr(PUBLISHED, name), rel=0.05), name
     shared = PUBLISHED.seed**2 + PUBLISHED.init**2
     assert spread.within_init == pytest.approx(shared / (shared + PUBLISHED.run**2), abs=0.02)
+
+
+@pytest.mark.parametrize("any_time", [False, True])
+def test_claims_of_a_resolve_are_seldom_false(any_time: bool) -> None:
+    edge = Truth("just inside", 16, lead=0.49, n_inits=1, n_baselines=1)
+    seen, _, _ = simulate_looks(edge, N_STUDIES, any_time=any_time)
+    for claim in ("better", "worse", "equivalent"):
+        assert seen.share(claim) <= MOST, claim
+
+
+def test_resolve_ends_soon_where_the_difference_is_large() -> None:
+    seen, _, seeds = simulate_looks(Truth("+4", 30, lead=4, n_inits=1, n_baselines=1), 30)
+    assert seen.share("found") == 1
+    assert seeds <= 8
