@@ -2,7 +2,7 @@
 
 import pytest
 
-from lora_sweep.words import counted
+from lora_sweep.words import counted, number
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,12 @@ def test_noun_agrees_with_its_number(n: float, said: str) -> None:
 
 def test_irregular_plural_is_given() -> None:
     assert [counted(n, "matrix", "matrices") for n in (1, 2)] == ["1 matrix", "2 matrices"]
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(0.1234, "0.123"), (12.345, "12.3"), (99.94, "99.9"), (999.7, "1000"), (3437.2, "3437")],
+)
+def test_large_number_has_no_exponent(n: float, said: str) -> None:
+    """`.3g` alone would say 3.44e+03."""
+    assert number(n) == said
