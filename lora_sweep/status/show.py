@@ -64,7 +64,7 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
         "damaged": _by_reason(status.damages),
-        "not counted": _others(status),
+        "not counted": _not_counted(status),
     }
 
 
@@ -92,10 +92,10 @@ def _saved(status: Status) -> list[str]:
     return [f"{status.saved} of the {left} {are} on from a checkpoint"]
 
 
-def _others(status: Status) -> list[str]:
-    if not status.others:
-        return []
-    return [f"{counted(status.others, 'other run')} in the folder; --all counts all of them"]
+def _not_counted(status: Status) -> list[str]:
+    runs = counted(status.others, "other run")
+    others = [f"{runs} in the folder; --all counts all of them"] if status.others else []
+    return [*others, *_by_reason(status.misplaced)]
 
 
 def _cell(cell: CellStatus) -> str:
