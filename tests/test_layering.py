@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "launch": {"config", "execution", "interrupt", "report", "store", "terminal"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
-        *("config", "evaluate", "execution", "export", "interrupt", "launch", "plugins"),
+        *("config", "evaluate", "execution", "export", "files", "interrupt", "launch", "plugins"),
         *("predict", "report", "status", "store", "terminal", "trained"),
     },
     "resolve": set(),
