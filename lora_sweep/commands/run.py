@@ -5,10 +5,11 @@ lines.
 """
 
 import contextlib
+import io
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import hydra
@@ -79,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _check_folder()
             sys.argv[1:] = checked([quote_homes(argument) for argument in given])
-            train()
+            with _help_fitted(is_asked=not {"-h", "--help"}.isdisjoint(given)):
+                train()
             command_errors.raise_first()
         finally:
             terminal.flush()
@@ -100,6 +102,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say("\n".join([first, *others]))
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _help_fitted(*, is_asked: bool) -> Iterator[None]:
+    """Hydra prints the help, with groups whose options need more than a terminal's line."""
+    if not is_asked:
+        yield
+        return
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            yield
+    finally:  # Hydra exits once it has printed
+        print(terminal.fitted(text.getvalue(), sys.stdout))
 
 
 def checked(arguments: list[str]) -> list[str]:

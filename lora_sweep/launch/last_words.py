@@ -20,6 +20,7 @@ from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.terminal import make_console
 
 _PYTHON = ("python", "-m")
+_PASTED = ("python -m ", "run: ")
 _PREDICTED = (".csv", ".tsv", ".jsonl")
 """What predictions are read from and written to alike; not all that runs train on."""
 
@@ -39,12 +40,12 @@ class SayWhatIsNext(Callback):
 
 
 def print_unbroken(lines: Sequence[str]) -> None:
-    """Prints lines that are to be pasted: none is broken, however long it is."""
+    """Prints lines; none that is to be pasted is broken, however long it is."""
     from rich.text import Text
 
     console = make_console()
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(line), soft_wrap=line.startswith(_PASTED))
 
 
 def run_lines(folders: Sequence[Path]) -> list[str]:
