@@ -35,7 +35,11 @@ class OnTerminal:
         os.close(theirs)
 
     def end(
-        self, *, stop_at: Callable[[str], bool] | None = None, number: int = 2, seconds: float = 120
+        self,
+        *,
+        stop_at: Callable[[str], bool] | None = None,
+        number: int = 2,
+        seconds: float = 120,
     ) -> tuple[int, str]:
         """Waits for its end; returns the exit code, and the lines that then stand there.
 

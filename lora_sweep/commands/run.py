@@ -5,6 +5,7 @@ lines.
 """
 
 import contextlib
+import difflib
 import io
 import math
 import os
@@ -128,10 +129,9 @@ def checked(arguments: list[str]) -> list[str]:
     parser.error = _refuse  # type: ignore[method-assign]
     given, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
-        name, _, value = unknown[0].lstrip("-").partition("=")
         raise SettingError(
-            f"an option must be one that --help names, but got {unknown[0]}: a setting has no "
-            f"dashes, {name}={value or 'VALUE'}"
+            f"an option must be one that --help names, but got {unknown[0]}: "
+            f"{_meant(unknown[0], list(parser._option_string_actions))}"
         )
     if given.shell_completion:
         return arguments
@@ -141,6 +141,15 @@ def checked(arguments: list[str]) -> list[str]:
     is_multirun = given.multirun or "hydra.mode=MULTIRUN" in given.overrides
     check_arguments(given.overrides, is_multirun=is_multirun, own_configs=own_configs)
     return arguments
+
+
+def _meant(typed: str, options: Sequence[str]) -> str:
+    """What somebody may have meant who typed an option that is none."""
+    name, _, value = typed.lstrip("-").partition("=")
+    near = difflib.get_close_matches(f"--{name}", [*options, "--debug"], n=1)
+    if near and not value:
+        return f"did you mean {near[0]}?"
+    return f"a setting has no dashes, {name}={value or 'VALUE'}"
 
 
 def _refuse(message: str) -> NoReturn:

@@ -71,7 +71,9 @@ def _rows(status: Status) -> dict[str, list[str]]:
 def _pace(status: Status) -> str:
     if status.runs_per_hour is None:
         return UNKNOWN if status.packs else NOT_NOW
-    return f"{number(status.runs_per_hour)} (from the training of {counted(status.from_runs, 'run')})"
+    return (
+        f"{number(status.runs_per_hour)} (from the training of {counted(status.from_runs, 'run')})"
+    )
 
 
 def _time_left(status: Status) -> str:

@@ -23,7 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep import vocabulary
-from lora_sweep.errors import DamagedFileError, DamagedRecordError, MisplacedRecordError, RecordError
+from lora_sweep.errors import (
+    DamagedFileError,
+    DamagedRecordError,
+    MisplacedRecordError,
+    RecordError,
+)
 from lora_sweep.files import digest_of, read_checked_json, to_checked_json
 from lora_sweep.store.record import (
     FAILURE_FILE,
