@@ -146,7 +146,7 @@ def checked(arguments: list[str]) -> list[str]:
 def _meant(typed: str, options: Sequence[str]) -> str:
     """What somebody may have meant who typed an option that is none."""
     name, _, value = typed.lstrip("-").partition("=")
-    near = difflib.get_close_matches(f"--{name}", [*options, "--debug"], n=1)
+    near = difflib.get_close_matches(f"--{name}", [*options, "--debug"], n=1, cutoff=0.75)
     if near and not value:
         return f"did you mean {near[0]}?"
     return f"a setting has no dashes, {name}={value or 'VALUE'}"

@@ -23,7 +23,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]
     @property
     def format_dict(self) -> dict[str, Any]:
         """Returns what the line is made of."""
-        made_of: dict[str, Any] = super().format_dict
+        made_of = dict(super().format_dict)
         while made_of["postfix"] and self._is_too_long(made_of):
             made_of["postfix"] = made_of["postfix"].rpartition(", ")[0]
         return made_of
@@ -93,7 +93,8 @@ class Display:
     def show(self, **values: str) -> None:
         """Shows values beside it; those of before stay."""
         self._shown |= values
-        self.bar.set_postfix(refresh=False, **self._shown)  # by name: the last is left out first
+        by_name = dict(sorted(self._shown.items()))  # the last is left out first
+        self.bar.set_postfix(by_name, refresh=False)
 
     def _line(self, seconds: float) -> str:
         """`runs 1-4 of 24: step 30 of 900, loss=0.692, about 12 min left`."""

@@ -98,8 +98,8 @@ def _screen(text: str) -> list[str]:
     [
         (200, ", loss=0.606, metric=0.667, ranks=1.0-4.0"),
         (80, ", loss=0.606, metric=0.667"),
-        (60, ", loss=0.606"),
-        (40, ""),
+        (66, ", loss=0.606"),
+        (50, ""),
     ],
 )
 def test_bar_leaves_out_what_its_line_has_no_room_for(
