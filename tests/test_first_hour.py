@@ -12,6 +12,8 @@ from pseudo_terminal import WIDTH, OnTerminal
 
 from .conftest import make_base, sentences
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     "model.path=base data=files data.train=train.csv data.dev=dev.csv data.text=message "
     "data.label=topic training.batch_size=8 rank.min=1 rank.max=4 rank.average=2 device=cpu"
@@ -21,7 +23,7 @@ SWEEP = (
     "training.epochs=4 learning_rate.adapter=0.1 learning_rate.head=0.1 "
     "hydra.launcher.pack_size=2 hydra.callbacks.report.figures=false"
 )
-FIRST_CODE = {"stopped": 130, "refused": 1, "done": 0}
+EXIT_CODES = {"stopped": 130, "refused": 1, "done": 0}
 
 
 class Shell:
@@ -45,7 +47,7 @@ class Shell:
         code, shown = command.end(stop_at=stop_at)
         self.transcript.append(f"$ {line}\n{shown}")
         (self.folder / "transcript.txt").write_text("\n".join(self.transcript), encoding="utf-8")
-        assert code == FIRST_CODE[ends], shown
+        assert code == EXIT_CODES[ends], shown
         for word in ("Traceback", "HYDRA", "Hydra", "hydra.errors", "UserWarning"):
             assert word not in shown
         assert [one for one in shown.splitlines() if _is_cut(one)] == []
