@@ -2,7 +2,8 @@
 
     lora-sweep COMMAND ...
 
-Without the name of a command, what is typed is of `run`. A command is loaded when it is called.
+Settings or options without the name of a command are of `run`; nothing at all asks for help. A
+command is loaded when it is called.
 """
 
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
-from lora_sweep import __version__
+from lora_sweep import __version__, terminal
 from lora_sweep.commands import completion
 
 COMMANDS = {
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first = given[0] if given else ""
     if completion.is_asked(given) and not completion.complete_commands(COMMANDS):
         return
-    if first in ("-h", "--help"):
+    if first in ("", "-h", "--help"):
         print(_help())
     elif first == "--version":
         print(f"lora_sweep {__version__}")
@@ -49,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         near = get_close_matches(first, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "--help says what each does"
         there = ", ".join(COMMANDS)
-        print(
-            f"error: the command must be one of {there}, but got {first}: {hint}", file=sys.stderr
-        )
+        terminal.say(f"error: the command must be one of {there}, but got {first}: {hint}")
         sys.exit(1)
     else:
         name, rest = (first, given[1:]) if first in COMMANDS else ("run", given)
@@ -69,7 +68,7 @@ def _help() -> str:
             *commands,
             "",
             "lora-sweep COMMAND --help explains a command; that of run shows every setting.",
-            "Without COMMAND, run is meant. --version prints the version.",
+            "What starts with a setting is of run. --version prints the version.",
             "",
             *(f"  {example}" for example in _EXAMPLES),
         ]

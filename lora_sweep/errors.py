@@ -37,6 +37,10 @@ class DamagedRecordError(RecordError, DamagedFileError):
     """A run folder's record is not what was written."""
 
 
+class MisplacedRecordError(DamagedRecordError):
+    """A run folder's record is another run's: the folder was copied, or two were swapped."""
+
+
 class StorageError(LoraSweepError):
     """A file can't be written (no room, no permission): nothing can go on until it can."""
 

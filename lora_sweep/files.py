@@ -136,6 +136,21 @@ def opened(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
+def read_text(path: Path) -> str:
+    """Returns the content of a text file, UTF-8.
+
+    Raises:
+        OSError: as in `opened`.
+        DamagedFileError: as in `opened`, or it is no UTF-8.
+    """
+    with opened(path) as stream:
+        content = stream.read()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path} can't be read: {error}") from error
+
+
 def digest_of(path: Path) -> str:
     """Returns the SHA-256 of a file's content.
 

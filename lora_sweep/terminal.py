@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import textwrap
 import warnings
 from typing import TYPE_CHECKING, TextIO
 
@@ -43,6 +44,41 @@ def make_console() -> "Console":
     console = Console()
     is_limited = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
     return console if is_limited else Console(width=UNLIMITED)
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Returns a text whose lines end between words, where a terminal would cut a word in two.
+
+    A word that is longer than a line, as a path to be pasted, stays whole. What goes to a file or
+    a pipe stays as it is.
+
+    Args:
+        text: of any number of lines.
+        stream: where it will be printed.
+    """
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return text
+    return "\n".join(_wrapped(line, width) for line in text.splitlines()) if width else text
+
+
+def _wrapped(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def say(text: str) -> None:
+    """Prints what a user must know, an error say, on standard error, fitted to a terminal."""
+    print(fitted(text, sys.stderr), file=sys.stderr)
 
 
 def flush() -> None:
@@ -91,6 +127,10 @@ class LogOutput(logging.StreamHandler):  # type: ignore[type-arg]
 
         with tqdm.external_write_mode(self.stream):
             super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line, fitted to a terminal."""
+        return fitted(super().format(record), self.stream)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Called by logging while it handles an error."""

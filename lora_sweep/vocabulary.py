@@ -6,6 +6,8 @@ RANK_PATTERN = "rank_pattern"
 """The export of a run's learnt ranks alone."""
 EXPORT_KINDS = (*CLASSIFIER_KINDS, RANK_PATTERN)
 """Formats that `python -m lora_sweep.export` writes."""
+EXPORT_FILE = "lora_sweep.json"
+"""What tells an export's folder: it says whose export it is, and of which kind."""
 
 FIXED, FROZEN = "fixed", "from_run-frozen"
 """What runs with ranks that stay have for an init: all ranks are the same, or another run's."""

@@ -7,12 +7,20 @@ def counted(n: float, one: str, many: str = "") -> str:
     """Returns a number with its noun: `1 run`, `2 runs`.
 
     Args:
-        n: how many; a whole number is written in full, others with three digits.
+        n: how many; written as `number` does.
         one: the noun for one of them.
         many: for any other number; empty for `one` with an s.
     """
-    number = f"{n:.0f}" if n == round(n) else f"{n:.3g}"
-    return f"{number} {one if n == 1 else many or f'{one}s'}"
+    return f"{number(n)} {one if n == 1 else many or f'{one}s'}"
+
+
+def number(n: float) -> str:
+    """Returns a whole number, or one of 100 and more, without decimals; others with three digits.
+
+    Args:
+        n: 0 or more.
+    """
+    return f"{n:.0f}" if n == round(n) or n >= 100 else f"{n:.3g}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -44,13 +44,21 @@ _LOCK = threading.Lock()
 class Fork:
     """`python -m MODULE ARGUMENTS`, as a `subprocess.Popen` whose outputs come together."""
 
-    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        output: int | None = None,
+    ) -> None:
         """Starts it.
 
         Args:
             command: the module, or a script's path, and its arguments.
             cwd: folder that it runs in.
             env: its whole environment.
+            output: file that both outputs go to; None for one that `communicate` returns.
         """
         self.returncode: int | None = None
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - as long as the process
@@ -62,7 +70,7 @@ class Fork:
         with _LOCK:
             requests, _ = _server()
             with theirs:
-                fds = [self._output.fileno(), theirs.fileno()]
+                fds = [self._output.fileno() if output is None else output, theirs.fileno()]
                 sent = socket.send_fds(requests, [content], fds)
             requests.sendall(content[sent:])
             self.pid = self._number()
@@ -133,9 +141,7 @@ def _main() -> None:
     gc.freeze()
     request, output = _wait_for_request(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (1, 2):
-        os.dup2(output, number)
-    os.close(output)
+    _take_output(output)
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
@@ -188,6 +194,18 @@ def _wait_for_request(requests: socket.socket) -> tuple[dict[str, Any], int]:
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
             with running.pop(ended[0]) as status:
                 _tell(status, os.waitstatus_to_exitcode(ended[1]))
+
+
+def _take_output(file: int) -> None:
+    """Makes a file both outputs, as Python makes them: a terminal's lines appear one by one."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(file, number)
+        stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        if name == "stderr":
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.close(file)
 
 
 def _tell(status: socket.socket, number: int) -> None:

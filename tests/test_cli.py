@@ -177,6 +177,46 @@ def test_questions_do_not_import_torch(argument: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+WRONG = (
+    ("run sweep=demo", "sweep=demo must be run with --multirun"),
+    ("evaluate nowhere", "nowhere must be the folder of a finished run"),
+    ("evaluate {run} data=fles", "data must be one of cola, files"),
+    ("evaluate {run} data.max_length=long", "data.max_length must be an integer, but got long"),
+    ("evaluate {run} data.dv=x", "data.dv is no setting"),
+    ("evaluate {run} lr=0.1", "only data=NAME and data.SETTING=VALUE may be given here"),
+    ("predict nowhere --input x.csv --output y.csv", "nowhere must be the folder of a finished"),
+    ("predict {run} --input x.csv --output y.csv", "--input must be a file that is there"),
+    ("predict {run} --input x.csv --output y", "--input must be a file that is there"),
+    ("export nowhere --to peft --out y", "nowhere must be the folder of a finished run"),
+    ("export {run} --to peft --out {run}", "--out must be a new or an empty folder"),
+    ("report nowhere", "nowhere must hold a sweep"),
+    ("status nowhere", "nowhere must be a sweep's folder"),
+)
+"""A wrong command, and the start of what it says, at once."""
+
+
+def test_wrong_commands_do_not_import_torch(trained_runs: dict[str, Path], tmp_path: Path) -> None:
+    code = (
+        "import sys; from lora_sweep.cli import main\n"
+        "for line in sys.argv[1:]:\n"
+        "    try:\n        main(line.split())\n"
+        "    except SystemExit as end:\n        assert end.code == 1\n"
+        "print(*{'torch', 'transformers', 'datasets', 'pandas'} & set(sys.modules))"
+    )
+    lines = [line.format(run=trained_runs["bert"]) for line, _ in WRONG]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *lines],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [f"error: {start}" for _, start in WRONG]
+    assert result.stdout.strip() == ""
+    found = result.stderr.splitlines()
+    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
+
+
 def test_module_is_a_command(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "lora_sweep", "lr=nan"],
@@ -230,7 +270,7 @@ def test_folder_that_was_deleted_is_said(command: Command, tmp_path: Path) -> No
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    code, lines = command()
+    code, lines = command("run")
     os.chdir(tmp_path)
     assert code == 1
     assert lines[0].startswith("error: the folder that the command is started in must be there")

@@ -18,6 +18,7 @@ from lora_sweep.files import (
     digest_of,
     new_folder,
     read_checked_json,
+    read_text,
     set_aside,
     to_checked_json,
     write_text,
@@ -105,7 +106,7 @@ def test_json_without_its_checksum_is_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
-@pytest.mark.parametrize("read", [read_checked_json, read_tensors, digest_of])
+@pytest.mark.parametrize("read", [read_checked_json, read_tensors, digest_of, read_text])
 def test_what_is_no_file_is_refused_without_waiting(
     read: Callable[[Path], object], kind: str, tmp_path: Path
 ) -> None:

@@ -57,12 +57,12 @@ ALLOWED: dict[str, set[str]] = {
     "launch": {"config", "execution", "interrupt", "report", "store", "terminal"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
-        *("config", "evaluate", "execution", "export", "interrupt", "launch", "plugins"),
+        *("config", "evaluate", "execution", "export", "files", "interrupt", "launch", "plugins"),
         *("predict", "report", "status", "store", "terminal", "trained"),
     },
     "resolve": set(),
     "plugins": {"config", "launch", "search"},
-    "cli": {"commands"},
+    "cli": {"commands", "terminal"},
 }
 # package -> the parts that may import it
 ONLY_IN = {

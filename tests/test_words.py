@@ -2,7 +2,7 @@
 
 import pytest
 
-from lora_sweep.words import counted, listed
+from lora_sweep.words import counted, listed, number
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,12 @@ def test_irregular_plural_is_given() -> None:
 )
 def test_words_are_listed(words: list[str], said: str) -> None:
     assert listed(words) == said
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(0.1234, "0.123"), (12.345, "12.3"), (99.94, "99.9"), (999.7, "1000"), (3437.2, "3437")],
+)
+def test_large_number_has_no_exponent(n: float, said: str) -> None:
+    """`.3g` alone would say 3.44e+03."""
+    assert number(n) == said

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lora_sweep import terminal
-from lora_sweep.errors import SettingError
+from lora_sweep.errors import LoraSweepError, SettingError
 from lora_sweep.rules import expand_home
+from lora_sweep.vocabulary import EXPORT_FILE
 
 
 def exit_code(command: Callable[[], None]) -> int:
@@ -30,7 +31,7 @@ def exit_code(command: Callable[[], None]) -> int:
 
         if not isinstance(error, EXPECTED):
             raise
-        print("\n".join(error_lines(error)), file=sys.stderr)
+        terminal.say("\n".join(error_lines(error)))
         return 1
     return 0
 
@@ -53,6 +54,29 @@ def add_run(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "--base", type=place, metavar="DIR", help="folder of the base, if it is elsewhere now"
     )
+
+
+def check_run(folder: Path) -> None:
+    """Checks, before torch is loaded, that a folder is an export or a finished run's.
+
+    Raises:
+        RecordError: it is neither; says what it is.
+    """
+    if not (folder / EXPORT_FILE).exists():
+        from lora_sweep.store.finished_folder import check_finished
+
+        check_finished(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Checks, before pandas is loaded, that a sweep's folder is there.
+
+    Raises:
+        LoraSweepError: it is none; says what is there.
+    """
+    if not folder.is_dir():
+        there = "a file" if folder.exists() else "nothing there"
+        raise LoraSweepError(f"{folder} must hold a sweep, but got {there}")
 
 
 def add_all(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from lora_sweep.commands.arguments import add_columns, add_run, exit_code, place
+from lora_sweep.commands.arguments import add_columns, add_run, check_run, exit_code, place
+from lora_sweep.config.arguments import check_data_arguments
 from lora_sweep.errors import SettingError
 
 
@@ -17,12 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
+    _check(given)
     from lora_sweep.evaluate.score import score_parts, scores_json, scores_table
     from lora_sweep.evaluate.sources import data_parts, file_parts
     from lora_sweep.execution.plans import find_device
     from lora_sweep.trained.open import open_classifier
 
-    _check(given)
     device = find_device(given.device)
     classifier = open_classifier(given.run, base=given.base, device=device)
     about = classifier.about
@@ -41,7 +42,7 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 def _check(given: argparse.Namespace) -> None:
-    """Checks, before anything is loaded, that options don't contradict each other."""
+    """Checks, before torch is loaded, the run, the settings and that options go together."""
     if given.input is not None and given.overrides:
         raise SettingError(
             f"data must come by --input or by settings, but got both: {given.overrides[0]}"
@@ -50,6 +51,8 @@ def _check(given: argparse.Namespace) -> None:
     named = [name for name, column in columns.items() if column is not None]
     if given.input is None and named:
         raise SettingError(f"{named[0]} must come with --input FILE, but got none")
+    check_run(given.run)
+    check_data_arguments(given.overrides)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from lora_sweep.commands.arguments import add_run, exit_code, place
+from lora_sweep.commands.arguments import add_run, check_run, exit_code, place
+from lora_sweep.files import check_new_folder
 from lora_sweep.vocabulary import EXPORT_KINDS
 
 
@@ -17,11 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _export(given: argparse.Namespace) -> None:
-    from lora_sweep.export.write import check_out, write_export
+    check_run(given.run)
+    check_new_folder("--out", given.out)
+    from lora_sweep.export.write import write_export  # it loads torch, as the next ones do
     from lora_sweep.trained.adapted import base_of
     from lora_sweep.trained.open import open_adapter
 
-    check_out(given.out)
     adapter = open_adapter(given.run)
     base = base_of(adapter.about, given.base)
     files = write_export(adapter, given.to, given.out, base=base, uniform_rank=given.uniform_rank)

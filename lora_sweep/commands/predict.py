@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from lora_sweep.commands.arguments import add_columns, add_run, exit_code, place
+from lora_sweep.commands.arguments import add_columns, add_run, check_run, exit_code, place
 from lora_sweep.errors import SettingError
 from lora_sweep.words import counted
 
@@ -18,11 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _predict(given: argparse.Namespace) -> None:
-    from lora_sweep.execution.plans import find_device
-    from lora_sweep.predict.rows import TextColumns, check_target, predict_file
+    from lora_sweep.predict.files import check_source, check_target
+
+    check_run(given.run)
+    check_source(given.input)
+    check_target(given.output)
+    from lora_sweep.execution.plans import find_device  # it loads torch, as the next ones do
+    from lora_sweep.predict.rows import TextColumns, predict_file
     from lora_sweep.trained.open import open_classifier
 
-    check_target(given.output)
     device = find_device(given.device)
     classifier = open_classifier(given.run, base=given.base, device=device)
     text, pair, _ = classifier.about.columns

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lora_sweep.commands.arguments import add_all, exit_code, place
+from lora_sweep.commands.arguments import add_all, check_folder, exit_code, place
 from lora_sweep.errors import SettingError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(given: argparse.Namespace) -> None:
+    for folder in given.folders:
+        check_folder(folder)
     from lora_sweep.report.show import show_report
     from lora_sweep.report.table.published import published_section
     from lora_sweep.report.write import Forms

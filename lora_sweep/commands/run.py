@@ -5,10 +5,12 @@ lines.
 """
 
 import contextlib
+import difflib
+import io
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import hydra
@@ -80,14 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _check_folder()
             sys.argv[1:] = checked([quote_homes(argument) for argument in given])
-            train()
+            with _help_fitted(is_asked=not {"-h", "--help"}.isdisjoint(given)):
+                train()
             command_errors.raise_first()
         finally:
             terminal.flush()
     except KeyboardInterrupt as stop:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         with contextlib.suppress(OSError):  # a terminal that was closed is gone
-            print(said, file=sys.stderr)
+            terminal.say(said)
         return stop.exit_code if isinstance(stop, StoppedError) else 130
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()
@@ -98,9 +101,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first, *others = error_lines(error)
         if not isinstance(error, EXPECTED):
             first += f" ({type(error).__name__}; --debug shows where)"
-        print("\n".join([first, *others]), file=sys.stderr)
+        terminal.say("\n".join([first, *others]))
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _help_fitted(*, is_asked: bool) -> Iterator[None]:
+    """Hydra prints the help, with groups whose options need more than a terminal's line."""
+    if not is_asked:
+        yield
+        return
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            yield
+    finally:  # Hydra exits once it has printed
+        print(terminal.fitted(text.getvalue(), sys.stdout))
 
 
 def checked(arguments: list[str]) -> list[str]:
@@ -113,10 +130,9 @@ def checked(arguments: list[str]) -> list[str]:
     parser.error = _refuse  # type: ignore[method-assign]
     given, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
-        name, _, value = unknown[0].lstrip("-").partition("=")
         raise SettingError(
-            f"an option must be one that --help names, but got {unknown[0]}: a setting has no "
-            f"dashes, {name}={value or 'VALUE'}"
+            f"an option must be one that --help names, but got {unknown[0]}: "
+            f"{_meant(unknown[0], list(parser._option_string_actions))}"
         )
     if given.shell_completion:
         return arguments
@@ -126,6 +142,15 @@ def checked(arguments: list[str]) -> list[str]:
     is_multirun = given.multirun or "hydra.mode=MULTIRUN" in given.overrides
     check_arguments(given.overrides, is_multirun=is_multirun, own_configs=own_configs)
     return arguments
+
+
+def _meant(typed: str, options: Sequence[str]) -> str:
+    """What somebody may have meant who typed an option that is none."""
+    name, _, value = typed.lstrip("-").partition("=")
+    near = difflib.get_close_matches(f"--{name}", [*options, "--debug"], n=1, cutoff=0.75)
+    if near and not value:
+        return f"did you mean {near[0]}?"
+    return f"a setting has no dashes, {name}={value or 'VALUE'}"
 
 
 def _refuse(message: str) -> NoReturn:

@@ -53,6 +53,23 @@ def check_arguments(
             _check_value(name, value)
 
 
+def check_data_arguments(arguments: Sequence[str]) -> None:
+    """Checks settings that say only what data is meant.
+
+    Args:
+        arguments: `data=NAME` and `data.SETTING=VALUE`.
+
+    Raises:
+        SettingError: as in `check_arguments`, or one is of another group.
+    """
+    for argument in arguments:
+        if not argument.startswith(("data=", "data.")):
+            raise SettingError(
+                f"only data=NAME and data.SETTING=VALUE may be given here, but got {argument}"
+            )
+    check_arguments(arguments, is_multirun=False)
+
+
 def _check_blanks(arguments: Sequence[str]) -> None:
     """A shell cuts `lr=0.1, 0.2` and `lr = 0.1` into words."""
     for at, word in enumerate(arguments):

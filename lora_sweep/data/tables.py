@@ -25,6 +25,8 @@ from lora_sweep.errors import CorpusError
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".json", ".ndjson")
 """Suffixes of files with columns that are separated, and of those with an object a line."""
+NAMING = "data.text=NAME, data.label=NAME; --text NAME for predictions"
+"""How a command says what the columns of a file are called."""
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -148,13 +150,19 @@ def check_width(where: str, fields: Sequence[str], header: Sequence[str]) -> Non
 
 
 def check_columns(where: str, there: Sequence[str], columns: tuple[str, ...]) -> None:
-    """Raises a CorpusError unless every column is there once."""
+    """Raises a CorpusError unless every column is there once; names all that are missing."""
+    listed = ", ".join(map(repr, there))
+    if missing := [column for column in dict.fromkeys(columns) if column not in there]:
+        kind = "column" if len(missing) == 1 else "columns"
+        raise CorpusError(
+            f"{where}: no {kind} {' and '.join(map(repr, missing))}; there are {listed}: say "
+            f"which is meant ({NAMING}), or add it"
+        )
     for column in columns:
-        if (n_found := there.count(column)) != 1:
-            fault = "no column" if n_found == 0 else f"{n_found} columns"
-            advice = "name one of them, or add it" if n_found == 0 else "rename all but one"
-            listed = ", ".join(repr(name) for name in there)
-            raise CorpusError(f"{where}: {fault} {column!r}; there are {listed}: {advice}")
+        if (n_found := there.count(column)) > 1:
+            raise CorpusError(
+                f"{where}: {n_found} columns {column!r}; there are {listed}: rename all but one"
+            )
 
 
 def _read_json(path: Path, columns: tuple[str, ...]) -> Table:

@@ -1,14 +1,17 @@
 """What to evaluate on: the run's own data, other data by settings, or a file."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.config.arguments import check_data_arguments
 from lora_sweep.config.data import DataConfig, FilesConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import require
 from lora_sweep.trained.about import About
 
 
@@ -75,11 +78,7 @@ def _labelled(path: Path, about: About, columns: tuple[str, str | None, str]) ->
 
 
 def _data_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> DataConfig:
-    for override in overrides:
-        if not override.startswith(("data=", "data.")):
-            raise SettingError(
-                f"only data=NAME and data.SETTING=VALUE may be given here, but got {override}"
-            )
+    check_data_arguments(overrides)
     if any(override.startswith("data=") for override in overrides):
         return _composed(overrides)
     own = recorded_data(settings)
@@ -102,6 +101,10 @@ def _composed(overrides: Sequence[str]) -> DataConfig:
 def _changed(config: DataConfig, values: Sequence[str]) -> DataConfig:
     from omegaconf import OmegaConf
 
+    known = [field.name for field in dataclasses.fields(config)]
+    for value in values:
+        rule = f"one of {config.name}'s own ({', '.join(known)})"
+        require(value.partition("=")[0] in known, "data.SETTING", rule, f"data.{value}")
     changed = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(values)))
     typed = OmegaConf.to_object(changed)
     assert isinstance(typed, DataConfig)

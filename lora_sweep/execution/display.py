@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from types import TracebackType
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -13,6 +14,24 @@ log = logging.getLogger(__name__)
 
 FIRST_LINE_SECONDS, MOST_LINE_SECONDS = 10.0, 300.0
 """Between two lines; it doubles from the first to the most, so that a log stays short."""
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar that leaves out values rather than cut one, or shrink below ten characters."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """Returns what the line is made of."""
+        made_of = dict(super().format_dict)
+        while made_of["postfix"] and self._is_too_long(made_of):
+            made_of["postfix"] = made_of["postfix"].rpartition(", ")[0]
+        return made_of
+
+    def _is_too_long(self, made_of: dict[str, Any]) -> bool:
+        width = made_of["ncols"]
+        line = self.format_meter(**{**made_of, "ncols": None})  # whose bar has ten characters
+        return width is not None and len(line) > width
 
 
 class Display:
@@ -34,7 +53,15 @@ class Display:
         self.title, self.total, self.unit, self.n = title, total, unit, done
         # tqdm's own variable holds for defaults only; the workers of a sweep share one terminal.
         hidden = True if os.environ.get("TQDM_DISABLE") else None
-        self.bar = tqdm(total=total, initial=done, desc=title, unit=unit, disable=hidden)
+        self.bar = _Bar(
+            total=total,
+            initial=done,
+            desc=title,
+            unit=unit,
+            disable=hidden,
+            bar_format=BAR,
+            dynamic_ncols=True,
+        )
         self._shown: dict[str, str] = {}
         self._begun, self._n_before = time.monotonic(), done
         self._pause = FIRST_LINE_SECONDS
@@ -66,7 +93,8 @@ class Display:
     def show(self, **values: str) -> None:
         """Shows values beside it; those of before stay."""
         self._shown |= values
-        self.bar.set_postfix(self._shown, refresh=False)
+        by_name = dict(sorted(self._shown.items()))  # the last is left out first
+        self.bar.set_postfix(by_name, refresh=False)
 
     def _line(self, seconds: float) -> str:
         """`runs 1-4 of 24: step 30 of 900, loss=0.692, about 12 min left`."""

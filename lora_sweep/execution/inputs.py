@@ -27,6 +27,8 @@ from lora_sweep.models.base import (
     load_encoder,
     load_tokenizer,
 )
+from lora_sweep.models.classifier import stock_fault
+from lora_sweep.store.run_folder import Settings
 from lora_sweep.training.attention import RAGGED, register
 from lora_sweep.training.dropout import seed_dropout
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -42,6 +44,19 @@ def base_folder(config: RunConfig) -> Path:
         BaseModelError: it is not to be had.
     """
     return find_base(config.model.name, config.model.path)
+
+
+def stock_fault_of(settings: Settings) -> str | None:
+    """Returns why no classifier of transformers computes what a run does; None where one does.
+
+    Args:
+        settings: of the run.
+
+    Raises:
+        BaseModelError: its base is not to be had.
+    """
+    base = find_base(settings["model.name"], settings["model.path"])
+    return stock_fault(base, settings["model.pooling"])
 
 
 def check_fit(config: RunConfig, folder: Path) -> None:

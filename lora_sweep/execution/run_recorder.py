@@ -10,7 +10,7 @@ import numpy as np
 from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.metrics import known_value, metric_words
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
-from lora_sweep.store.epochs import EpochRecord, chosen_epoch, summary_of
+from lora_sweep.store.epochs import EpochRecord, chosen_epoch, summary_of, tie_words
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.store.run_folder import PREDICTIONS_FILE, STATE_FILE, RunFolder
@@ -147,12 +147,14 @@ class RunRecorder:
         )
         self.record = self.folder.finish(self._record())
         self.tracker.finish(FINISHED, record_values(self.record))
+        decided = tie_words(self.epochs, self.origin.metric)
         log.info(
-            "%s: %s: best %.2f (epoch %d), final %.2f%s",
+            "%s: %s: best %.2f (epoch %d%s), final %.2f%s",
             self.name,
             self.metric_words,
             100 * self.record.best_metric,
             self.record.best_epoch,
+            f", {decided}" if decided else "",
             100 * self.record.final_metric,
             ", COLLAPSED: predictions are one class only" if self.record.collapsed else "",
         )

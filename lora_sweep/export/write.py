@@ -48,7 +48,7 @@ def write_export(
         BaseModelError: the family's own head can't compute what the run's does.
     """
     require(kind == "peft" or not uniform_rank, "--to", "peft with --uniform-rank", kind)
-    check_out(folder)
+    check_new_folder(_OUT, folder)
     base = base.resolve()
     adapter = dataclasses.replace(adapter, about=_exported(adapter.about, kind, base))
     settings = adapter.about.settings
@@ -60,15 +60,6 @@ def write_export(
         write_text(inside / CARD_FILE, model_card(adapter.about, place, hub))
         write_about(inside, adapter.about)
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def check_out(folder: Path) -> None:
-    """Checks that nothing would be overwritten.
-
-    Raises:
-        StorageError: there is a file, or a folder that holds something.
-    """
-    check_new_folder(_OUT, folder)
 
 
 def _writer(

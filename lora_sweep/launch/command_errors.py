@@ -12,6 +12,11 @@ def note(error: Exception) -> None:
     _NOTED.append(error)
 
 
+def are_noted() -> bool:
+    """Returns whether this command ends in an error."""
+    return bool(_NOTED)
+
+
 def forget() -> None:
     """Begins a new command."""
     _NOTED.clear()

@@ -27,22 +27,36 @@ def stock_head(folder: Path, pooling: str) -> StockHead:
     Raises:
         BaseModelError: the family's own head can't compute what ours does; says what to do.
     """
-    shape = base_shape(folder)
-    head = shape.family.head
-    instead = "export it with --to loraxs, which lora_sweep.predict and .evaluate read"
-    if head is None:
-        known = ", ".join(name for name, family in FAMILIES.items() if family.head is not None)
+    head = base_shape(folder).family.head
+    fault = stock_fault(folder, pooling)
+    if head is None or fault is not None:
         raise BaseModelError(
-            f"the base must be of a family whose own classifier can hold the run's head "
-            f"({known}), but got {shape.model_type}: {instead}"
-        )
-    if pooling != "cls":
-        raise BaseModelError(
-            f"model.pooling must be cls, for {shape.model_type}'s own classifier reads the first "
-            f"token alone, but got {pooling}: {instead}, or train the run again with "
-            "model.pooling=cls"
+            f"{fault}: export it with --to loraxs, which lora_sweep.predict and .evaluate read"
+            + ("" if head is None else ", or train the run again with model.pooling=cls")
         )
     return head
+
+
+def stock_fault(folder: Path, pooling: str) -> str | None:
+    """Returns why no stock classifier computes what a run does; None where one does.
+
+    Args:
+        folder: of the base.
+        pooling: of the run: `cls` or `mean`.
+    """
+    shape = base_shape(folder)
+    if shape.family.head is None:
+        known = ", ".join(name for name, family in FAMILIES.items() if family.head is not None)
+        return (
+            "the base must be of a family whose own classifier can hold the run's head "
+            f"({known}), but got {shape.model_type}"
+        )
+    if pooling != "cls":
+        return (
+            f"model.pooling must be cls, for {shape.model_type}'s own classifier reads the first "
+            f"token alone, but got {pooling}"
+        )
+    return None
 
 
 def load_classifier(

@@ -8,8 +8,9 @@ from typing import IO, Any, NamedTuple
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.data.streams import StreamedRow, check_suffix, row_writer, stream_rows
 from lora_sweep.data.tables import JSON_LINES
-from lora_sweep.errors import CorpusError, StorageError
+from lora_sweep.errors import CorpusError
 from lora_sweep.files import write_whole
+from lora_sweep.predict.files import check_target
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.trained.about import About
 from lora_sweep.trained.classifier import Classifier, predict_texts
@@ -76,22 +77,6 @@ def _row_writer(
     names = {name: str(without_formula(name)) for name in columns}
     add = row_writer(path, stream, list(names.values()))
     return lambda row: add({names[name]: without_formula(row[name]) for name in columns})
-
-
-def check_target(path: Path) -> None:
-    """Checks, before anything is loaded, that the output can be written.
-
-    Raises:
-        CorpusError: its suffix is none that rows are written to.
-        StorageError: there is such a file already, or no folder for it.
-    """
-    check_suffix(path)
-    if path.exists():
-        raise StorageError(
-            f"--output must be a new file, but got {path}: remove it, or name another"
-        )
-    if not path.parent.is_dir():
-        raise StorageError(f"--output must lie in a folder that is there, but got {path}")
 
 
 def _predicted(

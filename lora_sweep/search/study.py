@@ -19,7 +19,7 @@ from optuna import Study
 from optuna.storages import BaseStorage
 
 from lora_sweep.errors import SettingError
-from lora_sweep.files import write_text
+from lora_sweep.files import read_text, write_text
 from lora_sweep.rules import require
 from lora_sweep.search.settings import SearchSettings
 from lora_sweep.search.storage import lies_in, open_storage, without_password
@@ -168,7 +168,7 @@ def _identity(sweep_dir: Path) -> str:
     path = _identity_file(sweep_dir)
     if not path.exists():
         write_text(path, secrets.token_hex(8))
-    return path.read_text(encoding="utf-8")
+    return read_text(path)
 
 
 def _is_another(before: Path, sweep_dir: Path) -> bool:
@@ -179,7 +179,7 @@ def _is_another(before: Path, sweep_dir: Path) -> bool:
     old, own = _identity_file(before), _identity_file(sweep_dir)
     if not os.path.exists(old) or os.path.samefile(old, own):
         return False
-    return old.read_text(encoding="utf-8") == own.read_text(encoding="utf-8")
+    return read_text(old) == read_text(own)
 
 
 def _identity_file(sweep_dir: Path) -> Path:

@@ -41,6 +41,7 @@ class Run:
         ended_at: of a finished run, seconds of the file system's clock.
         seconds: of a finished run: trained so long.
         has_begun: of an open run: there is a checkpoint to go on from.
+        is_misplaced: nobody asked for a run of this name, and its record is another run's.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Run:
     ended_at: float = math.nan
     seconds: float = math.nan
     has_begun: bool = False
+    is_misplaced: bool = False
 
 
 class SweepFolder:
@@ -65,6 +67,8 @@ class SweepFolder:
         self.path, self.scope = path, scope
         self.n_others = 0
         """Runs that lie there too, but are not meant, as of the last look."""
+        self.misplaced: dict[str, str] = {}
+        """Folders that were copied -> whose record they hold: no command trains them."""
         self._listed: dict[str, Run] = {}
         self._asked: list[str] | None = None
         self._list_changed: int | None = None
@@ -80,7 +84,9 @@ class SweepFolder:
         if not self.path.is_dir():
             raise LoraSweepError(f"{self.path} must be a sweep's folder, but got {self._what()}")
         self._look_at_list()
-        runs = self._listed | {run.name: run for run in self._folders()}
+        found = {run.name: run for run in self._folders()}
+        self.misplaced = {name: run.reason for name, run in found.items() if run.is_misplaced}
+        runs = self._listed | {n: run for n, run in found.items() if not run.is_misplaced}
         self.n_others = 0
         if self._asked is not None:
             self.n_others = len(runs.keys() - set(self._asked))
@@ -128,6 +134,8 @@ class SweepFolder:
         listed = self._listed.get(entry.name)
         found = read_state(Path(entry.path), None if listed is None else listed.settings)
         run = None if found is None else _run(found)
+        if found is not None and run is not None and listed is None and found.is_misplaced:
+            run = replace(run, is_misplaced=True)
         if time.time_ns() - changed > SETTLED_SECONDS * 1e9:
             self._read[entry.name] = changed, run
         return run

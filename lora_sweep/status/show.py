@@ -11,11 +11,12 @@ from rich.text import Text
 from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
-from lora_sweep.words import counted
+from lora_sweep.words import counted, number
 
 MAX_LINES = 10
 """As many packs or reasons are listed; the rest is counted."""
 UNKNOWN = "not known yet: no run has trained for an epoch"
+NOT_NOW = "not known: no run is finished, and none is trained now"
 
 
 def status_text(status: Status) -> RenderableType:
@@ -63,14 +64,16 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "running": _shortened(packs),
         "failed": _by_reason(status.failures),
         "damaged": _by_reason(status.damages),
-        "not counted": _others(status),
+        "not counted": _not_counted(status),
     }
 
 
 def _pace(status: Status) -> str:
     if status.runs_per_hour is None:
-        return UNKNOWN
-    return f"{status.runs_per_hour:.3g} (from the training of {counted(status.from_runs, 'run')})"
+        return UNKNOWN if status.packs else NOT_NOW
+    return (
+        f"{number(status.runs_per_hour)} (from the training of {counted(status.from_runs, 'run')})"
+    )
 
 
 def _time_left(status: Status) -> str:
@@ -91,10 +94,10 @@ def _saved(status: Status) -> list[str]:
     return [f"{status.saved} of the {left} {are} on from a checkpoint"]
 
 
-def _others(status: Status) -> list[str]:
-    if not status.others:
-        return []
-    return [f"{counted(status.others, 'other run')} in the folder; --all counts all of them"]
+def _not_counted(status: Status) -> list[str]:
+    runs = counted(status.others, "other run")
+    others = [f"{runs} in the folder; --all counts all of them"] if status.others else []
+    return [*others, *_by_reason(status.misplaced)]
 
 
 def _cell(cell: CellStatus) -> str:

@@ -34,6 +34,7 @@ class Status:
         damages: name -> reason, of damaged ones.
         commands: that asked for the runs: the same ones go on with them.
         others: runs that lie there too, but that the sweep's command did not ask for.
+        misplaced: folders that are copies of a run's -> whose record they hold; not counted.
     """
 
     sweep: str
@@ -55,6 +56,7 @@ class Status:
     damages: dict[str, str]
     commands: list[str]
     others: int
+    misplaced: dict[str, str]
 
     @property
     def is_over(self) -> bool:
@@ -101,6 +103,7 @@ def sweep_status(folder: SweepFolder) -> Status:
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
         commands=read_commands(folder.path)[-1:],
         others=folder.n_others,
+        misplaced=folder.misplaced,
     )
 
 

@@ -93,6 +93,22 @@ def best_epoch(epochs: Sequence[EpochRecord], metric: str, *, on_selection: bool
     return max(epochs, key=place).epoch
 
 
+def tie_words(epochs: Sequence[EpochRecord], metric: str) -> str:
+    """Returns what decided between epochs whose metric on dev is the best; empty for one such.
+
+    Args:
+        epochs: all of them, in order.
+        metric: name of the headline metric.
+    """
+    values = [known_value(epoch.metrics, metric) for epoch in epochs]
+    equal = [epoch for epoch, value in zip(epochs, values, strict=True) if value == max(values)]
+    if len(equal) == 1:
+        return ""
+    losses = [epoch.dev_loss for epoch in equal if epoch.dev_loss is not None]
+    is_decided = bool(losses) and losses.count(min(losses)) == 1
+    return f"{'lowest loss' if is_decided else 'first'} of {len(equal)} equal epochs"
+
+
 def has_selection(epochs: Sequence[EpochRecord], metric: str) -> bool:
     """Returns whether a split was held out to choose the epoch."""
     return f"{metric}/{SELECTION}" in epochs[0].metrics

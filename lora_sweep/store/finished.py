@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.store.finished_folder import check_finished
 from lora_sweep.store.record import RESULT_FILE, RunRecord
 from lora_sweep.store.run_folder import STATE_FILE
-from lora_sweep.store.state import State, read_state, read_whole
-from lora_sweep.store.sweep_list import SWEEP_FILE
+from lora_sweep.store.state import read_whole
 from lora_sweep.tensor_files import read_tensors
 
 
@@ -68,8 +68,7 @@ def read_finished(folder: Path) -> FinishedRun:
     Raises:
         RecordError: there is no finished run, or something of it is damaged; says what to do.
     """
-    if not (folder / RESULT_FILE).is_file():
-        raise RecordError(_why_not(folder))
+    check_finished(folder)
     try:
         record = read_whole(folder)
         state, about = read_tensors(folder / STATE_FILE)
@@ -82,18 +81,3 @@ def read_finished(folder: Path) -> FinishedRun:
             "the run again with finished=overwrite"
         )
     return FinishedRun(folder, record, state)
-
-
-def _why_not(folder: Path) -> str:
-    """What is wrong with a folder that holds no result."""
-    rule = f"{folder} must be the folder of a finished run, but"
-    if not folder.is_dir():
-        return f"{rule} there is no such folder"
-    if (folder / SWEEP_FILE).exists():
-        return f"{rule} it is a sweep's: give one of the run folders in it"
-    found = read_state(folder)
-    if found is not None and found.state in (State.FAILED, State.RETRIED):
-        return f"{rule} the run failed: {found.reason}"
-    if found is not None and found.state is State.PRUNED:
-        return f"{rule} the run was ended early: {found.reason}"
-    return f"{rule} it has no {RESULT_FILE}: the command that started the run finishes it"

@@ -23,7 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep import vocabulary
-from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
+from lora_sweep.errors import (
+    DamagedFileError,
+    DamagedRecordError,
+    MisplacedRecordError,
+    RecordError,
+)
 from lora_sweep.files import digest_of, read_checked_json, to_checked_json
 from lora_sweep.store.record import (
     FAILURE_FILE,
@@ -76,6 +81,11 @@ class RunState:
     error: RecordError | None = None
     file: Path | None = None
     has_begun: bool = False
+
+    @property
+    def is_misplaced(self) -> bool:
+        """Whether the record that counts is another run's."""
+        return isinstance(self.error, MisplacedRecordError)
 
     @property
     def is_collapsed(self) -> bool:
@@ -165,7 +175,7 @@ def _check_name(path: Path, name: str) -> None:
     """Checks that a record lies where it was written: a copied or swapped one counts twice."""
     own = folder_name(path.parent)
     if name != own:
-        raise DamagedRecordError(f"{path} must be of the run {own}, but got that of {name}")
+        raise MisplacedRecordError(f"{path} must be of the run {own}, but got that of {name}")
 
 
 def _content(folder: Path, path: Path | None, asked_for: Any) -> dict[str, Any]:

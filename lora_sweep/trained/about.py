@@ -19,10 +19,9 @@ from lora_sweep.store.finished import FinishedRun
 from lora_sweep.store.record import RESULT_FILE, check_version
 from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import read_run
-from lora_sweep.vocabulary import EXPORT_KINDS
+from lora_sweep.vocabulary import EXPORT_FILE, EXPORT_KINDS
 
 FORMAT_VERSION = 1
-EXPORT_FILE = "lora_sweep.json"
 
 
 @dataclass(frozen=True)

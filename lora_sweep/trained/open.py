@@ -8,11 +8,12 @@ import torch
 from lora_sweep.errors import RecordError
 from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import read_finished
-from lora_sweep.trained.about import EXPORT_FILE, read_about
+from lora_sweep.trained.about import read_about
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, adapter_of_run, read_adapter
 from lora_sweep.trained.classifier import Classifier
 from lora_sweep.trained.stock import load_merged, load_peft
+from lora_sweep.vocabulary import EXPORT_FILE
 
 
 def default_cache() -> Path:

@@ -96,7 +96,7 @@ def test_part_of_one_class_is_undefined_wherever_it_is_shown(
         own["matthews_correlation/in_domain"] is own["matthews_correlation/out_of_domain"] is None
     )
     assert scores(capsys, folder) == pytest.approx(own)
-    card = model_card(replace(open_adapter(folder).about, kind="merged"), None)
+    card = model_card(replace(open_adapter(folder).about, kind="merged"), None, None)
     assert "| matthews_correlation/in_domain | undefined |" in card
 
 

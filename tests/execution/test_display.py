@@ -69,7 +69,7 @@ def test_bar_and_log_lines_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         last = _screen(_all_of(shell))
     os.close(shell)
     assert "epoch 1 is done" in last  # a line of its own
-    assert re.search(r"run 1 of 2: .*5/8 \[\d+:\d+<\d+:\d+, .*step", last[-1])
+    assert re.search(r"run 1 of 2: .*5/8 \[\d+:\d+<\d+:\d+\]", last[-1])
 
 
 def _all_of(shell: int) -> str:
@@ -91,3 +91,31 @@ def _screen(text: str) -> list[str]:
             shown = part + shown[len(part) :]
         lines.append(shown.rstrip())
     return [line for line in lines if line]
+
+
+@pytest.mark.parametrize(
+    ("width", "values"),
+    [
+        (200, ", loss=0.606, metric=0.667, ranks=1.0-4.0"),
+        (80, ", loss=0.606, metric=0.667"),
+        (66, ", loss=0.606"),
+        (50, ""),
+    ],
+)
+def test_bar_leaves_out_what_its_line_has_no_room_for(
+    width: int, values: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tqdm would cut a value in two: `metric=0.66` for 0.667."""
+    shell, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (30, width))
+    with open(terminal, "w", encoding="utf-8") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        with Display("runs 1-2 of 6", 24, unit="step") as shown:
+            shown.show(ranks="1.0-4.0", metric="0.667", loss="0.606")
+            shown.move(6)
+            shown.bar.refresh()
+        screen.flush()
+        line = _screen(_all_of(shell))[-1]
+    os.close(shell)
+    assert re.search(rf"6/24 \[\d+:\d+<\d+:\d+{values}\]$", line)
+    assert len(line) <= width

@@ -332,7 +332,7 @@ def test_grids_keep_their_settings_and_lose_their_seeds(
     assert len(listed) == 3 * (2 * 2 + 1)
 
 
-def test_inits_meet_the_baselines_that_are_trained_alike(resolve: Resolve, trainer: Trainer) -> None:
+def test_inits_meet_baselines_that_are_trained_alike(resolve: Resolve, trainer: Trainer) -> None:
     with pytest.raises(InterruptedError):
         _stopped_after(0, trainer, lambda: resolve("init=uniform,fixed", "lr=0.1", BASELINES))
     plan = read_plan(trainer.folder)

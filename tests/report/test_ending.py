@@ -4,7 +4,7 @@ import math
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,30 +174,82 @@ def test_table_is_of_the_command_that_ends(
     assert "5 runs in" in capsys.readouterr().out
 
 
-def test_run_is_named_with_commands_to_paste(sweep: Any, settings: Any) -> None:
-    run = sweep.finish("it is it", 0.5, settings())
-    where, following, *commands = run_lines([run, run.with_name("not finished")])
+@pytest.fixture
+def mean_settings(settings: Any, tiny_base: Path) -> Callable[..., dict[str, Any]]:
+    """Settings of runs that read all tokens, on data that is made."""
+    own = {
+        "model__name": "minilm",
+        "model__path": str(tiny_base),
+        "model__pooling": "mean",
+        "data__name": "minimal_pairs",
+        "data__task": "minimal_pairs",
+        "data__n_train": 10,
+        "data__n_dev": 10,
+        "data__n_out_of_domain": 10,
+        "data__max_length": 20,
+        "data__selection_fraction": 0.0,
+        "data__seed": 0,
+    }
+    return lambda **changes: settings(**{**own, **changes})
+
+
+def test_run_is_named_with_commands_to_paste(sweep: Any, mean_settings: Any) -> None:
+    run = sweep.finish("it is it", 0.5, mean_settings(model__pooling="cls"))
+    where, following, *commands, what, last = run_lines([run, run.with_name("not finished")])
     assert (where, following) == (f"run: {run}", "next:")
-    words = [shlex.split(command) for command in commands]
+    assert what == "with a file of your own, texts.csv, that has a column text:"
+    words = [shlex.split(command) for command in (*commands, last)]
     assert [word[2] for word in words] == [
-        f"lora_sweep.{name}" for name in ("export", "predict", "report")
+        f"lora_sweep.{name}" for name in ("evaluate", "export", "report", "predict")
     ]
-    assert [word[3] for word in words] == [str(run), str(run), str(run.parent)]
+    assert [word[3] for word in words] == [str(run), str(run), str(run.parent), str(run)]
+    assert words[1][4:] == ["--to", "peft", "--out", "exports/it is it"]
 
 
-def test_report_beside_a_sweep_takes_all_runs(sweep: Any, settings: Any) -> None:
-    run = sweep.finish("a", 0.5, settings())
-    sweep.ask_for({"b": settings()})
-    assert run_lines([run])[-1].endswith("--all")
+def test_run_that_reads_all_tokens_is_told_the_export_that_it_can_have(
+    sweep: Any, mean_settings: Any
+) -> None:
+    run = sweep.finish("a", 0.5, mean_settings())
+    lines = run_lines([run])
+    (export,) = [line for line in lines if "lora_sweep.export" in line]
+    assert "--to loraxs" in export
+    rule = "model.pooling must be cls, for bert's own classifier reads the first token alone"
+    assert lines[-1] == f"PEFT and transformers can't read its exports: {rule}, but got mean"
+
+
+@pytest.mark.parametrize(
+    ("dev", "predicted"),
+    [("dev.jsonl", "a.jsonl"), ("dev.tsv", "a.tsv"), ("dev.parquet", None), ("dev.csv.gz", None)],
+)
+def test_run_on_files_predicts_with_its_own(
+    dev: str, predicted: str | None, sweep: Any, settings: Any, tiny_base: Path
+) -> None:
+    own = {"model.name": "minilm", "model.path": str(tiny_base), "model.pooling": "cls"}
+    files = {"name": "files", "task": "x", "train": "t.csv", "dev": dev, "path": "in", "text": "t"}
+    files |= {"label": "l", "regression": False, "max_length": 20, "selection_fraction": 0.0}
+    data = {f"data.{name}": value for name, value in files.items()}
+    run = sweep.finish("a", 0.5, {**settings(), **own, **data})
+    (words,) = [shlex.split(line) for line in run_lines([run]) if "lora_sweep.predict" in line]
+    expected = ["texts.csv", "--output", "a.csv"]
+    if predicted is not None:
+        expected = [f"in/{dev}", "--output", predicted]
+    assert words[4:] == ["--input", *expected]
+
+
+def test_report_beside_a_sweep_takes_all_runs(sweep: Any, mean_settings: Any) -> None:
+    run = sweep.finish("a", 0.5, mean_settings())
+    sweep.ask_for({"b": mean_settings()})
+    (report,) = [line for line in run_lines([run]) if "lora_sweep.report" in line]
+    assert report.endswith("--all")
 
 
 def test_run_that_failed_has_nothing_next(tmp_path: Path) -> None:
     assert run_lines([tmp_path / "a"]) == []
 
 
-def test_commands_are_for_the_best_of_several_seeds(sweep: Any, settings: Any) -> None:
+def test_commands_are_for_the_best_of_several_seeds(sweep: Any, mean_settings: Any) -> None:
     runs = [
-        sweep.finish(f"s{seed}", value, settings(seed=seed))
+        sweep.finish(f"s{seed}", value, mean_settings(seed=seed))
         for seed, value in enumerate((0.4, 0.9, 0.6))
     ]
     lines = run_lines(runs)
@@ -207,14 +259,16 @@ def test_commands_are_for_the_best_of_several_seeds(sweep: Any, settings: Any) -
 
 @pytest.mark.usefixtures("unrendered")
 def test_sweep_ends_with_commands_for_its_best_run(
-    sweep: Any, settings: Any, capsys: pytest.CaptureFixture[str]
+    sweep: Any, mean_settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not for one that collapsed, whatever its number."""
     for name, value, collapsed in (("a", 0.4, False), ("b", 0.6, False), ("c", 0.9, True)):
-        sweep.finish(name, value, settings(), collapsed=collapsed)
-        sweep.start(name, settings())
+        sweep.finish(name, value, mean_settings(), collapsed=collapsed)
+        sweep.start(name, mean_settings())
     WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
-    following, export, predict = capsys.readouterr().out.splitlines()[-3:]
-    assert following == "next:"
-    assert shlex.split(export)[:4] == ["python", "-m", "lora_sweep.export", str(sweep.path / "b")]
-    assert shlex.split(predict)[2:4] == ["lora_sweep.predict", str(sweep.path / "b")]
+    _, _, following = capsys.readouterr().out.rpartition("next:\n")
+    words = [shlex.split(line) for line in following.splitlines() if line.startswith("python")]
+    run = str(sweep.path / "b")
+    assert [word[2:4] for word in words] == [
+        [f"lora_sweep.{name}", run] for name in ("evaluate", "export", "predict")
+    ]

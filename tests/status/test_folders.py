@@ -1,12 +1,14 @@
 """What the folders of a sweep say of its runs, and that nothing is read twice."""
 
 import os
+import shutil
 from typing import Any
 
 import pytest
 
 from lora_sweep.errors import LoraSweepError, RecordError
 from lora_sweep.status.folders import SETTLED_SECONDS, Run, SweepFolder
+from lora_sweep.status.summary import sweep_status
 from lora_sweep.store import state
 from lora_sweep.store.state import State
 
@@ -114,3 +116,27 @@ def test_damaged_list_of_runs_is_told(sweep: Any) -> None:
     sweep.write("", "sweep.json", "{")
     with pytest.raises(RecordError, match=r"sweep\.json can't be read"):
         SweepFolder(sweep.path).look()
+
+
+@pytest.mark.parametrize("end", ["finished", "started"])
+def test_copied_folder_is_named_and_nobody_waits_for_it(end: str, sweep: Any) -> None:
+    """No command trains a folder of that name, so it would be left for ever."""
+    sweep.finish("a", 0.7, sweep.settings())
+    path = sweep.finish("b", 0.8, sweep.settings(seed=1))
+    if end == "started":
+        path = sweep.start("c", sweep.settings(seed=2))
+    shutil.copytree(path, sweep.path / "copy")
+    now = sweep_status(SweepFolder(sweep.path))
+    n_started = int(end == "started")
+    assert (now.n_runs, now.left, now.damaged) == (2 + n_started, n_started, 0)
+    assert now.is_over == (end == "finished")
+    assert list(now.misplaced) == ["copy"]
+    assert f"must be of the run copy, but got that of {path.name}" in now.misplaced["copy"]
+
+
+def test_run_that_was_asked_for_is_left_where_its_record_is_anothers(sweep: Any) -> None:
+    """The same command sets it aside, and trains the run again."""
+    sweep.ask_for({"a": sweep.settings(), "b": sweep.settings(seed=1)})
+    shutil.copytree(sweep.finish("a", 0.7, sweep.settings()), sweep.path / "b")
+    now = sweep_status(SweepFolder(sweep.path))
+    assert (now.finished, now.left, now.damaged, now.misplaced) == (1, 1, 1, {})

@@ -7,8 +7,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from lora_sweep.errors import RecordError, SettingError
-from lora_sweep.files import write_text, writing
+from lora_sweep.errors import DamagedFileError, RecordError, SettingError
+from lora_sweep.files import read_text, write_text, writing
 from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
 
@@ -94,14 +94,14 @@ def read_plan(folder: Path) -> Plan | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         return Plan(
             question=Question(**content.pop("question")),
             pairs=[(init, baseline) for init, baseline in content.pop("pairs")],
             looks=tuple(content.pop("looks")),
             **content,
         )
-    except (TypeError, ValueError, KeyError) as error:
+    except (DamagedFileError, TypeError, ValueError, KeyError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
 
 

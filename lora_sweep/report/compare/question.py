@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lora_sweep.errors import RecordError
-from lora_sweep.files import write_text
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import read_text, write_text
 from lora_sweep.rules import is_rate, require
 
 QUESTION_FILE = "question.json"
@@ -76,6 +76,6 @@ def read_question(folder: Path) -> Question:
     if not path.exists():
         return STANDARD_QUESTION
     try:
-        return Question(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
+        return Question(**json.loads(read_text(path)))
+    except (DamagedFileError, TypeError, ValueError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error

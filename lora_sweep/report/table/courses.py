@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_sweep.errors import RecordError
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import opened
 from lora_sweep.metrics import known_value
 from lora_sweep.store.epochs import EpochRecord
 from lora_sweep.store.record import RunRecord
@@ -64,23 +65,25 @@ def read_start_ranks(folder: Path) -> list[float] | None:
     """Returns the ranks before the first step, from a run's history; None if it has none.
 
     Raises:
-        RecordError: the history's first line can't be read.
+        RecordError: the history is no file, or its first line can't be read.
     """
     path = folder / HISTORY_FILE
     if not path.exists():
         return None
     try:
-        with path.open(encoding="utf-8") as stream:
+        with opened(path) as stream:
             entry = json.loads(stream.readline())
         if entry["kind"] != "ranks" or entry["step"] != 0:
             return None
         return [float(rank) for rank in entry["ranks"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (DamagedFileError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
 
 
 def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[float]]]:
     """Returns step and ranks within the first epochs; damaged lines are left out.
+
+    None, with a warning, where the history is no file.
 
     Args:
         folder: of the run.
@@ -89,8 +92,14 @@ def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[floa
     path = folder / HISTORY_FILE
     if not path.exists():
         return []
+    try:
+        with opened(path) as stream:
+            lines = stream.read().splitlines()
+    except DamagedFileError as error:
+        _log.warning("first steps are not known: %s", error)
+        return []
     steps = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines:
         try:
             entry = json.loads(line)
             if entry["kind"] == "ranks":

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from lora_sweep.errors import RecordError
 from lora_sweep.report.compare.observation import movement_sentence, observation_section
 from lora_sweep.report.statistics.movement import Movement
-from lora_sweep.report.table.courses import read_start_ranks
+from lora_sweep.report.table.courses import read_first_steps, read_start_ranks
 from lora_sweep.report.table.sweep import read_sweep_folder
 from lora_sweep.store.record import EpochRecord
 
@@ -69,3 +72,17 @@ def test_unreadable_history_is_named(sweep: Any) -> None:
     sweep.write("a", "history.jsonl", "{")
     with pytest.raises(RecordError, match=r"history\.jsonl can't be read"):
         read_start_ranks(sweep.path / "a")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_history_that_is_no_file_is_said_and_not_waited_for(
+    make: Callable[[Path], None], sweep: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = sweep.finish("a", 0.5, settings())
+    make(run / "history.jsonl")
+    with pytest.raises(RecordError, match=r"history\.jsonl must be a file, but got a"):
+        read_start_ranks(run)
+    assert read_first_steps(run, 1) == []
+    assert "first steps are not known" in caplog.text
+    (course,) = read_sweep_folder(sweep.path).courses.values()
+    assert course.start_ranks is None
