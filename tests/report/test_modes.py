@@ -56,7 +56,7 @@ def test_one_mode_leaves_the_inits_their_names(sweep: Any, settings: Any) -> Non
 def test_every_mode_has_rows_of_its_own(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, "capped", "soft_topk")
     table = cells_table(summarise_runs(collect_runs(sweep.path)))
-    inits = ["Uniform, capped", "Uniform, soft topk", "Randn, capped", "Importance", "Fixed"]
+    inits = ["Uniform, capped", "Uniform, soft_topk", "Randn, capped", "Importance", "Fixed"]
     assert [row[0] for row in table.rows] == inits
     assert table.columns[-1] == "allocation.mode"
 
