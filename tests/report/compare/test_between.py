@@ -79,7 +79,6 @@ def test_command_writes_one_report(two: list[Path], capsys: pytest.CaptureFixtur
     assert "[config](../new/uniform-0.1-0-new/config.yaml)" in text
     header = next(line for line in text.splitlines() if line.startswith("| Init"))
     assert "| sweep" in header
-    assert "- Uniform of new against fixed, rank 20, old: " in text
     for folder in two:
         assert not (folder / "report.md").exists()
 
