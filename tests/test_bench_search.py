@@ -68,11 +68,11 @@ def test_table_is_collected_from_run_folders(tmp_path: Path) -> None:
     assert collect(tmp_path, tmp_path / "table.csv") == 4
     table = read_table(tmp_path / "table.csv")
     assert (table.n_seeds, table.n_epochs, len(table.curves)) == (2, 3, 2)
-    # fill_record: 0.5 + 0.001 i + 0.01 epoch; the last epoch, worse, does not count.
-    expected = [[0.504, 0.514, 0.514], [0.505, 0.515, 0.515]]
+    # fill_record: 0.5 + 0.001 i, and 0.15 more an epoch; the last one, worse, does not count.
+    expected = [[0.504, 0.654, 0.654], [0.505, 0.655, 0.655]]
     assert table.curves[(4, 25, 0.01, 0.002)] == pytest.approx(np.array(expected))
-    assert table.value((4, 25, 0.01, 0.002)) == pytest.approx(0.5145)
-    assert table.best() == pytest.approx(0.5305)
+    assert table.value((4, 25, 0.01, 0.002)) == pytest.approx(0.6545)
+    assert table.best() == pytest.approx(0.6705)
 
 
 def test_table_that_lacks_a_run_is_refused(tmp_path: Path) -> None:

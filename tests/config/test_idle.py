@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,8 +68,8 @@ def test_setting_that_counts_is_not_named(settings: dict[str, Any], changed: Cha
 def test_cells_with_one_reason_are_warned_of_once(
     changed: Changed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("base_folder", "check_fit", "load_corpus", "check_sources"):
-        monkeypatch.setattr(execute, name, lambda *_: None)
+    for name in ("base_folder", "check_fit", "load_corpus", "_check_length", "check_sources"):
+        monkeypatch.setattr(execute, name, lambda *_: SimpleNamespace(train=()))
     execute._warn_once.cache_clear()
     for lr in (0.01, 0.05):
         execute.check_inputs(changed({"training.epochs": 1, "lr": lr}))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from processes import ENVIRONMENT, Fork
-from sweeps import SECONDS, Command, end, wait_for
+from sweeps import SECONDS, TORTURE, Command, end, wait_for
 
 from lora_sweep.store.finished_packs import FinishedPacks
 
 pytestmark = pytest.mark.slow
+LONG = pytest.mark.skipif(not TORTURE, reason="the long version: make torture")
 LOOKS = "hydra.sweeper.looks=[3,4]"
 Started = Callable[..., Command]
 
@@ -67,6 +68,7 @@ def test_killed_resolve_comes_to_the_same(
     assert command.numbers() == undisturbed[0].numbers()
 
 
+@LONG
 def test_two_processes_resolve_one_sweep(
     started: Started, undisturbed: tuple[Command, str]
 ) -> None:
@@ -79,6 +81,7 @@ def test_two_processes_resolve_one_sweep(
     assert command.numbers() == undisturbed[0].numbers()
 
 
+@LONG
 def test_sweep_is_resolved_by_its_folder_with_an_executor(started: Started) -> None:
     command = started("seed=0,1,2")
     code, output = command.run()
