@@ -12,26 +12,29 @@ LOOKS = (5, 8, 12, 16, 20, 25, 30)
 
 def test_first_look_spends_its_share() -> None:
     levels = nominal_levels([10, 20], alpha=0.05, n_most=20)
-    assert levels[0] == pytest.approx(0.05 * 0.5**1.5, rel=1e-4)
+    assert levels[0] == pytest.approx(0.05 * 0.5**1.5)
 
 
 def test_one_look_has_the_whole_level() -> None:
-    assert nominal_levels([8], alpha=0.05, n_most=8) == pytest.approx([0.05], rel=1e-4)
+    assert nominal_levels([8], alpha=0.05, n_most=8) == pytest.approx([0.05])
 
 
-def test_two_looks_against_the_bivariate_normal() -> None:
-    first, second = nominal_levels([10, 20], alpha=0.05, n_most=20)
+def test_many_seeds_have_the_levels_of_the_bivariate_normal() -> None:
+    first, second = nominal_levels([1_000, 2_000], alpha=0.05, n_most=2_000)
     a, b = stats.norm.isf(first), stats.norm.isf(second)
     both = stats.multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
-    assert 1 - both.cdf([a, b]) == pytest.approx(0.05, abs=2e-4)
+    assert 1 - both.cdf([a, b]) == pytest.approx(0.05, abs=1e-3)
 
 
-def test_all_looks_together_have_the_level() -> None:
-    levels = nominal_levels(LOOKS, alpha=0.05, n_most=30)
-    sums = np.random.default_rng(0).normal(size=(100_000, 30)).cumsum(axis=1)
-    z = sums[:, [n - 1 for n in LOOKS]] / np.sqrt(LOOKS)
-    crossed = (z > stats.norm.isf(levels)).any(axis=1).mean()
-    assert crossed == pytest.approx(0.05, abs=0.003)
+@pytest.mark.parametrize(("looks", "alpha"), [(LOOKS, 0.05), ((3, 4, 5, 6), 0.05 / 8)])
+def test_all_looks_of_t_tests_together_have_the_level(
+    looks: tuple[int, ...], alpha: float
+) -> None:
+    levels = nominal_levels(looks, alpha=alpha, n_most=looks[-1])
+    d = np.random.default_rng(1).normal(size=(60_000, looks[-1]))
+    p = [stats.ttest_1samp(d[:, :n], 0, axis=1, alternative="greater").pvalue for n in looks]
+    crossed = (np.array(p) <= levels[:, None]).any(axis=0).mean()
+    assert crossed == pytest.approx(alpha, rel=0.12)
 
 
 def test_interval_is_where_the_mixture_is_below_its_limit() -> None:
