@@ -115,6 +115,6 @@ def _parser() -> argparse.ArgumentParser:
         "--looks", metavar="N,N,...", help="seeds at each look (5,8,12,16,20,25,30)"
     )
     parser.add_argument("--any-time", action="store_true", help="look after every seed instead")
-    parser.add_argument("--max-runs", type=int, metavar="N", help="runs to ask for at most")
+    parser.add_argument("--max-runs", type=int, metavar="N", help="runs to train at most")
     parser.add_argument("--hours", type=float, metavar="H", help="begin no look after so many")
     return parser

@@ -35,23 +35,29 @@ Failed: runs that collapsed or ended without a result; how often an init fails i
 its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
 _GREW = """\
 This sweep was asked for in {n} commands. The p count no looks: who adds seeds until a difference
-shows finds one too often, in 14 to 24 of 100 sweeps without any."""
+shows finds one in more than 5 of 100 sweeps without any. `lora-sweep resolve` plans its looks."""
+_RESOLVED = """\
+The p count no looks: the claims of this sweep's planned looks stand under «What is resolved?»."""
 
 
-def comparison_section(comparisons: list[Comparison], *, n_commands: int = 1) -> list[str]:
+def comparison_section(
+    comparisons: list[Comparison], *, n_commands: int = 1, has_plan: bool = False
+) -> list[str]:
     """Returns paragraphs of Markdown; none where nothing can be compared.
 
     Args:
         comparisons: as from `compare_inits`.
         n_commands: that the sweep was asked for with.
+        has_plan: whether its looks were planned.
     """
     parts: list[str] = []
     for comparison in comparisons:
         said = _said(comparison)
         if said:
             parts += [f"## {escape_markdown(_title(comparison, comparisons))}", *said]
-    if n_commands > 1 and any(comparison.lines for comparison in comparisons):
-        parts.append(" ".join(_GREW.format(n=n_commands).split()))
+    if any(comparison.lines for comparison in comparisons) and (has_plan or n_commands > 1):
+        looks = _RESOLVED if has_plan else _GREW.format(n=n_commands)
+        parts.append(" ".join(looks.split()))
     return parts
 
 

@@ -92,7 +92,11 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         *_search(sweep, findings),
         *_cells(sweep, findings),
         *_without_result(runs),
-        *comparison_section(findings.comparisons, n_commands=sweep.n_grown),
+        *comparison_section(
+            findings.comparisons,
+            n_commands=sweep.n_grown,
+            has_plan=findings.resolution is not None,
+        ),
         *resolved_section(findings.resolution),
         *between_section(runs, question=findings.question),
         *_inits(summary, findings),

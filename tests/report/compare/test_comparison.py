@@ -160,6 +160,23 @@ def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     assert "more than 0.5 points" in text
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, None),
+        ({"n_commands": 2}, "asked for in 2 commands"),
+        ({"n_commands": 2, "has_plan": True}, "stand under «What is resolved?»"),
+    ],
+)
+def test_looks_that_no_p_counts_are_said(
+    sweep: Any, settings: Any, options: dict[str, Any], said: str | None
+) -> None:
+    _fill(sweep, settings, {("uniform", 0.1): [0.7, 0.6], ("fixed", None): [0.5, 0.5]})
+    text = "\n".join(comparison_section([_one(sweep)], **options))
+    assert ("count no looks" in text) == (said is not None)
+    assert said is None or said in text
+
+
 def test_nothing_finished_says_nothing(sweep: Any, settings: Any, tmp_path: Path) -> None:
     sweep.fail("a", settings(), "error")
     assert compare_inits(collect_runs(sweep.path)) == []
