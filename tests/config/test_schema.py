@@ -34,6 +34,8 @@ RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("allocation.tau", [-0.1, NAN, INF], [0.0, 2.0], "at least 0 and finite"),
     ("model.dropout", [-0.1, 1.0, NAN], [None, 0.0, 0.99], "null or within"),
     ("model.adapted", [[], [""], ["query", ""]], [["query"]], "a list of module-name endings"),
+    ("model.factors_seed", [-1], [0, 2**32 - 1], "at least 0"),
+    ("model.factors_seed", [2**32], [], "at most 4294967295"),
     ("data.max_length", [3], [4], "at least 4"),
     ("data.selection_fraction", [-0.1, 1.0, NAN], [0.0, 0.99], "within 0"),
     ("data.n_train", [9], [10], "at least 10"),
