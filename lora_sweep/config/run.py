@@ -256,7 +256,7 @@ def _readable(settings: Settings) -> str:
     parts = [settings["init"]]
     mode = settings["allocation.mode"]
     parts += [] if mode in (None, *_UNNAMED_MODES, settings["init"]) else [mode]
-    parts += [f"r{ranks}{most}"]
+    parts += [f"r{ranks}{most:g}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
     return "-".join(parts)
 

@@ -5,6 +5,7 @@ of init, ranks, alpha, budget and allocation stand in `allocation.plan`, which t
 Values stand in `conf/`; nothing here has a default that a researcher would want to see there.
 """
 
+import math
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any, Literal, get_type_hints
 
@@ -58,11 +59,18 @@ class InitConfig:
 
 @dataclass
 class RankConfig:
-    """Rank range, and the rank that the budget pays for on average."""
+    """Rank range, and the rank that the budget pays for on average.
+
+    A whole average is an integer, as `average=20` is typed: it stands so in settings and names.
+    """
 
     min: int = MISSING
     max: int = MISSING
-    average: int = MISSING
+    average: float = MISSING
+
+    def __post_init__(self) -> None:
+        if math.isfinite(self.average) and self.average == int(self.average):
+            self.average = int(self.average)
 
 
 @dataclass

@@ -49,7 +49,7 @@ class AdapterPlan:
 
     rank_min: int = 5
     rank_max: int = 25
-    rank_average: int = 20
+    rank_average: float = 20
     init: str = "uniform"
     init_values: tuple[float, ...] | None = None
     mode: str = "capped"

@@ -1,6 +1,7 @@
 """Which configs are the same run, what a run is called, and what the root refuses."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -256,6 +257,19 @@ def test_run_of_its_own_has_no_settings_of_sources(run_config: RunConfig) -> Non
 def test_seed_of_factors_that_are_drawn_counts(changed: Changed) -> None:
     drawn = [changed({"model.factors": "randomised", "model.factors_seed": n}) for n in (0, 1)]
     assert len({name_of(config) for config in drawn}) == 2
+
+
+def test_whole_average_is_an_integer_however_it_is_written(changed: Changed) -> None:
+    whole, typed, real = (changed({"rank.average": average}) for average in (20, 20.0, 20.5))
+    assert json.dumps(run_settings(typed, 0)) == json.dumps(run_settings(whole, 0))
+    assert json.dumps(run_settings(whole, 0)["rank.average"]) == "20"
+    assert name_of(whole).startswith("uniform-r5_25_20-")
+    assert name_of(real).startswith("uniform-r5_25_20.5-")
+
+
+def test_fixed_ranks_want_a_whole_average(changed: Changed) -> None:
+    with pytest.raises(SettingError, match=r"rank\.average must be whole .*, but got 20\.5"):
+        changed({"init.name": "fixed", "rank.average": 20.5})
 
 
 def test_exact_factors_are_not_spelled_out(run_config: RunConfig) -> None:

@@ -23,7 +23,12 @@ RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("n_seeds", [10_001, 10**6], [10_000], "at most 10000"),
     ("rank.min", [0], [1], "at least 1"),
     ("rank.min", [26], [20], r"at most rank.max=25"),
-    ("rank.average", [4, 26], [5, 25], r"within rank.min=5 \.\.\. rank.max=25"),
+    (
+        "rank.average",
+        [4, 4.99, 25.01, 26, NAN],
+        [5, 23.7, 25],
+        r"within rank.min=5 \.\.\. rank.max=25",
+    ),
     ("alpha.min", [0.0, -1.0, NAN, INF], [1e-6], "above 0 and finite"),
     ("alpha.max", [0.0, NAN, INF], [1e-6, 100.0], "above 0 and finite"),
     ("learning_rate.adapter", [-1e-9, NAN, INF], [0.0], "at least 0 and finite"),
