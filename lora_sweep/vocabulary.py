@@ -31,6 +31,8 @@ HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
 CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
 """What says where factors and tokens are kept, as messages name it."""
 
+EXACT = "exact"
+"""The usual kind of frozen factors, which needs no seed: exact truncated SVD."""
 LORA_ALPHA = 16
 """lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
 SPELLED = (

@@ -230,6 +230,7 @@ def trained_runs(
         ],
         "mean": ["model.pooling=mean", "paths.sweep=mean"],
         "fixed": ["model.pooling=cls", "init=fixed", "paths.sweep=fixed"],
+        "randomised": [*learnt, "model.factors=randomised", "paths.sweep=randomised"],
         "pairs": ["model.pooling=cls", "data.text_pair=text", "paths.sweep=pairs"],
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],
     }

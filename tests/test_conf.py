@@ -25,6 +25,7 @@ NEEDED = {
 }
 
 PUBLISHED = {
+    "model.factors": "exact",
     "model.name": "FacebookAI/roberta-large",
     "model.pooling": "cls",
     "model.dropout": None,
@@ -33,7 +34,7 @@ PUBLISHED = {
     "data.max_length": 128,
     "data.selection_fraction": 0,
     "training.batch_size": 32,
-    "training.epochs": 50,
+    "training.epochs": 51,
     "training.epochs_discrete": 1,
     "training.weight_decay": 0.01,
     "training.max_gradient_norm": 1.0,
@@ -54,13 +55,16 @@ PUBLISHED = {
     "budget.end_average": 20,
     "precision": "float32",
 }
+COLA_50 = PUBLISHED | {"training.epochs": 50}
 SST2 = PUBLISHED | {
+    "init.name": "randn",
     "data.name": "sst2",
     "training.epochs": 20,
     "learning_rate.adapter": 2e-3,
     "learning_rate.head": 1e-3,
 }
 QNLI = PUBLISHED | {
+    "init.name": "randn",
     "data.name": "qnli",
     "training.epochs": 15,
     "learning_rate.adapter": 2e-3,
@@ -123,7 +127,8 @@ def test_cola_folder_is_known_by_its_name(composed: Callable[..., RunConfig]) ->
 
 
 @pytest.mark.parametrize(
-    ("experiment", "protocol"), [("cola", PUBLISHED), ("sst2", SST2), ("qnli", QNLI)]
+    ("experiment", "protocol"),
+    [("cola", PUBLISHED), ("cola_50", COLA_50), ("sst2", SST2), ("qnli", QNLI)],
 )
 def test_experiment_equals_published_protocol(
     experiment: str, protocol: dict[str, Any], composed: Callable[..., RunConfig]

@@ -22,8 +22,8 @@ class AllocationPlan:
     Attributes:
         rank_min: least rank a matrix may get, at least 1.
         rank_max: size at which R is stored.
-        rank_average: rank of every matrix where ranks are fixed; else what the budget pays for
-            on average, M_p = N rank_average^2. Within rank_min ... rank_max.
+        rank_average: rank of every matrix where ranks are fixed, then a whole number; else what
+            the budget pays for on average, M_p = N rank_average^2. Within rank_min ... rank_max.
         init: where the allocation logits start, an init schedule's name; `fixed` for ranks that
             stay at rank_average.
         mode: how the budget is split.
@@ -43,7 +43,7 @@ class AllocationPlan:
 
     rank_min: int
     rank_max: int
-    rank_average: int
+    rank_average: float
     init: str
     mode: Mode
     alpha_min: float
@@ -106,7 +106,7 @@ class AllocationPlan:
             ValueError: there are not as many frozen ranks.
         """
         if self.frozen_ranks is None:
-            return [self.rank_average] * n_matrices
+            return [int(self.rank_average)] * n_matrices
         n_given = len(self.frozen_ranks)
         rule = f"one rank a matrix, {n_matrices}"
         require(n_given == n_matrices, "frozen_ranks", rule, n_given)
@@ -118,6 +118,10 @@ class AllocationPlan:
         require(low <= high, "rank_min", f"at most rank_max={high}", low)
         within = f"within rank_min={low} ... rank_max={high}"
         require(low <= average <= high, "rank_average", within, average)
+        is_whole = average == int(average)
+        require(
+            is_whole or not self.has_fixed_ranks, "rank_average", "whole with init=fixed", average
+        )
 
     def _check_init(self) -> None:
         known = [*INIT_SCHEDULES, FROM_RUN, FIXED]

@@ -59,7 +59,7 @@ def _without_choice(plan: AllocationPlan) -> Iterator[str]:
 def _without_cuts(plan: AllocationPlan) -> Iterator[str]:
     if plan.rank_average == plan.rank_max:
         yield (
-            f"rank.average={plan.rank_average} is rank.max, so that allocation=importance cuts "
+            f"rank.average={plan.rank_average:g} is rank.max, so that allocation=importance cuts "
             "nothing: its settings have no effect; they count with a smaller rank.average"
         )
 

@@ -42,7 +42,7 @@ from lora_sweep.rules import (
     require,
     require_count,
 )
-from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED
+from lora_sweep.vocabulary import EXACT, FIXED, FROZEN, ONLY_LEARNT, SPELLED
 
 Settings = dict[str, Any]
 
@@ -56,6 +56,7 @@ _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
     *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
+    *("model.factors", "model.factors_seed"),
     "training.max_steps",
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
@@ -177,6 +178,8 @@ def run_settings(
     if settings["init"] not in (FROM_RUN, FROZEN):
         settings.pop("init.run", None)
     settings |= _flat_schedules(config)
+    if config.model.factors == EXACT:  # what runs have that say nothing of their factors
+        settings |= dict.fromkeys(("model.factors", "model.factors_seed"))
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
@@ -253,7 +256,7 @@ def _readable(settings: Settings) -> str:
     parts = [settings["init"]]
     mode = settings["allocation.mode"]
     parts += [] if mode in (None, *_UNNAMED_MODES, settings["init"]) else [mode]
-    parts += [f"r{ranks}{most}"]
+    parts += [f"r{ranks}{most:g}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
     return "-".join(parts)
 

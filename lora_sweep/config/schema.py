@@ -5,6 +5,7 @@ of init, ranks, alpha, budget and allocation stand in `allocation.plan`, which t
 Values stand in `conf/`; nothing here has a default that a researcher would want to see there.
 """
 
+import math
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any, Literal, get_type_hints
 
@@ -14,6 +15,7 @@ from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
 from lora_sweep.rules import (
     MOST_EPOCHS,
+    MOST_FACTORS_SEED,
     MOST_STEPS,
     MOST_TEXTS,
     expand_home,
@@ -57,11 +59,18 @@ class InitConfig:
 
 @dataclass
 class RankConfig:
-    """Rank range, and the rank that the budget pays for on average."""
+    """Rank range, and the rank that the budget pays for on average.
+
+    A whole average is an integer, as `average=20` is typed: it stands so in settings and names.
+    """
 
     min: int = MISSING
     max: int = MISSING
-    average: int = MISSING
+    average: float = MISSING
+
+    def __post_init__(self) -> None:
+        if math.isfinite(self.average) and self.average == int(self.average):
+            self.average = int(self.average)
 
 
 @dataclass
@@ -149,6 +158,8 @@ class ModelConfig:
         pooling: what the head reads: the first token, or the mean of all.
         dropout: of the base; null for its own.
         adapted: ends of the names of the matrices that are adapted.
+        factors: kind of the frozen factors of the adapted matrices.
+        factors_seed: of kinds that draw; the same for all runs, which share the factors.
         adapter: folder of a finished run that R and head start from; null for a fresh start.
         adapter_head: true to take its head too, false to take R alone; null to take the head if
             both runs have the same labels.
@@ -159,6 +170,8 @@ class ModelConfig:
     pooling: Literal["cls", "mean"] = MISSING
     dropout: float | None = None
     adapted: list[str] = field(default_factory=list)
+    factors: Literal["exact", "randomised"] = MISSING
+    factors_seed: int = MISSING
     adapter: str | None = None
     adapter_head: bool | None = None
 
@@ -167,6 +180,7 @@ class ModelConfig:
         require(is_share, "model.dropout", "null or within 0 ... 1 (1 excluded)", self.dropout)
         rule = "a list of module-name endings, none of them empty"
         require(bool(self.adapted) and all(self.adapted), "model.adapted", rule, self.adapted)
+        require_count("model.factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
         rule = "null or a finished run's folder"
         require(self.adapter is None or bool(self.adapter), "model.adapter", rule, self.adapter)
         is_of_one = self.adapter is not None or self.adapter_head is None

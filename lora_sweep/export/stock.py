@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lora_sweep.adapters.factors import cached_factors
+from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.peft_files import LowRankUpdate, PeftAdapter, low_rank_update
 from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
@@ -117,8 +117,8 @@ def _updates(
 ) -> Iterator[LowRankUpdate]:
     """The update of every adapted matrix, in module order."""
     scale = LORA_ALPHA / adapter.rank_max
+    factorise = Factoriser(adapter.rank_max, cache_dir, adapter.about.factors)
     for matrix, square in zip(adapter.about.matrices, adapter.squares, strict=True):
         name = f"{place.encoder}.{matrix}"
         weight = model.get_submodule(name).weight.detach()
-        factors = cached_factors(weight, adapter.rank_max, cache_dir)
-        yield low_rank_update(name, factors, scale * square.double())
+        yield low_rank_update(name, factorise(weight), scale * square.double())

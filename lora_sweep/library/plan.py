@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.rules import require
+from lora_sweep.rules import MOST_FACTORS_SEED, require, require_count
 from lora_sweep.training.plan import RunPlan
+from lora_sweep.vocabulary import EXACT
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class AdapterPlan:
         budget_move_epochs: epochs that the ramp takes.
         epochs_discrete: last epochs that train with discrete masks.
         seed: fixes the start of R, of the logits that are drawn, and the noise.
+        factors: kind of the frozen factors A and B: `exact`, or `randomised` as LoRA-XS's own
+            code makes them.
+        factors_seed: of kinds that draw; LoRA-XS's own by default.
 
     Raises:
         ValueError: a value breaks its rule; the message names it.
@@ -44,7 +49,7 @@ class AdapterPlan:
 
     rank_min: int = 5
     rank_max: int = 25
-    rank_average: int = 20
+    rank_average: float = 20
     init: str = "uniform"
     init_values: tuple[float, ...] | None = None
     mode: str = "capped"
@@ -58,16 +63,24 @@ class AdapterPlan:
     budget_move_epochs: float = 0.0
     epochs_discrete: int = 1
     seed: int = 0
+    factors: str = EXACT
+    factors_seed: int = 42
     mode_settings: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "at least 0", self.seed)
-        self.allocation  # noqa: B018 - runs its rules
+        require_count("factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
+        self.allocation, self.recipe  # noqa: B018 - runs their rules
 
     @property
     def has_fixed_ranks(self) -> bool:
         """Whether nothing is learnt, because there are no logits or only one rank to choose."""
         return self.allocation.has_fixed_ranks
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Which frozen factors the adapted matrices have."""
+        return Recipe(self.factors, self.factors_seed)
 
     @cached_property
     def allocation(self) -> AllocationPlan:

@@ -47,7 +47,7 @@ def space_of(searched: Mapping[str, BaseDistribution], base: DictConfig) -> Spac
         SettingError: bounds of an integer setting are no integers, or no ranks are possible.
     """
     typed = {name: _typed(name, each, base) for name, each in searched.items()}
-    return Space.of(typed, {name: int(OmegaConf.select(base, name)) for name in RANKS})
+    return Space.of(typed, {name: OmegaConf.select(base, name) for name in RANKS})
 
 
 def _distribution(name: str, override: Override) -> BaseDistribution:
@@ -63,8 +63,11 @@ def _distribution(name: str, override: Override) -> BaseDistribution:
 
 
 def _typed(name: str, distribution: BaseDistribution, base: DictConfig) -> BaseDistribution:
-    """`interval(1,10)` of a real setting is a real range, whatever its bounds look like."""
-    kind = type(OmegaConf.select(base, name))
+    """`interval(1,10)` of a real setting is a real range, whatever its bounds look like.
+
+    Ranks are searched among integers, the average too.
+    """
+    kind = int if name in RANKS else type(OmegaConf.select(base, name))
     is_interval = isinstance(distribution, IntDistribution) and distribution.step == 1
     if kind is float and is_interval:
         assert isinstance(distribution, IntDistribution)

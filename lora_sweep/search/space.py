@@ -33,14 +33,14 @@ class Space:
     Attributes:
         distributions: setting -> its values, whatever the others are.
         ranks: each of the three ranks -> values that it may take, ascending; one for a rank that
-            is not searched.
+            is not searched, an average that need not be whole.
     """
 
     distributions: dict[str, BaseDistribution]
-    ranks: dict[str, list[int]]
+    ranks: dict[str, list[float]]
 
     @classmethod
-    def of(cls, distributions: dict[str, BaseDistribution], fixed: Mapping[str, int]) -> "Space":
+    def of(cls, distributions: dict[str, BaseDistribution], fixed: Mapping[str, float]) -> "Space":
         """Returns the space.
 
         Args:
@@ -50,26 +50,26 @@ class Space:
         Raises:
             SettingError: no combination of ranks is possible, or one is no integer.
         """
-        ranks = {
+        ranks: dict[str, list[float]] = {
             name: _integers(name, distributions[name]) if name in distributions else [fixed[name]]
             for name in RANKS
         }
         if not set(RANKS).isdisjoint(distributions) and not _is_possible(ranks):
-            bounds = ", ".join(f"{name} in {v[0]} ... {v[-1]}" for name, v in ranks.items())
+            bounds = ", ".join(f"{name} in {v[0]:g} ... {v[-1]:g}" for name, v in ranks.items())
             raise SettingError(
                 "rank.min <= rank.average <= rank.max must be possible within the search's "
                 f"bounds, but got {bounds}"
             )
         return cls(distributions, ranks)
 
-    def possible(self, name: str, decided: Mapping[str, Any]) -> list[int]:
+    def possible(self, name: str, decided: Mapping[str, Any]) -> list[float]:
         """Returns the values of one rank that leave a possible combination; all if none does.
 
         Args:
             name: of the rank.
             decided: setting -> value, of settings that are decided.
         """
-        ranks = {
+        ranks: dict[str, list[float]] = {
             other: [int(decided[other])] if other in decided else values
             for other, values in self.ranks.items()
         }
@@ -104,7 +104,7 @@ class Space:
         if name not in RANKS or not isinstance(full, IntDistribution) or full.step != 1:
             return full
         possible = self.possible(name, decided)
-        return IntDistribution(possible[0], possible[-1], log=full.log)
+        return IntDistribution(int(possible[0]), int(possible[-1]), log=full.log)
 
     def combinations(self) -> list[Params]:
         """Returns all possible combinations of values, for a grid; the last setting turns fastest.
@@ -143,13 +143,13 @@ def _rounded(value: Any, distribution: BaseDistribution) -> Any:
     return min(max(float(f"{value:.4g}"), distribution.low), distribution.high)
 
 
-def _is_possible(ranks: Mapping[str, Sequence[int]]) -> bool:
+def _is_possible(ranks: Mapping[str, Sequence[float]]) -> bool:
     """Whether rank.min <= rank.average <= rank.max holds for some values."""
     least, most = min(ranks["rank.min"]), max(ranks["rank.max"])
     return any(least <= average <= most for average in ranks["rank.average"])
 
 
-def _integers(name: str, distribution: BaseDistribution) -> list[int]:
+def _integers(name: str, distribution: BaseDistribution) -> list[float]:
     """All values of a rank, ascending."""
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))

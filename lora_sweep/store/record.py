@@ -7,6 +7,7 @@ names the folder that it belongs to, and a result must follow from its own evalu
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,12 @@ class RunRecord:
     def reported_evaluation(self) -> EpochRecord:
         """The evaluation at that epoch."""
         return next(epoch for epoch in self.epochs if epoch.epoch == self.reported_epoch)
+
+    @property
+    def spent_average(self) -> float:
+        """Average rank that the integer ranks spend there: sqrt(sum of rank^2 / N)."""
+        spent = self.reported_evaluation.budget_spent_params
+        return math.sqrt(spent / max(1, len(self.matrices)))
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""

@@ -1,6 +1,7 @@
 """Which configs are the same run, what a run is called, and what the root refuses."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ OTHERS: list[dict[str, Any]] = [
     {"model.pooling": "cls"},
     {"model.dropout": 0.0},
     {"model.adapted": ["query"]},
+    {"model.factors": "randomised"},
     {"data.max_length": 64},
     {"data.seed": 1},
     {"data.n_train": 999},
@@ -47,6 +49,7 @@ OTHERS: list[dict[str, Any]] = [
 NO_EFFECT: list[dict[str, Any]] = [
     {"model.name": "another"},  # its content has one
     {"model.path": "another"},
+    {"model.factors_seed": 7},  # exact factors draw nothing
     {"training.log_every": 7},
     {"device": "cpu"},
     {"compile": True},
@@ -249,6 +252,28 @@ def test_frozen_ranks_ignore_what_is_learnt(other: dict[str, Any], changed: Chan
 def test_run_of_its_own_has_no_settings_of_sources(run_config: RunConfig) -> None:
     names = set(run_settings(run_config, 0))
     assert not names & {"init.run", "init.freeze", "model.adapter", "model.adapter_head"}
+
+
+def test_seed_of_factors_that_are_drawn_counts(changed: Changed) -> None:
+    drawn = [changed({"model.factors": "randomised", "model.factors_seed": n}) for n in (0, 1)]
+    assert len({name_of(config) for config in drawn}) == 2
+
+
+def test_whole_average_is_an_integer_however_it_is_written(changed: Changed) -> None:
+    whole, typed, real = (changed({"rank.average": average}) for average in (20, 20.0, 20.5))
+    assert json.dumps(run_settings(typed, 0)) == json.dumps(run_settings(whole, 0))
+    assert json.dumps(run_settings(whole, 0)["rank.average"]) == "20"
+    assert name_of(whole).startswith("uniform-r5_25_20-")
+    assert name_of(real).startswith("uniform-r5_25_20.5-")
+
+
+def test_fixed_ranks_want_a_whole_average(changed: Changed) -> None:
+    with pytest.raises(SettingError, match=r"rank\.average must be whole .*, but got 20\.5"):
+        changed({"init.name": "fixed", "rank.average": 20.5})
+
+
+def test_exact_factors_are_not_spelled_out(run_config: RunConfig) -> None:
+    assert not {"model.factors", "model.factors_seed"} & set(run_settings(run_config, 0))
 
 
 def test_source_without_effect_is_no_setting(changed: Changed) -> None:

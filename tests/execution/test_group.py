@@ -49,12 +49,21 @@ def test_runs_train_together_though(change: dict[str, Any], changed: Changed) ->
         {"compile": True},
         {"model.dropout": 0.3},
         {"model.pooling": "cls"},
+        {"model.factors": "randomised"},
         {"data.max_length": 17},
     ],
     ids=str,
 )
 def test_runs_train_apart_for(change: dict[str, Any], changed: Changed) -> None:
     assert _key(changed(change)) != _key(changed({}))
+
+
+def test_factors_that_do_not_nest_are_shared_at_one_rank_and_seed(changed: Changed) -> None:
+    drawn = {"model.factors": "randomised"}
+    larger = {"rank.max": 30}
+    assert _key(changed(drawn | larger)) != _key(changed(drawn))
+    assert _key(changed(drawn | {"model.factors_seed": 1})) != _key(changed(drawn))
+    assert _key(changed(larger)) == _key(changed({}))
 
 
 @pytest.mark.parametrize("other", ["model_fingerprint", "corpus_fingerprint"])

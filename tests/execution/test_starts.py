@@ -110,8 +110,26 @@ def test_head_is_left_where_labels_differ(
             ("init=from_run", "init.run={}", "init.freeze=true", "rank.max=2"),
             r"must have ranks of at most rank\.max=2, but got [34]",
         ),
+        (
+            "randomised",
+            ("model.adapter={}",),
+            r"model\.factors must be randomised with model\.factors_seed=42.*but got exact$",
+        ),
+        (
+            "randomised",
+            ("model.adapter={}", "model.factors=randomised", "model.factors_seed=1"),
+            "model.factors_seed=42, as in model.adapter=.*, but got randomised-1$",
+        ),
+        ("bert", ("model.adapter={}", "model.factors=randomised"), "must be exact, as in"),
     ],
-    ids=["rank_max", "matrices", "matrices of logits", "no logits", "frozen rank_max"],
+    ids=[
+        "rank_max",
+        "matrices",
+        "matrices of logits",
+        "no logits",
+        "frozen rank_max",
+        *("drawn factors", "seed", "exact"),
+    ],
 )
 def test_what_does_not_fit_is_refused(
     what: str,

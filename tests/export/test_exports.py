@@ -77,7 +77,7 @@ def stock_logits(model: Any, tokenizer: Any) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "randomised", "regression"])
 def test_merged_model_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -93,7 +93,19 @@ def test_merged_model_has_our_logits(
     assert sorted(path.name for path in folder.glob("*.safetensors")) == ["model.safetensors"]
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
+def test_kind_of_factors_is_part_of_what_is_exported(
+    trained_runs: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = with_large_parts(open_adapter(trained_runs["randomised"]))
+    settings = {k: v for k, v in adapter.about.settings.items() if "factors" not in k}
+    exact = dataclasses.replace(
+        adapter, about=dataclasses.replace(adapter.about, settings=settings)
+    )
+    distance = our_logits(adapter, tmp_path) - our_logits(exact, tmp_path)
+    assert distance.abs().max() > 0.01  # singular vectors of another sign turn R around
+
+
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "randomised", "regression"])
 def test_peft_adapter_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -438,7 +450,7 @@ def test_factors_that_may_not_be_read_are_no_fault_of_the_folder(
     def refuse(*given: object) -> None:
         raise PermissionError(13, "Permission denied", "factors/x.safetensors")
 
-    monkeypatch.setattr("lora_sweep.export.stock.cached_factors", refuse)
+    monkeypatch.setattr("lora_sweep.export.stock.Factoriser.__call__", refuse)
     for kind in ("peft", "merged"):
         with pytest.raises(PermissionError, match=r"factors/x\.safetensors"):
             exported(open_adapter(trained_runs["bert"]), kind, tmp_path)

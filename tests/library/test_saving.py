@@ -25,7 +25,10 @@ def _saved(path: Path, plan: AdapterPlan = PLAN) -> nn.Module:
 VALUES = dataclasses.replace(PLAN, init="values", init_values=tuple(map(float, range(8))))
 
 
-@pytest.mark.parametrize("plan", [PLAN, VALUES], ids=["randn", "values"])
+DRAWN = dataclasses.replace(PLAN, factors="randomised", factors_seed=1)
+
+
+@pytest.mark.parametrize("plan", [PLAN, VALUES, DRAWN], ids=["randn", "values", "randomised"])
 def test_saved_adapter_comes_back(plan: AdapterPlan, tmp_path: Path) -> None:
     path, fresh = tmp_path / "adapter.safetensors", make_model().eval()
     model = _saved(path, plan)

@@ -43,8 +43,12 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return settings
 
 
-def _epochs(best: float, fields: dict[str, Any]) -> list[EpochRecord]:
-    """Three evaluations, the second the best; another may be chosen on a selection split."""
+def _epochs(best: float, average: int, fields: dict[str, Any]) -> list[EpochRecord]:
+    """Three evaluations, the second the best; another may be chosen on a selection split.
+
+    The one matrix has the average rank.
+    """
+    rank, spent = int(average), int(average) ** 2
     metrics = [{"matthews_correlation": best + change} for change in (-0.05, 0.0, -0.1)]
     selected = fields.get("selected_metric")
     if selected is not None:
@@ -53,7 +57,7 @@ def _epochs(best: float, fields: dict[str, Any]) -> list[EpochRecord]:
         for i, own in enumerate(metrics):
             own["matthews_correlation/selection"] = float(i == chosen)
     return [
-        EpochRecord(i, 8 * i, 0.5, own, 0.5, 9.0, 0.0, 9, [3.0], [3])
+        EpochRecord(i, 8 * i, 0.5, own, 0.5, float(spent), 0.0, spent, [float(rank)], [rank])
         for i, own in enumerate(metrics, 1)
     ]
 
@@ -66,7 +70,8 @@ class Sweep:
 
     def finish(self, name: str, best: float, settings: dict[str, Any], **fields: Any) -> Path:
         """A finished run; its fingerprint is its name's, and its final metric 0.1 below best."""
-        epochs = fields.pop("epochs", None) or _epochs(best, fields)
+        average = settings.get("rank.average") or 20
+        epochs = fields.pop("epochs", None) or _epochs(best, average, fields)
         metric = fields.get("metric", "matthews_correlation")
         known: dict[str, Any] = {
             "settings": settings,

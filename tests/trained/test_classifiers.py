@@ -36,7 +36,7 @@ def predictions(folder: Path, dev: LabelledTexts, cache: Path) -> Predictions:
     return predict_texts(open_classifier(folder, base=None, cache_dir=cache, device=CPU), dev)
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "mean", "fixed", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "mean", "fixed", "randomised", "regression"])
 def test_predictions_are_those_of_the_run(
     what: str, trained_runs: dict[str, Path], dev: LabelledTexts, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ _GAP = 2.5
 _NARROWEST = 14
 """Characters that a column with broken lines has at least: the longest word of a note fits."""
 _JOINTS = re.compile(r"(?<=[._/;=-])(?=[^\W\d])")
-_SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", BOUND: "~"}
+_SYMBOLS = {"±": r"$\pm$", "→": r"$\to$", "×": r"$\times$", BOUND: "~"}
 
 
 @dataclass(frozen=True)

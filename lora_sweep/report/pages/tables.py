@@ -52,7 +52,10 @@ _LABELS = {
 
 
 RESULT, FINAL, SEEDS, NOTES = "Median ± Std", "Final Median ± Std", "Seeds", "Notes"
+SPENT = "Spent Avg"
 """What came of a cell, as the headings of columns."""
+_SHOWN_DIFFERENCE = 0.05
+"""Ranks; an integer budget misses its average by less where it is spent."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ class Table:
 def cells_table(summary: pd.DataFrame) -> Table:
     """Returns the table of all cells, in the summary's order: by init, best first.
 
-    The columns are the init; the study's eight; `Seeds`, finished of expected; the final metric;
-    every other setting that varies between the cells; and `Notes` if any cell has one.
+    The columns are the init; the study's eight, `Rank Avg` being what the budget pays for
+    (`17.7 → 25` where it moves); `Seeds`, finished of expected; the final metric; `Spent Avg`,
+    what the runs spent at their reported epochs, if it is something else in any cell; every other
+    setting that varies between the cells; and `Notes` if any cell has one.
 
     Args:
         summary: as from `summarise_runs`.
@@ -88,8 +93,9 @@ def cells_table(summary: pd.DataFrame) -> Table:
     varying = varying_settings(summary)
     cells = _without_cap_of_fixed(summary).to_dict("records")
     notes = [cell_note(cell) for cell in cells]
-    columns = ["Init", *STUDY_COLUMNS, RESULT, SEEDS, FINAL, *map(setting_label, varying)]
-    rows = [_table_row(cell, varying) for cell in cells]
+    results = [RESULT, SEEDS, FINAL, *([SPENT] if any(map(_spends_otherwise, cells)) else [])]
+    columns = ["Init", *STUDY_COLUMNS, *results, *map(setting_label, varying)]
+    rows = [_table_row(cell, results, varying) for cell in cells]
     if any(notes):
         columns.append(NOTES)
         rows = [(*row, note or None) for row, note in zip(rows, notes, strict=True)]
@@ -240,14 +246,46 @@ def cell_words(cell: Mapping[Any, Any]) -> str:
     return words if sweep is None else f"{words}, {sweep}"
 
 
-def _table_row(cell: dict[Any, Any], varying: list[str]) -> tuple[Value, ...]:
+def budget_average(cell: Mapping[Any, Any]) -> Value:
+    """Returns the average rank that a cell's budget pays for; `17.7 → 25` where it moves.
+
+    Args:
+        cell: its settings. A budget of its own goes before `rank.average`.
+    """
+    names = ("rank.average", "budget.start_average", "budget.end_average")
+    average, start, end = (plain(cell.get(name)) for name in names)
+    if not isinstance(start, int | float) or not isinstance(end, int | float):
+        return average
+    if start != end:
+        return f"{start:.3g} → {end:.3g}"
+    return average if start == average else start
+
+
+def _spends_otherwise(cell: Mapping[Any, Any]) -> bool:
+    """Whether a cell's runs spend something else than `Rank Avg` says."""
+    spent, average = plain(cell["spent_average"]), budget_average(cell)
+    if not isinstance(spent, int | float):
+        return False
+    if not isinstance(average, int | float):
+        return True
+    return abs(spent - average) > _SHOWN_DIFFERENCE
+
+
+def _table_row(cell: dict[Any, Any], results: list[str], varying: list[str]) -> tuple[Value, ...]:
     n_seeds, n_expected = cell["n_seeds"], cell["n_expected"]
+    study = [plain(cell.get(name)) for name in list(STUDY_COLUMNS.values())[:-1]]
+    spent = plain(cell["spent_average"])
+    of_cell = {
+        RESULT: median_and_std(cell["median"], cell["std"]),
+        SEEDS: str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",
+        FINAL: median_and_std(cell["final_median"], cell["final_std"]),
+        SPENT: round(spent, 1) if isinstance(spent, float) else None,
+    }
     return (
         init_words(str(cell["init"])),
-        *(plain(cell.get(name)) for name in STUDY_COLUMNS.values()),
-        median_and_std(cell["median"], cell["std"]),
-        str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",
-        median_and_std(cell["final_median"], cell["final_std"]),
+        *study,
+        budget_average(cell),
+        *(of_cell[name] for name in results),
         *(plain(cell[name]) for name in varying),
     )
 

@@ -11,11 +11,13 @@ from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
 from lora_sweep.report.table.contents import with_contents_in_words
 from lora_sweep.rules import MOST_SEED
-from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED
+from lora_sweep.vocabulary import EXACT, FIXED, FROZEN, SPELLED
 
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits())
 """What runs without logits have for an init."""
 _NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
+_UNSAID = {"model.factors": EXACT}
+"""What runs have whose settings don't name it, in tables beside runs whose settings do."""
 COLUMNS = {
     "folder": "str",
     "status": "str",
@@ -27,6 +29,7 @@ COLUMNS = {
     "selected_metric": "float64",
     "selected_epoch": "Int64",
     "collapsed": "boolean",
+    "spent_average": "float64",
     "metric": "str",
     "metric_words": "str",
     "fingerprint": "str",
@@ -116,7 +119,7 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     own = tuple(COLUMNS)
     columns = {}
     for name in (*own[:2], *settings, *own[2:]):
-        values = [row.get(name) for row in rows]
+        values = [row.get(name, _UNSAID.get(name)) for row in rows]
         columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
     return with_contents_in_words(_with_modes(pd.DataFrame(columns)))
 

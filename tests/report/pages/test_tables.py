@@ -20,6 +20,7 @@ from lora_sweep.report.pages.tables import (
 )
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.store.epochs import EpochRecord
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -204,6 +205,75 @@ def test_settings_that_vary_get_a_column(
     summary = summarise_runs(collect_runs(sweep.path))
     assert varying_settings(summary) == expected
     assert cells_table(summary).columns[11:] == tuple(expected)
+
+
+def _spending(ranks: list[int], budget: float) -> EpochRecord:
+    spent = sum(rank**2 for rank in ranks)
+    metrics: dict[str, float | None] = {"matthews_correlation": 0.5}
+    return EpochRecord(1, 8, 0.5, metrics, 0.5, budget, 0.0, spent, [*map(float, ranks)], ranks)
+
+
+def _two_matrices(
+    sweep: Any, name: str, settings: dict[str, Any], ranks: list[int], budget: float = 0.0
+) -> None:
+    matrices = ["encoder.layer.0.query", "encoder.layer.0.value"]
+    epochs = [_spending(ranks, budget)]
+    sweep.finish(name, 0.5, settings, matrices=matrices, epochs=epochs)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (20.0, 20.0, 20),
+        (562.5**0.5, 562.5**0.5, 562.5**0.5),
+        (312.5**0.5, 25.0, "17.7 → 25"),
+        (40.0, 20.0, "40 → 20"),
+    ],
+    ids=["follows rank.average", "its own", "grows", "shrinks"],
+)
+def test_rank_avg_is_what_the_budget_pays_for(
+    start: float, end: float, expected: object, sweep: Any, settings: Settings
+) -> None:
+    own = settings(budget__start_average=start, budget__end_average=end)
+    sweep.finish("a", 0.5, own)
+    ((row),) = _table(sweep).rows
+    assert row[7] == expected and own["rank.average"] == 20
+
+
+def test_spent_average_is_the_reported_epochs_median_over_seeds(
+    sweep: Any, settings: Settings
+) -> None:
+    own = settings(budget__start_average=40.0, budget__end_average=20.0)
+    # Root mean squares: sqrt(50 / 2) = 5, sqrt(338 / 2) = 13, sqrt(578 / 2) = 17.
+    for seed, ranks in enumerate(([1, 7], [7, 17], [7, 23])):
+        _two_matrices(sweep, f"{seed}", own | {"seed": seed}, ranks)
+    table = _table(sweep)
+    assert table.columns[11] == "Spent Avg"
+    assert table.rows[0][7] == "40 → 20" and table.rows[0][11] == 13.0
+    csv = to_csv_table(summarise_runs(collect_runs(sweep.path)))
+    assert csv["spent_average"].tolist() == [13.0]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "is_shown"),
+    # Root mean squares: 20; sqrt(401) = 20.02; sqrt(362) = 19.03; sqrt(380.5) = 19.51.
+    [([20, 20], False), ([19, 21], False), ([18, 20], True), ([20, 19], True)],
+    ids=["all of it", "nearly", "less", "half a rank less"],
+)
+def test_spent_average_is_shown_where_it_is_another(
+    ranks: list[int], is_shown: bool, sweep: Any, settings: Settings
+) -> None:
+    _two_matrices(sweep, "a", settings(budget__end_average=20.0), ranks)
+    assert ("Spent Avg" in _table(sweep).columns) == is_shown
+
+
+def test_kind_of_factors_is_said_where_runs_differ(sweep: Any, settings: Settings) -> None:
+    sweep.finish("a", 0.5, settings())
+    drawn = {"model.factors": "randomised", "model.factors_seed": 42}
+    sweep.finish("b", 0.6, settings() | drawn)
+    table = _table(sweep)
+    place = table.columns.index("model.factors")
+    assert [row[place] for row in table.rows] == ["randomised", "exact"]
 
 
 def test_varying_values_are_printed_plainly(sweep: Any, settings: Settings) -> None:
