@@ -4,7 +4,7 @@
     loraxs/adapter.safetensors   R/<matrix> (k, k) of every adapted matrix, k its rank; logits (N,)
     loraxs/head.safetensors      head.dense.*, head.out.*
 
-A and B are made anew from the base: the singular vectors of its matrices. The base's fingerprint
+A and B are made anew from the base's matrices, by the settings. The base's fingerprint
 says whether it is the right one.
 """
 

@@ -120,3 +120,8 @@ def test_real_numbers_have_four_digits_within_bounds(value: float, rounded: floa
 )
 def test_different_values_have_different_words(distribution: BaseDistribution, words: str) -> None:
     assert in_words(distribution) == words
+
+
+def test_average_that_is_not_searched_may_be_any_number() -> None:
+    space = Space.of({"rank.max": IntDistribution(20, 30)}, FIXED | {"rank.average": 23.7})
+    assert space.possible("rank.max", {}) == list(range(24, 31))

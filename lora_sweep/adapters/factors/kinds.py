@@ -31,7 +31,9 @@ class FactorKind:
 
 
 KINDS = {
-    EXACT: FactorKind(lambda weight, rank, _: svd_factors(weight, rank), True, False),
+    EXACT: FactorKind(
+        lambda weight, rank, _: svd_factors(weight, rank), nests=True, is_seeded=False
+    ),
     "randomised": FactorKind(randomised_factors, nests=False, is_seeded=True),
 }
 """Name, as `model.factors` says it -> kind. `ModelConfig` lists the names too."""

@@ -78,6 +78,14 @@ def test_inits_are_groups_and_constants_stand_in_the_caption() -> None:
     ]
 
 
+def test_moving_budget_has_an_arrow() -> None:
+    rows = tuple(
+        (*row, average) for row, average in zip(TABLE.rows, ("17.7 → 25", 20, 25), strict=True)
+    )
+    moved = Table("All cells", (*TABLE.columns, "Rank Avg"), rows, settings=TABLE.settings)
+    assert r"17.7 $\to$ 25" in to_latex(moved, "matthews_correlation")
+
+
 def test_many_settings_share_a_column_that_breaks() -> None:
     text = to_latex(MANY, "accuracy")
     assert r"\begin{tabularx}{\linewidth}{>{\raggedright\arraybackslash}Xll>" in text
