@@ -15,6 +15,9 @@ FIXED, FROZEN = "fixed", "from_run-frozen"
 ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 """Settings, or starts of their names, that have no effect on fixed ranks."""
 
+FIRST, SETTLED = "first", "settled"
+"""From which epoch on the best one is looked for: `training.best_from`."""
+
 FINISHED, FAILED, PRUNED = "finished", "failed", "pruned"
 """What became of a run, or of a trial."""
 MISSING, UNREADABLE = "missing", "unreadable"
@@ -32,7 +35,7 @@ CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
 """What says where factors and tokens are kept, as messages name it."""
 
 LORA_ALPHA = 16
-"""lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
+"""The default of `lora_alpha`: lora_scale s = lora_alpha / rank_max. Source: the study."""
 SPELLED = (
     *("model.name", "model.path", "data.path", "data.train", "data.dev"),
     *("model.adapter", "init.run"),

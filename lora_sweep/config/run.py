@@ -56,7 +56,7 @@ _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
     *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
-    "training.max_steps",
+    *("training.max_steps", "training.best_from"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
 _UNNAMED_MODES = ("published", "capped")
@@ -177,6 +177,8 @@ def run_settings(
     if settings["init"] not in (FROM_RUN, FROZEN):
         settings.pop("init.run", None)
     settings |= _flat_schedules(config)
+    if not config.allocation_plan().has_moving_budget:
+        settings["training.best_from"] = None
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,

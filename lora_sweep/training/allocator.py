@@ -1,8 +1,8 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
-logits become ranks is said by each run's mode; runs without logits have fixed ranks, or ones that
-are cut by importance.
+logits become ranks is said by each run's mode; runs without logits have fixed ranks, ones that are
+cut by importance, or ones that are drawn for every step.
 """
 
 import math
@@ -14,6 +14,7 @@ from torch import Tensor
 from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_masks
 from lora_sweep.allocation.mode import LogitMode, Terms
 from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.allocation.random_squares import drawn_ranks
 from lora_sweep.training.importance import PackImportance
 from lora_sweep.training.plan import Length, RunPlan
 from lora_sweep.training.schedules import PackSchedules
@@ -55,6 +56,7 @@ class PackAllocator:
         self.importance = PackImportance(plans, n_matrices, r=r, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
+        self._drawn = [_drawn_ranks(plan, length.n_steps) for plan in plans]
         self._take(plans)
         self._hard: tuple[list[list[int]], Tensor] | None = None
 
@@ -63,6 +65,7 @@ class PackAllocator:
         self._noise = [self._noise[row] for row in rows]
         self._held = {new: self._held[old] for new, old in enumerate(rows) if old in self._held}
         self._hard = None
+        self._drawn = [self._drawn[row] for row in rows]
         self.schedules.keep(rows)
         self.importance.keep(rows)
         self._take([self.plans[row] for row in rows])
@@ -149,12 +152,18 @@ class PackAllocator:
         budgets = self.schedules.budget_params(step)
         rest = [0] * self.n_matrices
         rows = [
-            self._resting_ranks(row, ranks, budgets[row]) if is_discrete else rest
+            self._step_ranks(row, ranks, step, budgets[row]) if is_discrete else rest
             for row, is_discrete in enumerate(discrete)
         ]
         if self._hard is None or self._hard[0] != rows:
             self._hard = rows, discrete_masks(torch.tensor(rows, device=self.device), self.r)
         return self._hard[1]
+
+    def _step_ranks(self, row: int, ranks: Tensor, step: int, budget_params: float) -> list[int]:
+        """Integer ranks (N) that a step with discrete masks is taken with."""
+        if drawn := self._drawn[row]:
+            return [drawn[step]] * self.n_matrices
+        return self._resting_ranks(row, ranks, budget_params)
 
     def _resting_ranks(self, row: int, ranks: Tensor, budget_params: float) -> list[int]:
         """Integer ranks (N) of a run that trains with discrete masks.
@@ -217,6 +226,15 @@ class PackAllocator:
     def _flags(self, flags: Sequence[bool], n_axes: int) -> Tensor:
         """Flags of the runs (K, 1, ...) with that many axes."""
         return torch.tensor(flags, device=self.device).view(-1, *[1] * (n_axes - 1))
+
+
+def _drawn_ranks(plan: RunPlan, n_steps: int) -> list[int]:
+    """The rank of every step, from the run's seed alone; empty for runs that draw none."""
+    own = plan.allocation
+    if not own.has_random_squares:
+        return []
+    generator = stream_generator(plan.seed, "rank")
+    return drawn_ranks(n_steps, rank_min=own.rank_min, rank_max=own.rank_max, generator=generator)
 
 
 def _round(plan: AllocationPlan, ranks: list[float], budget_params: float) -> list[int]:

@@ -48,6 +48,7 @@ def test_runs_train_together_though(change: dict[str, Any], changed: Changed) ->
         {"device": "cuda"},
         {"compile": True},
         {"model.dropout": 0.3},
+        {"model.adapter_dropout": 0.3},
         {"model.pooling": "cls"},
         {"data.max_length": 17},
     ],

@@ -29,7 +29,6 @@ from lora_sweep.training.losses import run_losses
 from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
-from lora_sweep.vocabulary import LORA_ALPHA
 
 PUBLISHED = dataclasses.replace(ALLOCATION, mode=Published(), init="quadratic", alpha_max=5.0)
 FROZEN = changed(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
@@ -71,7 +70,7 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     for step in range(total):
         kept = torch.zeros_like(R)
         kept[:, :rank, :rank] = 1
-        cores = LORA_ALPHA / plan.rank_max * kept * R
+        cores = plan.lora_alpha / plan.rank_max * kept * R
         outputs, labels = [], []
         for text in order[5 * step : 5 * step + 5].tolist():
             set_cores(encoder.layers.values(), cores[:, None].unbind(dim=0))
@@ -143,6 +142,24 @@ def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
     assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
 
 
+def test_adapter_dropout_does_not_depend_on_the_pack() -> None:
+    def trained(*plans: RunPlan) -> Listener:
+        return train(*plans, encoder=make_encoder(adapter_dropout=0.3), n_epochs=2)
+
+    alone = trained(RUN)
+    _assert_same(trained(*_neighbours(1), RUN, *_neighbours(1)), 1, alone)
+    without = train(RUN, n_epochs=2)
+    assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
+
+
+@pytest.mark.parametrize("lora_alpha", [4.0, 32.0])
+def test_lora_alpha_is_the_scale_of_the_update(lora_alpha: float) -> None:
+    plan = changed(FIXED, rank_max=4, lora_alpha=lora_alpha)
+    expected = _plain_torch(plan, n_epochs=1)
+    for name, values in train(plan, n_epochs=1).states[0].items():
+        torch.testing.assert_close(values, expected[name], rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own insides
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=INDUCTOR)])
@@ -154,10 +171,13 @@ def test_compiled_encoder_gives_the_same(backend: str) -> None:
     _assert_same(compiled, 0, plain)
 
 
-def test_encoder_with_its_own_dropout_trains_one_run_at_a_time() -> None:
-    encoder = make_encoder(ragged=False, dropout=0.2)
+@pytest.mark.parametrize("what", ["dropout", "adapter_dropout"])
+def test_encoder_with_its_own_dropout_trains_one_run_at_a_time(what: str) -> None:
+    encoder = make_encoder(ragged=False, **{what: 0.2})
     first, again = (train(RUN, encoder=encoder).evaluations[0] for _ in range(2))
     assert first[-1].train_loss == again[-1].train_loss
+    without = train(RUN, encoder=make_encoder(ragged=False))
+    assert first[-1].train_loss != without.evaluations[0][-1].train_loss
     with pytest.raises(ValueError, match=r"must train alone .* but got 2 runs"):
         train(RUN, FIXED, encoder=encoder)
 

@@ -72,7 +72,7 @@ def _assert_equal(ours: Listener, expected: Listener) -> None:
 
 @pytest.mark.parametrize("stop", range(1, N_STEPS) if TORTURE else (1, 4, 5, 7, 10, 14))
 def test_pack_goes_on_to_the_bit_from_any_step(stop: int) -> None:
-    encoder = make_encoder(dropout=0.2)
+    encoder = make_encoder(dropout=0.2, adapter_dropout=0.2)
     _assert_equal(_resumed(PACK, stop, encoder), train(*PACK, encoder=encoder))
 
 
@@ -98,7 +98,7 @@ def test_stop_in_an_evaluation_does_not_wait_for_its_end() -> None:
 
 @pytest.mark.parametrize("stop", [3, 5, 12])
 def test_run_over_torchs_own_dropout_goes_on_to_the_bit(stop: int) -> None:
-    encoder = make_encoder(dropout=0.2, ragged=False)
+    encoder = make_encoder(dropout=0.2, adapter_dropout=0.3, ragged=False)
     torch.manual_seed(1)  # whatever the process drew before
     ours = _resumed([RUN], stop, encoder)
     torch.manual_seed(2)
