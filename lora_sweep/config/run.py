@@ -18,7 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.allocation import allocation_plan
-from lora_sweep.config.data import DataConfig
+from lora_sweep.config.data import DataConfig, SubsetConfig
 from lora_sweep.config.schema import (
     MODE_SETTINGS,
     AllocationConfig,
@@ -55,7 +55,8 @@ _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
-    *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
+    *("data.seed", "data.n_train", "data.n_dev", "data.positive"),
+    *("model.adapter", "model.adapter_head"),
     *("training.max_steps", "training.best_from"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
@@ -179,6 +180,8 @@ def run_settings(
     settings |= _flat_schedules(config)
     if not config.allocation_plan().has_moving_budget:
         settings["training.best_from"] = None
+    if isinstance(config.data, SubsetConfig) and config.data.is_whole:
+        settings["data.seed"] = None
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,
