@@ -120,6 +120,20 @@ def test_cola_part_is_a_setting_only_if_given(composed: Composed) -> None:
     assert run_settings(part, 0)["data.n_train"] == 2000
 
 
+@pytest.mark.parametrize("source", ["cola", "sst2", "stsb", "files"])
+def test_seed_of_a_part_counts_where_a_part_is_taken(source: str, composed: Composed) -> None:
+    files = ["data.train=a.tsv", "data.dev=b.tsv"] if source == "files" else []
+
+    def settings(*overrides: str) -> dict[str, Any]:
+        return run_settings(composed(f"data={source}", *files, *overrides), 0)
+
+    assert settings("data.seed=1") == settings()
+    assert not {"data.seed", "data.n_train", "data.n_dev"} & set(settings())
+    part = settings("data.n_dev=50", "data.seed=1")
+    assert (part["data.seed"], part["data.n_dev"]) == (1, 50) and "data.n_train" not in part
+    assert part != settings("data.n_dev=50") != settings("data.n_train=50")
+
+
 @pytest.mark.parametrize("settings", OTHERS, ids=str)
 def test_setting_with_effect_changes_the_name(
     settings: dict[str, Any], changed: Changed, run_config: RunConfig

@@ -23,6 +23,8 @@ Changed = Callable[[dict[str, Any]], RunConfig]
         {"init.name": "randn"},
         {"init.name": "fixed"},
         {"lr": 0.5},
+        {"model.lora_alpha": 8.0},
+        {"training.best_from": "settled"},
         {"model.path": "the_same_elsewhere"},
         {"rank.max": 30},
         {"alpha.max": 9.0},

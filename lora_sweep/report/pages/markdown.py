@@ -18,12 +18,14 @@ from lora_sweep.report.figures.picture import (
     COMPARISON,
     FOLDER,
     METHOD,
+    RANK_CURVES,
     RANKS,
     SEARCH,
     Picture,
 )
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.rank_curves import rank_curves_section
 from lora_sweep.report.pages.tables import NOTES, Table, cells_table, escape_markdown, init_words
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
@@ -106,6 +108,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         *_inits(summary, findings),
         *noise_section(sweep),
         *observation_section(runs, sweep.courses),
+        *rank_curves_section(sweep, _pictures(findings, RANK_CURVES)),
         *_pictures(findings, RANKS),
         *findings.extra,
         *provenance_section(runs, summary, sweep.commands),
