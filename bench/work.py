@@ -8,7 +8,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import AutoConfig, AutoModel
 
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import CONF, task_config

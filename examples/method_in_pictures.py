@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import set_seed
 
 from lora_sweep import AdapterPlan, LoRAXSAdapter, adapt, parameter_groups
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, adapted_names
 from lora_sweep.allocation.alpha_schedules import ALPHA_SCHEDULES, alpha_at
 from lora_sweep.allocation.budget_schedules import ramp

@@ -34,6 +34,8 @@ HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
 CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
 """What says where factors and tokens are kept, as messages name it."""
 
+EXACT = "exact"
+"""The usual kind of frozen factors, which needs no seed: exact truncated SVD."""
 LORA_ALPHA = 16
 """The default of `lora_alpha`: lora_scale s = lora_alpha / rank_max. Source: the study."""
 SPELLED = (

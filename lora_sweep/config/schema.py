@@ -14,6 +14,7 @@ from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
 from lora_sweep.rules import (
     MOST_EPOCHS,
+    MOST_FACTORS_SEED,
     MOST_STEPS,
     MOST_TEXTS,
     expand_home,
@@ -151,6 +152,8 @@ class ModelConfig:
         lora_alpha: factor on the update times rank.max.
         adapter_dropout: share of an adapter's inputs that a training step drops.
         adapted: ends of the names of the matrices that are adapted.
+        factors: kind of the frozen factors of the adapted matrices.
+        factors_seed: of kinds that draw; the same for all runs, which share the factors.
         adapter: folder of a finished run that R and head start from; null for a fresh start.
         adapter_head: true to take its head too, false to take R alone; null to take the head if
             both runs have the same labels.
@@ -163,6 +166,8 @@ class ModelConfig:
     lora_alpha: float = MISSING
     adapter_dropout: float = MISSING
     adapted: list[str] = field(default_factory=list)
+    factors: Literal["exact", "randomised"] = MISSING
+    factors_seed: int = MISSING
     adapter: str | None = None
     adapter_head: bool | None = None
 
@@ -176,6 +181,7 @@ class ModelConfig:
         require(0 <= share < 1, "model.adapter_dropout", rule, share)
         rule = "a list of module-name endings, none of them empty"
         require(bool(self.adapted) and all(self.adapted), "model.adapted", rule, self.adapted)
+        require_count("model.factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
         rule = "null or a finished run's folder"
         require(self.adapter is None or bool(self.adapter), "model.adapter", rule, self.adapter)
         is_of_one = self.adapter is not None or self.adapter_head is None

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from lora_sweep.adapters.factors import cached_factors
+from lora_sweep.adapters.factors.factoriser import Factoriser
+from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.adapters.inject import adapted_names, inject
 from lora_sweep.config.data import DataConfig
 from lora_sweep.config.run import RunConfig
@@ -20,6 +21,7 @@ from lora_sweep.data.headline import check_headline
 from lora_sweep.data.subsets import SUBSET_SEED, hold_out_selection
 from lora_sweep.data.tokens import TokenisedTexts, tokenise, tokenizer_fingerprint
 from lora_sweep.errors import SettingError
+from lora_sweep.execution.recipes import recipe_of
 from lora_sweep.models.base import (
     bare_encoder,
     base_shape,
@@ -133,7 +135,7 @@ def load_texts(config: RunConfig, folder: Path) -> PackTexts:
 
 
 def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) -> AdaptedEncoder:
-    """Returns the frozen base with its adapted layers, factorised at rank_max at least.
+    """Returns the frozen base with its adapted layers, factorised for rank_max.
 
     Raises:
         SettingError: no layer has the names asked for, or rank_max is too large for one.
@@ -145,6 +147,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         dropout=config.model.dropout,
         adapter_dropout=config.model.adapter_dropout,
         adapted=tuple(config.model.adapted),
+        factors=recipe_of(config),
         cache_dir=Path(config.paths.cache),
         device=device,
         dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
@@ -196,6 +199,7 @@ class EncoderKey:
     dropout: float | None
     adapter_dropout: float
     adapted: tuple[str, ...]
+    factors: Recipe
     cache_dir: Path
     device: torch.device
     dtype: torch.dtype
@@ -206,9 +210,10 @@ _ENCODERS: dict[EncoderKey, tuple[int, AdaptedEncoder]] = {}
 
 
 def _kept_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
-    """Keeps one encoder a process: its factors serve every rank up to theirs."""
+    """Keeps one encoder a process: factors that nest serve every rank up to theirs."""
     kept = _ENCODERS.get(key)
-    if kept is None or kept[0] < rank:
+    serves = kept is not None and (kept[0] == rank or (kept[0] > rank and key.factors.nest))
+    if not serves:
         _ENCODERS.clear()
         _ENCODERS[key] = rank, make_encoder(key, rank)
     return _ENCODERS[key][1]
@@ -219,7 +224,7 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
 
     Args:
         key: what it is made for.
-        rank: at which its matrices are factorised, at least.
+        rank: at which its matrices are factorised; at least, where factors nest.
 
     Raises:
         SettingError: no layer has the names asked for, or the rank is too large for one.
@@ -236,9 +241,8 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         key.folder, dropout=key.dropout, attention=attention, device=key.device
     )
     try:
-        layers = inject(
-            encoder, lambda w: cached_factors(w, rank, key.cache_dir), suffixes=key.adapted
-        )
+        factorise = Factoriser(rank, key.cache_dir, key.factors)
+        layers = inject(encoder, factorise, suffixes=key.adapted)
     except ValueError as error:
         raise SettingError(str(error)) from error
     if key.compiled:

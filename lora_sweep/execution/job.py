@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from lora_sweep.config.run import RunConfig, Settings
 from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.execution.plans import run_plan
+from lora_sweep.execution.recipes import recipe_of
 from lora_sweep.execution.starts import read_sources
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
@@ -84,4 +85,6 @@ def compatibility(job: Job) -> str:
     for name in _SHARED:
         group, _, field = name.partition(".")
         parts.append(fields[group][field] if field else fields[group])
+    recipe = recipe_of(job.config)  # they share the factors: those that don't nest have one rank
+    parts += [recipe.label, None if recipe.nest else job.config.rank.max]
     return json.dumps(parts)

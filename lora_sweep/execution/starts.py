@@ -11,6 +11,7 @@ from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.execution.inputs import load_corpus, matrix_names
 from lora_sweep.execution.plans import Sources
+from lora_sweep.execution.recipes import recipe_of, recorded_recipe
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import FinishedRun, read_source
@@ -147,6 +148,7 @@ def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
             f"{config.model.adapter}, whose R is of that scale, but got "
             f"{config.model.lora_alpha:g}"
         )
+    _check_factors(run, config)
     if run.record.model_fingerprint != base_fingerprint(base):
         raise SettingError(
             "model.adapter must be a run over the same base, for its R stands between the base's "
@@ -158,4 +160,14 @@ def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
         raise SettingError(
             f"model.adapter_head must be false or null where the labels differ, but got true "
             f"with {n_theirs} outputs for {n_labels}"
+        )
+
+
+def _check_factors(run: FinishedRun, config: RunConfig) -> None:
+    own, theirs = recipe_of(config), recorded_recipe(run.record.settings)
+    if theirs != own:
+        seed = "" if theirs.seed is None else f" with model.factors_seed={theirs.seed}"
+        raise SettingError(
+            f"model.factors must be {theirs.kind}{seed}, as in model.adapter="
+            f"{config.model.adapter}, whose R stands between such factors, but got {own.label}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lora_sweep.adapters.factors import cached_factors
+from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.peft_files import LowRankUpdate, PeftAdapter, low_rank_update
 from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
@@ -116,8 +116,8 @@ def _updates(
     adapter: TrainedAdapter, model: Any, place: StockHead, cache_dir: Path
 ) -> Iterator[LowRankUpdate]:
     """The update of every adapted matrix, in module order."""
+    factorise = Factoriser(adapter.rank_max, cache_dir, adapter.about.factors)
     for matrix, square in zip(adapter.about.matrices, adapter.squares, strict=True):
         name = f"{place.encoder}.{matrix}"
         weight = model.get_submodule(name).weight.detach()
-        factors = cached_factors(weight, adapter.rank_max, cache_dir)
-        yield low_rank_update(name, factors, adapter.lora_scale * square.double())
+        yield low_rank_update(name, factorise(weight), adapter.lora_scale * square.double())

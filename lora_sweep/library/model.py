@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lora_sweep.adapters.factors import Factoriser
+from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, adapted_names, inject
 from lora_sweep.library.adapter import LoRAXSAdapter
 from lora_sweep.library.parts import adapters_of, encoder_of
@@ -63,7 +63,8 @@ def adapt(
     is_fit = values is None or len(values) == len(names)
     rule = f"one logit for each of the {len(names)} adapted matrices"
     require(is_fit, "init_values", rule, len(values or ()))
-    factorise = Factoriser(plan.rank_max, None if cache_dir is None else Path(cache_dir))
+    place = None if cache_dir is None else Path(cache_dir)
+    factorise = Factoriser(plan.rank_max, place, plan.recipe)
     layers = inject(encoder, factorise, suffixes=suffixes, whole=model)
     adapter = LoRAXSAdapter(layers, plan)
     first, *_ = layers.values()

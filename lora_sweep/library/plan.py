@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.rules import is_positive, require
+from lora_sweep.rules import MOST_FACTORS_SEED, is_positive, require, require_count
 from lora_sweep.training.plan import RunPlan
-from lora_sweep.vocabulary import LORA_ALPHA
+from lora_sweep.vocabulary import EXACT, LORA_ALPHA
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class AdapterPlan:
         adapter_dropout: share of an adapter's inputs that training drops, by torch's own
             generator; within 0 ... 1 (1 excluded).
         seed: fixes the start of R, of the logits that are drawn, and the noise.
+        factors: kind of the frozen factors A and B: `exact`, or `randomised` as LoRA-XS's own
+            code makes them.
+        factors_seed: of kinds that draw; LoRA-XS's own by default.
 
     Raises:
         ValueError: a value breaks its rule; the message names it.
@@ -64,6 +68,8 @@ class AdapterPlan:
     lora_alpha: float = LORA_ALPHA
     adapter_dropout: float = 0.0
     seed: int = 0
+    factors: str = EXACT
+    factors_seed: int = 42
     mode_settings: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -71,12 +77,18 @@ class AdapterPlan:
         require(is_positive(self.lora_alpha), "lora_alpha", "above 0 and finite", self.lora_alpha)
         share, rule = self.adapter_dropout, "within 0 ... 1 (1 excluded)"
         require(0 <= share < 1, "adapter_dropout", rule, share)
-        self.allocation  # noqa: B018 - runs its rules
+        require_count("factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
+        self.allocation, self.recipe  # noqa: B018 - runs their rules
 
     @property
     def has_fixed_ranks(self) -> bool:
         """Whether nothing is learnt, because there are no logits or only one rank to choose."""
         return self.allocation.has_fixed_ranks
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Which frozen factors the adapted matrices have."""
+        return Recipe(self.factors, self.factors_seed)
 
     @cached_property
     def allocation(self) -> AllocationPlan:

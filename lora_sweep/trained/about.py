@@ -10,9 +10,11 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.config.data import recorded_data
 from lora_sweep.config.run import identity
 from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.execution.recipes import recorded_recipe
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
 from lora_sweep.store.finished import FinishedRun
@@ -72,6 +74,11 @@ class About:
     def columns(self) -> tuple[str, str | None, str]:
         """Columns of text, second text (None for single sentences) and label in its corpus."""
         return recorded_data(self.settings).columns
+
+    @property
+    def factors(self) -> Recipe:
+        """Which frozen factors its adapted matrices have."""
+        return recorded_recipe(self.settings)
 
 
 def about_run(run: FinishedRun) -> About:

@@ -13,7 +13,6 @@ from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, RecordError
 from lora_sweep.execution.inputs import EncoderKey, make_encoder
 from lora_sweep.models.base import base_fingerprint, find_base, load_tokenizer
-from lora_sweep.store.run_folder import Settings
 from lora_sweep.trained.about import About
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -94,7 +93,7 @@ def load_adapted(
         LoraSweepError: the base can't be loaded, or has other matrices.
     """
     about = adapter.about
-    encoder = make_encoder(_key(about.settings, base, cache_dir, device), adapter.rank_max)
+    encoder = make_encoder(_key(about, base, cache_dir, device), adapter.rank_max)
     if list(encoder.layers) != about.matrices:
         raise RecordError(f"{about.run} must adapt the matrices of its base, but got others")
     ranks = torch.tensor([about.integer_ranks])  # (1, N)
@@ -114,13 +113,15 @@ def load_adapted(
     )
 
 
-def _key(settings: Settings, base: Path, cache_dir: Path, device: torch.device) -> EncoderKey:
+def _key(about: About, base: Path, cache_dir: Path, device: torch.device) -> EncoderKey:
+    settings = about.settings
     return EncoderKey(
         folder=base,
         pooling=settings["model.pooling"],
         dropout=settings["model.dropout"],
         adapter_dropout=0.0,  # it predicts only
         adapted=tuple(settings["model.adapted"]),
+        factors=about.factors,
         cache_dir=cache_dir,
         device=device,
         dtype=torch.bfloat16 if settings["precision"] == "bfloat16" else torch.float32,

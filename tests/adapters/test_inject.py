@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from transformers import AutoConfig, AutoModel
 
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import inject
 from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
 

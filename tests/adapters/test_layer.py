@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.factors import Factoriser, svd_factors
+from lora_sweep.adapters.factors.exact import svd_factors
+from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_cores
 from lora_sweep.padding import Padding
 

@@ -438,7 +438,7 @@ def test_factors_that_may_not_be_read_are_no_fault_of_the_folder(
     def refuse(*given: object) -> None:
         raise PermissionError(13, "Permission denied", "factors/x.safetensors")
 
-    monkeypatch.setattr("lora_sweep.export.stock.cached_factors", refuse)
+    monkeypatch.setattr("lora_sweep.export.stock.Factoriser.__call__", refuse)
     for kind in ("peft", "merged"):
         with pytest.raises(PermissionError, match=r"factors/x\.safetensors"):
             exported(open_adapter(trained_runs["bert"]), kind, tmp_path)

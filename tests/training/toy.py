@@ -9,7 +9,7 @@ from classifiers import FAMILIES
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from lora_sweep.adapters.factors import svd_factors
+from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import inject
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.importance import Importance
