@@ -166,7 +166,7 @@ class ModelConfig:
     lora_alpha: float = MISSING
     adapter_dropout: float = MISSING
     adapted: list[str] = field(default_factory=list)
-    factors: Literal["exact", "randomised"] = MISSING
+    factors: Literal["exact", "randomised", "random", "random_b", "orthogonal"] = MISSING
     factors_seed: int = MISSING
     adapter: str | None = None
     adapter_head: bool | None = None

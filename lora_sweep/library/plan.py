@@ -42,8 +42,8 @@ class AdapterPlan:
         adapter_dropout: share of an adapter's inputs that training drops, by torch's own
             generator; within 0 ... 1 (1 excluded).
         seed: fixes the start of R, of the logits that are drawn, and the noise.
-        factors: kind of the frozen factors A and B: `exact`, or `randomised` as LoRA-XS's own
-            code makes them.
+        factors: kind of the frozen factors A and B: `exact`; `randomised` as LoRA-XS's own code
+            makes them; `random`, `random_b` or `orthogonal` without the SVD's directions.
         factors_seed: of kinds that draw; LoRA-XS's own by default.
 
     Raises:
