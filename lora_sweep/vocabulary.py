@@ -43,3 +43,10 @@ SPELLED = (
     *("model.adapter", "init.run"),
 )
 """Settings that say where something lies. What lies there is a setting of its own: its content."""
+
+UNSAID: dict[str, float | str] = {
+    "model.lora_alpha": float(LORA_ALPHA),
+    "model.adapter_dropout": 0.0,
+    "model.factors": EXACT,
+}
+"""What the method itself has: settings of a run that does it differently, and of no other run."""

@@ -42,7 +42,7 @@ from lora_sweep.rules import (
     require,
     require_count,
 )
-from lora_sweep.vocabulary import EXACT, FIXED, FROZEN, ONLY_LEARNT, SPELLED
+from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED, UNSAID
 
 Settings = dict[str, Any]
 
@@ -57,7 +57,7 @@ _NO_EFFECT = ("training.log_every",)
 _IF_GIVEN = (
     *("data.seed", "data.n_train", "data.n_dev", "data.positive"),
     *("model.adapter", "model.adapter_head"),
-    *("model.factors", "model.factors_seed"),
+    *(*UNSAID, "model.factors_seed"),
     *("training.max_steps", "training.best_from"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
@@ -183,8 +183,9 @@ def run_settings(
         settings["training.best_from"] = None
     if isinstance(config.data, SubsetConfig) and config.data.is_whole:
         settings["data.seed"] = None
-    if config.model.factors == EXACT:  # what runs have that say nothing of their factors
-        settings |= dict.fromkeys(("model.factors", "model.factors_seed"))
+    settings |= {name: None for name, own in UNSAID.items() if settings[name] == own}
+    if settings["model.factors"] is None:
+        settings["model.factors_seed"] = None
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,

@@ -24,6 +24,7 @@ from transformers import get_linear_schedule_with_warmup
 from lora_sweep.adapters.layer import set_cores
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.published import Published
+from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.data.batches import epoch_order
 from lora_sweep.training.losses import run_losses
 from lora_sweep.training.parameters import start_parameters
@@ -43,6 +44,7 @@ PACK = (
     TOPK,
     changed(BY_IMPORTANCE, rank_max=6),
     FROZEN,
+    changed(RUN, seed=8, mode=RandomSquare()),
 )
 
 
@@ -266,7 +268,17 @@ def test_growing_budget_is_followed() -> None:
     )
     evaluations = train(changed(RUN, allocation=growing)).evaluations[0]
     assert [e.budget_params for e in evaluations] == [8, 8 * 16, 8 * 16]
+    assert [e.settled for e in evaluations] == [False, True, True]
     assert evaluations[0].integer_ranks == [1] * 8
+
+
+def test_budget_that_never_arrives_is_settled_at_the_end_alone() -> None:
+    slow = dataclasses.replace(
+        ALLOCATION, budget_start=1, budget_end=4, budget_hold_epochs=1, budget_move_epochs=9
+    )
+    pack = train(changed(RUN, allocation=slow), RUN, FIXED).evaluations
+    assert [e.settled for e in pack[0]] == [False, False, True]
+    assert all(e.settled for run in (1, 2) for e in pack[run])
 
 
 def test_cut_ranks_fall_to_the_average_budget() -> None:
@@ -275,6 +287,7 @@ def test_cut_ranks_fall_to_the_average_budget() -> None:
     assert [e.budget_params for e in (first, second, last)] == pytest.approx(
         [72 + 128 * (1 - 4 / 11) ** 3, 72 + 128 * (1 - 8 / 11) ** 3, 72]
     )
+    assert [e.settled for e in (first, second, last)] == [False, False, True]
     for e, before in ((first, None), (second, first), (last, second)):
         assert e.alpha is None and e.ranks == e.integer_ranks
         assert e.budget_spent_params <= e.budget_params
