@@ -200,7 +200,7 @@ class LoRAXSAdapter(nn.Module):
         return cores_by_matrix(self.R[None], self.masks()[None], scale)
 
     def _scale(self) -> float:
-        return run_plan(self.plan).lora_scale
+        return self.plan.lora_alpha / self.plan.rank_max
 
     @torch.no_grad()
     def _discrete_masks(self) -> Tensor:

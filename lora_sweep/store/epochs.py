@@ -95,7 +95,7 @@ def best_from_of(settings: Mapping[str, Any]) -> str:
     Args:
         settings: of the run.
     """
-    return settings.get("training.best_from") or FIRST
+    return str(settings.get("training.best_from") or FIRST)
 
 
 def chosen_epoch(epochs: Sequence[EpochRecord], metric: str) -> int:

@@ -101,8 +101,10 @@ class EncoderDropout:
             for i, place in enumerate(self.attention):
                 place.factors = tuple(drawn[:, i] for drawn in by_group)
         for layer in self.adapters:
-            shape = layer.weight.shape[1:]  # (d_in,)
-            layer.kept = factors(batch.n_tokens, shape, generators, p=self.adapter_p, dtype=dtype)
+            d_in = layer.weight.shape[1]
+            layer.kept = factors(
+                batch.n_tokens, (d_in,), generators, p=self.adapter_p, dtype=dtype
+            )
 
 
 def seed_dropout(
