@@ -154,4 +154,7 @@ def test_results_have_a_row_a_rank(sweep: Any, settings: Any) -> None:
 def test_what_a_run_leaves_unsaid_is_said_beside_others(sweep: Any, settings: Any) -> None:
     sweep.finish("own", 0.5, settings())
     sweep.finish("other", 0.5, settings(seed=1) | {"model.lora_alpha": 8.0})
-    assert results(sweep.path)["model.lora_alpha"].tolist() == [16.0, 8.0]
+    assert results(sweep.path).set_index("folder")["model.lora_alpha"].to_dict() == {
+        "own": 16.0,
+        "other": 8.0,
+    }
