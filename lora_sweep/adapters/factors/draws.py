@@ -26,7 +26,8 @@ def gaussian_columns(weight: Tensor, n: int, seed: int, stream: str) -> Tensor:
     # Of numpy's generators this one is promised to draw the same in every version.
     generator = np.random.RandomState([seed, *_words(weight, stream)])
     rows = generator.standard_normal((n, d))  # row after row, so that more of them only go on
-    return torch.from_numpy(rows).mT
+    columns: Tensor = torch.from_numpy(rows).mT
+    return columns
 
 
 def directions(columns: Tensor) -> Tensor:

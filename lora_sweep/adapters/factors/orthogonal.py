@@ -38,4 +38,5 @@ def _basis(weight: Tensor, seed: int, stream: str) -> Tensor:
     """Orthonormal columns (d, min(d_out, d_in)), whatever the rank: so that bases nest."""
     columns = gaussian_columns(weight, min(weight.shape), seed, stream)
     Q, R = torch.linalg.qr(columns)
-    return Q * torch.sign(torch.diagonal(R))
+    basis: Tensor = Q * torch.sign(torch.diagonal(R))
+    return basis
