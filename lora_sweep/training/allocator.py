@@ -1,5 +1,8 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
+What a step needs of the plans is on the device before it: a step makes no tensor of Python's
+numbers, for which a GPU's host would wait.
+
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
 logits become ranks is said by each run's mode; runs without logits have fixed ranks, ones that are
 cut by importance, or ones that are drawn for every step.
@@ -14,11 +17,11 @@ from torch import Tensor
 from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_masks
 from lora_sweep.allocation.mode import LogitMode, Terms
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.allocation.random_squares import drawn_ranks
 from lora_sweep.training.importance import PackImportance
 from lora_sweep.training.plan import Length, RunPlan
 from lora_sweep.training.schedules import PackSchedules
 from lora_sweep.training.seeds import stream_generator
+from lora_sweep.training.squares import PackSquares
 
 KeptShells = Callable[[Tensor, Tensor, Terms, Tensor | None], Tensor]
 
@@ -29,6 +32,7 @@ class PackAllocator:
     Attributes:
         schedules: rank budget and alpha of every run.
         importance: what the runs that are cut keep between steps.
+        squares: ranks of every step of the runs that draw them.
     """
 
     def __init__(
@@ -54,9 +58,10 @@ class PackAllocator:
         self.r = r
         self.schedules = PackSchedules(plans, n_matrices, length=length, device=device)
         self.importance = PackImportance(plans, n_matrices, r=r, device=device)
+        self.squares = PackSquares(plans, length.n_steps, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
-        self._drawn = [_drawn_ranks(plan, length.n_steps) for plan in plans]
+        self._known_flags: dict[tuple[bool, ...], Tensor] = {}
         self._take(plans)
         self._hard: tuple[list[list[int]], Tensor] | None = None
 
@@ -65,9 +70,9 @@ class PackAllocator:
         self._noise = [self._noise[row] for row in rows]
         self._held = {new: self._held[old] for new, old in enumerate(rows) if old in self._held}
         self._hard = None
-        self._drawn = [self._drawn[row] for row in rows]
         self.schedules.keep(rows)
         self.importance.keep(rows)
+        self.squares.keep(rows)
         self._take([self.plans[row] for row in rows])
 
     def noise_states(self) -> list[Tensor]:
@@ -97,9 +102,7 @@ class PackAllocator:
         for mode, rows in self._rows_of.items():
             ranks = torch.where(self._flags(rows, 2), mode.ranks(w, terms), ranks)
         if self.importance:
-            ranks = ranks.clone()
-            for row, cut in self.importance.ranks.items():
-                ranks[row] = torch.tensor(cut).to(ranks)
+            ranks = ranks.index_copy(0, self.importance.rows, self.importance.as_cut.to(ranks))
         return ranks
 
     def integer_ranks(self, ranks: Tensor, step: int) -> list[list[int]]:
@@ -121,6 +124,19 @@ class PackAllocator:
             discrete: which runs train with discrete masks; the others get soft ones. A run's
                 logits rest from its first discrete step on.
         """
+        masks = self._masks(logits, step, discrete)
+        if not self.squares:
+            return masks
+        drawn = self._flags(self.squares.flags, 4)
+        return torch.where(drawn, self.squares.masks(step, self.r), masks)
+
+    def discrete_masks(self, ranks: Tensor, step: int) -> Tensor:
+        """Returns discrete masks (K, N, r, r) of real-valued ranks (K, N)."""
+        integer = torch.tensor(self.integer_ranks(ranks, step), device=self.device)
+        return discrete_masks(integer, self.r)
+
+    def _masks(self, logits: Tensor, step: int, discrete: Sequence[bool]) -> Tensor:
+        """Masks (K, N, r, r) of a step; those of the rows that draw their ranks say nothing."""
         if not self._rows_of:
             return self._hard_masks(self._fixed, step, discrete)
         ranks = self.ranks(logits, step)
@@ -131,11 +147,6 @@ class PackAllocator:
             return soft
         hard = self._hard_masks(ranks, step, discrete)
         return torch.where(self._flags(discrete, 4), hard, soft)
-
-    def discrete_masks(self, ranks: Tensor, step: int) -> Tensor:
-        """Returns discrete masks (K, N, r, r) of real-valued ranks (K, N)."""
-        integer = torch.tensor(self.integer_ranks(ranks, step), device=self.device)
-        return discrete_masks(integer, self.r)
 
     def _soft_masks(self, logits: Tensor, ranks: Tensor, step: int) -> Tensor:
         """Soft masks (K, N, r, r); those of runs without logits say nothing."""
@@ -152,18 +163,12 @@ class PackAllocator:
         budgets = self.schedules.budget_params(step)
         rest = [0] * self.n_matrices
         rows = [
-            self._step_ranks(row, ranks, step, budgets[row]) if is_discrete else rest
+            self._resting_ranks(row, ranks, budgets[row]) if is_discrete else rest
             for row, is_discrete in enumerate(discrete)
         ]
         if self._hard is None or self._hard[0] != rows:
             self._hard = rows, discrete_masks(torch.tensor(rows, device=self.device), self.r)
         return self._hard[1]
-
-    def _step_ranks(self, row: int, ranks: Tensor, step: int, budget_params: float) -> list[int]:
-        """Integer ranks (N) that a step with discrete masks is taken with."""
-        if drawn := self._drawn[row]:
-            return [drawn[step]] * self.n_matrices
-        return self._resting_ranks(row, ranks, budget_params)
 
     def _resting_ranks(self, row: int, ranks: Tensor, budget_params: float) -> list[int]:
         """Integer ranks (N) of a run that trains with discrete masks.
@@ -171,11 +176,14 @@ class PackAllocator:
         Rounding needs the ranks' values, and so waits for the device. A run's ranks only change
         with its budget once its logits rest, so they are rounded once a budget, not once a step.
         """
+        plan = self.plans[row].allocation
+        if plan.has_fixed_ranks or plan.has_random_squares:
+            return plan.fixed_ranks(self.n_matrices)
         if row in self.importance.ranks:
             return self.importance.ranks[row]
         held = self._held.get(row)
         if held is None or held[0] != budget_params:
-            rounded = _round(self.plans[row].allocation, ranks[row].tolist(), budget_params)
+            rounded = _round(plan, ranks[row].tolist(), budget_params)
             held = self._held[row] = budget_params, rounded
         return held[1]
 
@@ -218,23 +226,17 @@ class PackAllocator:
             gumbel_noise(self.n_matrices, self.r, tau=tau, generator=generator)
             for tau, generator in zip(taus, self._noise, strict=True)
         ]
-        return torch.stack(draws).to(self.device)
+        return torch.stack(draws).to(self.device, non_blocking=True)
 
     def _vector(self, values: Sequence[float] | Sequence[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self.device)
 
     def _flags(self, flags: Sequence[bool], n_axes: int) -> Tensor:
-        """Flags of the runs (K, 1, ...) with that many axes."""
-        return torch.tensor(flags, device=self.device).view(-1, *[1] * (n_axes - 1))
-
-
-def _drawn_ranks(plan: RunPlan, n_steps: int) -> list[int]:
-    """The rank of every step, from the run's seed alone; empty for runs that draw none."""
-    own = plan.allocation
-    if not own.has_random_squares:
-        return []
-    generator = stream_generator(plan.seed, "rank")
-    return drawn_ranks(n_steps, rank_min=own.rank_min, rank_max=own.rank_max, generator=generator)
+        """Flags of the runs (K, 1, ...) with that many axes; a pack has few, made once each."""
+        key = tuple(flags)
+        if key not in self._known_flags:
+            self._known_flags[key] = torch.tensor(flags, device=self.device)
+        return self._known_flags[key].view(-1, *[1] * (n_axes - 1))
 
 
 def _round(plan: AllocationPlan, ranks: list[float], budget_params: float) -> list[int]:
