@@ -205,6 +205,12 @@ def _f1(predictions: Array, labels: Array) -> float:
     return float(f1_score(labels, predictions, pos_label=POSITIVE))
 
 
+def _macro_f1(predictions: Array, labels: Array) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predictions, average="macro"))
+
+
 def _pearson(predictions: Array, labels: Array) -> float:
     from scipy.stats import pearsonr
 
@@ -245,6 +251,17 @@ def _stacked_f1(predicted: Stack, labels: Stack) -> Floats:
     return _ratio(2 * _count(is_predicted & is_label), _count(is_predicted) + _count(is_label))
 
 
+def _stacked_macro_f1(predicted: Stack, labels: Stack) -> Floats:
+    """Over the classes that are predicted or there, as scikit-learn's."""
+    total, n_there = np.zeros(predicted.shape[:-1]), np.zeros(predicted.shape[:-1])
+    for label in range(1 + int(max(predicted.max(), labels.max()))):  # classes count from 0
+        is_predicted, is_label = predicted == label, labels == label
+        both = _count(is_predicted) + _count(is_label)
+        total += _ratio(2 * _count(is_predicted & is_label), both)
+        n_there += both > 0
+    return total / n_there
+
+
 def _stacked_pearson(predicted: Stack, labels: Stack) -> Floats:
     x = predicted - predicted.mean(axis=-1, keepdims=True)
     y = labels - labels.mean(axis=-1, keepdims=True)
@@ -274,6 +291,7 @@ METRICS: dict[str, Metric] = {
     ),
     "accuracy": Metric(CLASSES, _accuracy, _stacked_accuracy, is_default=True),
     "f1": Metric(TWO_CLASSES, _f1, _stacked_f1, needs=POSITIVES, is_positives=True),
+    "macro_f1": Metric(CLASSES, _macro_f1, _stacked_macro_f1),
     "pearson": Metric(
         NUMBERS, _pearson, _stacked_pearson, needs=VARIED, is_default=True, worst=-1.0
     ),

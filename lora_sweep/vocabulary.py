@@ -15,6 +15,9 @@ FIXED, FROZEN = "fixed", "from_run-frozen"
 ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
 """Settings, or starts of their names, that have no effect on fixed ranks."""
 
+FIRST, SETTLED = "first", "settled"
+"""From which epoch on the best one is looked for: `training.best_from`."""
+
 FINISHED, FAILED, PRUNED = "finished", "failed", "pruned"
 """What became of a run, or of a trial."""
 MISSING, UNREADABLE = "missing", "unreadable"
@@ -34,9 +37,16 @@ CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
 EXACT = "exact"
 """The usual kind of frozen factors, which needs no seed: exact truncated SVD."""
 LORA_ALPHA = 16
-"""lora_scale s = LORA_ALPHA / rank_max. Source: the published study."""
+"""The default of `lora_alpha`: lora_scale s = lora_alpha / rank_max. Source: the study."""
 SPELLED = (
     *("model.name", "model.path", "data.path", "data.train", "data.dev"),
     *("model.adapter", "init.run"),
 )
 """Settings that say where something lies. What lies there is a setting of its own: its content."""
+
+UNSAID: dict[str, float | str] = {
+    "model.lora_alpha": float(LORA_ALPHA),
+    "model.adapter_dropout": 0.0,
+    "model.factors": EXACT,
+}
+"""What the method itself has: settings of a run that does it differently, and of no other run."""

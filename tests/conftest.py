@@ -229,7 +229,10 @@ def trained_runs(
             *("model=deberta_v3_base", f"model.path={tiny_deberta}", "paths.sweep=deberta"),
         ],
         "mean": ["model.pooling=mean", "paths.sweep=mean"],
-        "fixed": ["model.pooling=cls", "init=fixed", "paths.sweep=fixed"],
+        "fixed": [
+            *("model.pooling=cls", "init=fixed", "paths.sweep=fixed"),
+            *("model.lora_alpha=6", "model.adapter_dropout=0.25"),
+        ],
         "randomised": [*learnt, "model.factors=randomised", "paths.sweep=randomised"],
         "pairs": ["model.pooling=cls", "data.text_pair=text", "paths.sweep=pairs"],
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],

@@ -24,11 +24,12 @@ PREDICTED = VALUES + GENERATOR.normal(size=200)
 
 
 def test_classification_metrics_are_scikit_learns() -> None:
-    values = metric_values(("matthews_correlation", "accuracy", "f1"), GUESSES, LABELS)
+    values = metric_values(("matthews_correlation", "accuracy", "f1", "macro_f1"), GUESSES, LABELS)
     assert values == {
         "matthews_correlation": pytest.approx(metrics.matthews_corrcoef(LABELS, GUESSES)),
         "accuracy": pytest.approx(metrics.accuracy_score(LABELS, GUESSES)),
         "f1": pytest.approx(metrics.f1_score(LABELS, GUESSES)),
+        "macro_f1": pytest.approx(metrics.f1_score(LABELS, GUESSES, average="macro")),
     }
 
 
@@ -69,6 +70,15 @@ def test_f1_needs_the_positive_label_and_no_other() -> None:
     assert metric_values(["f1"], ones, zeros) == {"f1": None}
     # precision 1, recall 3 / 4: 2 * 1 * 0.75 / 1.75
     assert metric_values(["f1"], np.array([1, 1, 1, 0]), ones) == {"f1": pytest.approx(6 / 7)}
+
+
+def test_macro_f1_is_the_mean_over_the_classes_that_occur() -> None:
+    # class 0: 2 of 3 found, 2 of 2 right: 4/5; class 1: 1 of 1, 1 of 2: 2/3; class 3: none of 1: 0
+    labels, guesses = np.array([0, 0, 0, 1, 3]), np.array([0, 0, 1, 1, 0])
+    guesses[4] = 2  # class 2 is only predicted: 0
+    expected = (4 / 5 + 2 / 3 + 0 + 0) / 4
+    assert metric_values(["macro_f1"], guesses, labels) == {"macro_f1": pytest.approx(expected)}
+    assert stacked_metric("macro_f1", guesses, labels) == pytest.approx(expected)
 
 
 def test_accuracy_is_defined_on_any_labels() -> None:
@@ -128,8 +138,8 @@ def test_unknown_metric_lists_the_known() -> None:
     ("n_labels", "expected"),
     [
         (1, ("pearson", "spearman")),
-        (2, ("accuracy", "f1", "matthews_correlation")),
-        (3, ("accuracy",)),
+        (2, ("accuracy", "f1", "macro_f1", "matthews_correlation")),
+        (3, ("accuracy", "macro_f1")),
     ],
 )
 def test_default_headline_comes_first(n_labels: int, expected: tuple[str, ...]) -> None:

@@ -202,7 +202,8 @@ def test_cola_folder_gives_metrics_by_part(
     outcome = call(tmp_path, *settings, cache, "data=cola", f"data.path={tmp_path}")
     assert outcome.code == 0, outcome.output
     (run,) = outcome.finished
-    names = {"matthews_correlation" + part for part in ("", "/in_domain", "/out_of_domain")}
+    metrics = ("matthews_correlation", "accuracy", "macro_f1")
+    names = {one + part for one in metrics for part in ("", "/in_domain", "/out_of_domain")}
     assert names == set(read(run / "result.json")["epochs"][0]["metrics"])
 
 

@@ -1,11 +1,12 @@
 """The LoRA-XS layer: a frozen linear layer with a low-rank update for each run of a pack.
 
-    y = W x + b + s B (M o R) A x
+    y = W x + b + s B (M o R) A (f o x)
 
 W (d_out, d_in), b (d_out,), A (r_stored, d_in) and B (d_out, r_stored) are frozen and shared by
 all runs. What differs between runs is the core s (M o R) (r, r) alone: scale times mask times
 latent matrix. A pack of K runs gives a layer the cores (K, r, r), r <= r_stored; the layer uses
-the leading r rows of A and columns of B, which are the factors of rank r.
+the leading r rows of A and columns of B, which are the factors of rank r. f (T, d_in) is that of
+the adapter's dropout, 0 or 1 / (1 - p); without dropout it is 1.
 
 A and B are made of W, so they follow it: weights that a state dict brings are factorised anew.
 
@@ -34,6 +35,10 @@ class LoRAXSLinear(nn.Module):
         cores: s (M o R) of every run (K, r, r), set before a forward pass; None leaves the
             frozen layer as it is.
         runs: tokens (T) <-> a row a run (K T_max); None for equal shares.
+        kept: what the adapter's input is multiplied by in the next forward pass (T, d_in), f; None
+            where nothing is dropped.
+        dropout: probability of a zero in f where nobody gives it; it is then drawn in training, by
+            torch's own generator.
         source: asked for the cores at every forward pass, in place of `cores`; None for none.
     """
 
@@ -61,6 +66,8 @@ class LoRAXSLinear(nn.Module):
         self.factorise = factorise
         self.cores: Tensor | None = None
         self.runs: Padding | None = None
+        self.kept: Tensor | None = None
+        self.dropout = 0.0
         self.source: Callable[[LoRAXSLinear], Tensor] | None = None
         self._derive_factors()
 
@@ -71,10 +78,17 @@ class LoRAXSLinear(nn.Module):
             return functional.linear(x, self.weight, self.bias)
         r = cores.shape[-1]
         frozen = (self.weight, self.bias, self.A[:r], self.B[:, :r])
+        tokens = x.reshape(-1, x.shape[-1])  # (T, d_in)
         y: Tensor = _AdaptedLinear.apply(  # type: ignore[no-untyped-call]
-            x.reshape(-1, x.shape[-1]), cores, frozen, self.runs
+            tokens, cores, frozen, self.runs, self._kept(tokens)
         )
         return y.view(*x.shape[:-1], -1)
+
+    def _kept(self, tokens: Tensor) -> Tensor | None:
+        """Factors f of this forward pass (T, d_in); None where nothing is dropped."""
+        if self.kept is not None or not self.training or self.dropout == 0:
+            return self.kept
+        return functional.dropout(torch.ones_like(tokens), self.dropout)
 
     def _derive_factors(self) -> None:
         """Makes A and B of the weight as it is now, in its type."""
@@ -116,27 +130,30 @@ class _AdaptedLinear(torch.autograd.Function):
         cores: Tensor,
         frozen: tuple[Tensor, Tensor | None, Tensor, Tensor],
         runs: Padding | None,
+        kept: Tensor | None,
     ) -> Tensor:
         weight, bias, A, B = frozen
-        down = x @ A.mT  # (T, r)
+        down = (x if kept is None else x * kept) @ A.mT  # (T, r)
         # Zeros at padding: the gradient of the cores sums over it.
         down = _by_run(zero_padded(down, runs) if runs else down, cores)  # (K, n, r)
-        ctx.save_for_backward(down, cores, weight, A, B)
+        ctx.save_for_backward(down, cores, weight, A, B, kept)
         ctx.runs = runs
         latent = _in_line(torch.bmm(down, cores.mT), runs)  # (T, r)
         return functional.linear(x, weight, bias).addmm_(latent, B.mT)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
-        down, cores, weight, A, B = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
+        down, cores, weight, A, B, kept = ctx.saved_tensors
         latent = gradient @ B  # (T, r)
         latent = _by_run(pad(latent, ctx.runs) if ctx.runs else latent, cores)  # (K, n, r)
         of_cores = torch.bmm(latent.mT, down)  # (K, r, r)
         if not ctx.needs_input_grad[0]:  # nothing is trained below the first adapted matrix
-            return None, of_cores, None, None
+            return None, of_cores, None, None, None
         of_down = _in_line(torch.bmm(latent, cores), ctx.runs)  # (T, r)
-        return (gradient @ weight).addmm_(of_down, A), of_cores, None, None
+        of_x = gradient @ weight  # (T, d_in)
+        of_x = of_x.addmm_(of_down, A) if kept is None else of_x.addcmul_(of_down @ A, kept)
+        return of_x, of_cores, None, None, None
 
 
 def _by_run(rows: Tensor, cores: Tensor) -> Tensor:

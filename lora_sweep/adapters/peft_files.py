@@ -77,6 +77,7 @@ class PeftAdapter:
         base: what `from_pretrained` finds the base by; None where nobody knows.
         revision: of the base on the hub; None where there is none, or nobody knows.
         task_type: PEFT's word for the kind of model; None for any.
+        dropout: of the adapters' inputs, if they are trained on.
     """
 
     updates: Sequence[LowRankUpdate]
@@ -85,6 +86,7 @@ class PeftAdapter:
     base: str | None
     revision: str | None = None
     task_type: str | None = None
+    dropout: float = 0.0
 
     def with_one_rank(self) -> "PeftAdapter":
         """Returns the same with all updates at the largest one's rank, by zeros.
@@ -118,7 +120,7 @@ class PeftAdapter:
             "inference_mode": True,
             "r": largest,
             "lora_alpha": largest,
-            "lora_dropout": 0.0,
+            "lora_dropout": self.dropout,
             "bias": "none",
             "fan_in_fan_out": False,
             "use_rslora": False,

@@ -11,6 +11,7 @@ from lora_sweep.allocation.alpha_schedules import ALPHA_SCHEDULES
 from lora_sweep.allocation.init_schedules import FROM_RUN, INIT_SCHEDULES
 from lora_sweep.allocation.mode import Mode
 from lora_sweep.allocation.modes.importance import Importance
+from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.rules import is_positive, is_rate, require
 from lora_sweep.vocabulary import FIXED
 
@@ -95,6 +96,19 @@ class AllocationPlan:
         average = float(self.rank_average)
         start, end = self.budget_start, self.budget_end
         return average if start is None else start, average if end is None else end
+
+    @property
+    def has_random_squares(self) -> bool:
+        """Whether every step trains a leading square of a rank that is drawn."""
+        return isinstance(self.mode, RandomSquare) and not self.has_fixed_ranks
+
+    @property
+    def has_moving_budget(self) -> bool:
+        """Whether the rank budget is not the same throughout the training."""
+        if self.importance is not None:
+            return self.rank_average != self.rank_max
+        start, end = self.budget_averages
+        return self.has_logits and start != end
 
     def fixed_ranks(self, n_matrices: int) -> list[int]:
         """Returns the rank of every matrix (N) where ranks are fixed.

@@ -16,7 +16,15 @@ from omegaconf import MISSING
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
-from lora_sweep.rules import MOST_SEED, MOST_TEXTS, absolute, expand_home, require, require_count
+from lora_sweep.rules import (
+    MOST_SEED,
+    MOST_SUBSET_SEED,
+    MOST_TEXTS,
+    absolute,
+    expand_home,
+    require,
+    require_count,
+)
 
 # What reads data and computes is imported where it is used, so that `--help` is instant.
 
@@ -91,6 +99,49 @@ def data_source(name: str) -> Callable[[Source], Source]:
     return register
 
 
+@dataclass(unsafe_hash=True)
+class SubsetConfig(DataConfig):
+    """A source that is what it is, whose rows can be taken in part.
+
+    Attributes:
+        seed: fixes which rows are taken.
+        n_train: training texts, drawn with every label's share; null for all of them.
+        n_dev: dev texts, over all parts, drawn with every part's and label's share; null for all.
+    """
+
+    seed: int = 0
+    n_train: int | None = None
+    n_dev: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("n_train", "n_dev"):
+            value = getattr(self, name)
+            if value is not None:
+                require_count(f"data.{name}", value, 10, MOST_TEXTS)
+        require_count("data.seed", self.seed, 0, MOST_SUBSET_SEED)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows are taken."""
+        return self.n_train is None and self.n_dev is None
+
+    def load_all(self) -> Corpus:
+        """Returns the corpus with all rows, without a selection split.
+
+        Raises:
+            CorpusError: it is not to be had, or something in it is wrong.
+        """
+        raise NotImplementedError
+
+    def load(self) -> Corpus:
+        """Returns the corpus with the rows that are asked for."""
+        from lora_sweep.data.subsets import take_part
+
+        corpus = self.load_all()
+        return take_part(corpus, n_train=self.n_train, n_dev=self.n_dev, seed=self.seed)
+
+
 @data_source("minimal_pairs")
 @dataclass(unsafe_hash=True)
 class MinimalPairsConfig(DataConfig):
@@ -122,7 +173,7 @@ class MinimalPairsConfig(DataConfig):
 
 @data_source("files")
 @dataclass(unsafe_hash=True)
-class FilesConfig(DataConfig):
+class FilesConfig(SubsetConfig):
     """Local CSV, TSV, JSON or Parquet files, by column name.
 
     Attributes:
@@ -147,7 +198,7 @@ class FilesConfig(DataConfig):
     positive: str | None = None
     shared_texts: SharedTexts = "refuse"
 
-    def load(self) -> Corpus:
+    def load_all(self) -> Corpus:
         """Returns the corpus in the files."""
         from lora_sweep.data.files import label_name
         from lora_sweep.data.positive import with_positive
@@ -184,7 +235,7 @@ class FilesConfig(DataConfig):
 
 @data_source("glue")
 @dataclass(unsafe_hash=True)
-class GlueConfig(DataConfig):
+class GlueConfig(SubsetConfig):
     """A GLUE task of the hub, which `task` names.
 
     Attributes:
@@ -193,7 +244,7 @@ class GlueConfig(DataConfig):
 
     positive: str | None = None
 
-    def load(self) -> Corpus:
+    def load_all(self) -> Corpus:
         """Returns the task from the hub's cache or the hub."""
         from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_glue
@@ -208,32 +259,21 @@ class ColaConfig(GlueConfig):
 
     Attributes:
         path: folder of the files; null for the hub.
-        n_train: training sentences, drawn with every label's share; null for all of them.
     """
 
     path: str | None = None
-    n_train: int | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        is_enough = self.n_train is None or self.n_train >= 10
-        require(is_enough, "data.n_train", "null or at least 10", self.n_train)
-
-    def load(self) -> Corpus:
-        """Returns the corpus with the training sentences that are asked for."""
+    def load_all(self) -> Corpus:
+        """Returns the corpus."""
         from lora_sweep.data.positive import with_positive
         from lora_sweep.data.sources import load_cola, load_glue
-        from lora_sweep.data.subsets import SUBSET_SEED, take_train
 
         corpus = (
             load_glue(self.task)
             if self.path is None
             else load_cola(expand_home("data.path", self.path))
         )
-        corpus = with_positive(corpus, self.positive)
-        if self.n_train is None:
-            return corpus
-        return take_train(corpus, n=self.n_train, seed=SUBSET_SEED)
+        return with_positive(corpus, self.positive)
 
     def files(self) -> Mapping[str, Path]:
         """Returns the authors' files; none for the hub's corpus."""

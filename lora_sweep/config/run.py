@@ -18,7 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.allocation import allocation_plan
-from lora_sweep.config.data import DataConfig
+from lora_sweep.config.data import DataConfig, SubsetConfig
 from lora_sweep.config.schema import (
     MODE_SETTINGS,
     AllocationConfig,
@@ -42,7 +42,7 @@ from lora_sweep.rules import (
     require,
     require_count,
 )
-from lora_sweep.vocabulary import EXACT, FIXED, FROZEN, ONLY_LEARNT, SPELLED
+from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED, UNSAID
 
 Settings = dict[str, Any]
 
@@ -55,9 +55,10 @@ _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _NO_EFFECT = ("training.log_every",)
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
-    *("data.n_train", "data.positive", "model.adapter", "model.adapter_head"),
-    *("model.factors", "model.factors_seed"),
-    "training.max_steps",
+    *("data.seed", "data.n_train", "data.n_dev", "data.positive"),
+    *("model.adapter", "model.adapter_head"),
+    *(*UNSAID, "model.factors_seed"),
+    *("training.max_steps", "training.best_from"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
 )
 _UNNAMED_MODES = ("published", "capped")
@@ -178,8 +179,13 @@ def run_settings(
     if settings["init"] not in (FROM_RUN, FROZEN):
         settings.pop("init.run", None)
     settings |= _flat_schedules(config)
-    if config.model.factors == EXACT:  # what runs have that say nothing of their factors
-        settings |= dict.fromkeys(("model.factors", "model.factors_seed"))
+    if not config.allocation_plan().has_moving_budget:
+        settings["training.best_from"] = None
+    if isinstance(config.data, SubsetConfig) and config.data.is_whole:
+        settings["data.seed"] = None
+    settings |= {name: None for name, own in UNSAID.items() if settings[name] == own}
+    if settings["model.factors"] is None:
+        settings["model.factors_seed"] = None
     without_effect = {
         FIXED: ONLY_LEARNT,
         FROZEN: _ONLY_WITHOUT_FREEZE,

@@ -157,6 +157,8 @@ class ModelConfig:
         name, path: of the base; the path goes before the name.
         pooling: what the head reads: the first token, or the mean of all.
         dropout: of the base; null for its own.
+        lora_alpha: factor on the update times rank.max.
+        adapter_dropout: share of an adapter's inputs that a training step drops.
         adapted: ends of the names of the matrices that are adapted.
         factors: kind of the frozen factors of the adapted matrices.
         factors_seed: of kinds that draw; the same for all runs, which share the factors.
@@ -169,8 +171,10 @@ class ModelConfig:
     path: str | None = None
     pooling: Literal["cls", "mean"] = MISSING
     dropout: float | None = None
+    lora_alpha: float = MISSING
+    adapter_dropout: float = MISSING
     adapted: list[str] = field(default_factory=list)
-    factors: Literal["exact", "randomised"] = MISSING
+    factors: Literal["exact", "randomised", "random", "random_b", "orthogonal"] = MISSING
     factors_seed: int = MISSING
     adapter: str | None = None
     adapter_head: bool | None = None
@@ -178,6 +182,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         is_share = self.dropout is None or 0 <= self.dropout < 1
         require(is_share, "model.dropout", "null or within 0 ... 1 (1 excluded)", self.dropout)
+        require(
+            is_positive(self.lora_alpha), "model.lora_alpha", "above 0 and finite", self.lora_alpha
+        )
+        share, rule = self.adapter_dropout, "within 0 ... 1 (1 excluded)"
+        require(0 <= share < 1, "model.adapter_dropout", rule, share)
         rule = "a list of module-name endings, none of them empty"
         require(bool(self.adapted) and all(self.adapted), "model.adapted", rule, self.adapted)
         require_count("model.factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
@@ -190,11 +199,17 @@ class ModelConfig:
 
 @dataclass
 class TrainingConfig:
-    """Length of the training, batches, and what the optimiser is told besides its rates."""
+    """Length of the training, batches, and what the optimiser is told besides its rates.
+
+    Attributes:
+        best_from: the epochs that the best one is looked for among: all from the `first` on, or
+            those at whose end the rank budget has `settled`.
+    """
 
     epochs: int = MISSING
     max_steps: int | None = None
     epochs_discrete: int = MISSING
+    best_from: Literal["first", "settled"] = MISSING
     batch_size: int = MISSING
     evaluation_batch_size: int = MISSING
     weight_decay: float = MISSING

@@ -52,9 +52,9 @@ def _classes(
 _SENTENCES = ("sentence1", "sentence2")
 _ACCEPTABLE = ("unacceptable", "acceptable")
 _ENTAILED = ("entailment", "not_entailment")
-_ACCURACY = ("accuracy",)
-_ACCURACY_F1 = ("accuracy", "f1")
-_MATTHEWS = ("matthews_correlation",)
+_ACCURACY = ("accuracy", "macro_f1")
+_ACCURACY_F1 = ("accuracy", "f1", "macro_f1")
+_MATTHEWS = ("matthews_correlation", "accuracy", "macro_f1")
 _CORRELATIONS = ("pearson", "spearman")
 
 # Columns, and the order of the label names, are those of nyu-mll/glue on the hub.

@@ -10,6 +10,7 @@ from lora_sweep.config.arguments import check_data_arguments
 from lora_sweep.config.data import DataConfig, FilesConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.data.subsets import take_dev
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import require
 from lora_sweep.trained.about import About
@@ -48,8 +49,11 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
             f"the run is, but got {config.name}"
         )
     if isinstance(config, FilesConfig):
-        dev = _labelled(config.files()["dev"], about, config.columns)
-        return LabelledParts(config.name, {"dev": dev}, ("dev",))
+        dev = {"dev": _labelled(config.files()["dev"], about, config.columns)}
+        if config.n_dev is not None:
+            is_regression = about.is_regression
+            dev = take_dev(dev, n=config.n_dev, seed=config.seed, is_regression=is_regression)
+        return LabelledParts(config.name, dev, ("dev",))
     corpus = config.load()
     renumbered = _numbers(corpus.task.label_names, about.label_names, config.name)
     parts = {name: _renumber(part, renumbered) for name, part in corpus.dev.items()}

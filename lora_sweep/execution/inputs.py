@@ -113,7 +113,8 @@ def can_pack(config: RunConfig) -> bool:
         BaseModelError: the base's config can't be read.
     """
     shape = base_shape(base_folder(config))
-    return config.model.dropout == 0 or shape.family.attention_dropout is not None
+    drops = config.model.dropout != 0 or config.model.adapter_dropout > 0
+    return not drops or shape.family.attention_dropout is not None
 
 
 @lru_cache(maxsize=2)
@@ -144,6 +145,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         folder=folder,
         pooling=config.model.pooling,
         dropout=config.model.dropout,
+        adapter_dropout=config.model.adapter_dropout,
         adapted=tuple(config.model.adapted),
         factors=recipe_of(config),
         cache_dir=Path(config.paths.cache),
@@ -195,6 +197,7 @@ class EncoderKey:
     folder: Path
     pooling: str
     dropout: float | None
+    adapter_dropout: float
     adapted: tuple[str, ...]
     factors: Recipe
     cache_dir: Path
@@ -244,6 +247,9 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         raise SettingError(str(error)) from error
     if key.compiled:
         encoder.compile(dynamic=True)  # one graph for all lengths and numbers of runs
+    if dropout_name is None:
+        for layer in layers.values():
+            layer.dropout = key.adapter_dropout  # by torch's generator, as all else is dropped
     of_head = shape.family.dropout_of_head(encoder.config) if key.dropout is None else key.dropout
     return AdaptedEncoder(
         # The frozen weights are cast here, once, so no step casts them again.
@@ -253,7 +259,9 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         n_heads=shape.n_heads,
         pooling=key.pooling,
         head_dropout=of_head,
-        dropout=None if dropout_name is None else seed_dropout(encoder, dropout_name),
+        dropout=None
+        if dropout_name is None
+        else seed_dropout(encoder, dropout_name, key.adapter_dropout),
         pad_id=shape.pad_id,
         first_position=shape.family.first_position(shape.pad_id),
         dtype=key.dtype,

@@ -22,7 +22,7 @@ from lora_sweep.vocabulary import SPELLED
 Outcome = RunRecord | Exception
 
 _SHARED = (
-    *("model.pooling", "model.dropout", "model.adapted"),
+    *("model.pooling", "model.dropout", "model.adapter_dropout", "model.adapted"),
     *("training.batch_size", "training.evaluation_batch_size", "training.epochs"),
     *("training.max_steps", "training.log_every", "device", "precision", "compile", "paths"),
 )

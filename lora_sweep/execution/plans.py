@@ -44,6 +44,7 @@ def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> Run
         weight_decay=config.training.weight_decay,
         max_gradient_norm=config.training.max_gradient_norm,
         start=sources.start,
+        lora_alpha=config.model.lora_alpha,
     )
 
 

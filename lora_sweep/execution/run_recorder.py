@@ -10,7 +10,14 @@ import numpy as np
 from lora_sweep.execution.origin import RunOrigin
 from lora_sweep.metrics import known_value, metric_words
 from lora_sweep.store.checkpoint import Checkpoint, write_checkpoint
-from lora_sweep.store.epochs import EpochRecord, chosen_epoch, summary_of, tie_words
+from lora_sweep.store.epochs import (
+    EpochRecord,
+    best_from_of,
+    chosen_epoch,
+    counted_epochs,
+    summary_of,
+    tie_words,
+)
 from lora_sweep.store.predictions import DevLabels, save_predictions
 from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.store.run_folder import PREDICTIONS_FILE, STATE_FILE, RunFolder
@@ -147,7 +154,7 @@ class RunRecorder:
         )
         self.record = self.folder.finish(self._record())
         self.tracker.finish(FINISHED, record_values(self.record))
-        decided = tie_words(self.epochs, self.origin.metric)
+        decided = tie_words(counted_epochs(self.epochs, self._best_from), self.origin.metric)
         log.info(
             "%s: %s: best %.2f (epoch %d%s), final %.2f%s",
             self.name,
@@ -189,14 +196,18 @@ class RunRecorder:
         last = np.concatenate(list(self.predictions[-1].values()))
         return RunRecord(
             **{f.name: getattr(self.origin, f.name) for f in dataclasses.fields(self.origin)},
-            **summary_of(self.epochs, self.origin.metric),
+            **summary_of(self.epochs, self.origin.metric, self._best_from),
             epochs=self.epochs,
             collapsed=bool(np.ptp(last) == 0),
             wall_seconds=time.perf_counter() - self.started,
         )
 
     def _chosen_epoch(self) -> int:
-        return chosen_epoch(self.epochs, self.origin.metric)
+        return chosen_epoch(counted_epochs(self.epochs, self._best_from), self.origin.metric)
+
+    @property
+    def _best_from(self) -> str:
+        return best_from_of(self.origin.settings)
 
     def _about(self) -> dict[str, str]:
         return {"fingerprint": self.origin.fingerprint, "epoch": str(self._chosen_epoch())}

@@ -17,7 +17,7 @@ from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import FinishedRun, read_source
 from lora_sweep.training.parameters import LATENT, LOGITS, head_part
 from lora_sweep.training.plan import Start
-from lora_sweep.vocabulary import HEAD_OUT
+from lora_sweep.vocabulary import HEAD_OUT, LORA_ALPHA
 
 
 def read_sources(config: RunConfig) -> Sources:
@@ -140,6 +140,13 @@ def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
         raise SettingError(
             f"rank.max must be {rank_max}, as in model.adapter={config.model.adapter}, whose R "
             f"and scale are of that size, but got {config.rank.max}"
+        )
+    lora_alpha = run.record.settings.get("model.lora_alpha", LORA_ALPHA)
+    if lora_alpha != config.model.lora_alpha:
+        raise SettingError(
+            f"model.lora_alpha must be {lora_alpha:g}, as in model.adapter="
+            f"{config.model.adapter}, whose R is of that scale, but got "
+            f"{config.model.lora_alpha:g}"
         )
     _check_factors(run, config)
     if run.record.model_fingerprint != base_fingerprint(base):

@@ -13,7 +13,6 @@ from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
 from lora_sweep.models.hub_names import HubModel
 from lora_sweep.trained.adapter import TrainedAdapter
-from lora_sweep.vocabulary import LORA_ALPHA
 
 CLASSIFIER = "classifier"
 """Folder of an export for PEFT with the config of the base's classifier."""
@@ -108,6 +107,7 @@ def peft_export(
         base=str(base) if hub is None else hub.name,
         revision=None if hub is None else hub.revision,
         task_type="SEQ_CLS",
+        dropout=adapter.adapter_dropout,
     )
     return PeftExport(pairs.with_one_rank() if uniform_rank else pairs, model.config)
 
@@ -116,9 +116,8 @@ def _updates(
     adapter: TrainedAdapter, model: Any, place: StockHead, cache_dir: Path
 ) -> Iterator[LowRankUpdate]:
     """The update of every adapted matrix, in module order."""
-    scale = LORA_ALPHA / adapter.rank_max
     factorise = Factoriser(adapter.rank_max, cache_dir, adapter.about.factors)
     for matrix, square in zip(adapter.about.matrices, adapter.squares, strict=True):
         name = f"{place.encoder}.{matrix}"
         weight = model.get_submodule(name).weight.detach()
-        yield low_rank_update(name, factorise(weight), scale * square.double())
+        yield low_rank_update(name, factorise(weight), adapter.lora_scale * square.double())

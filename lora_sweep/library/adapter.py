@@ -26,7 +26,6 @@ from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
 from lora_sweep.training.plan import Length
-from lora_sweep.vocabulary import LORA_ALPHA
 
 
 class LoRAXSAdapter(nn.Module):
@@ -72,7 +71,7 @@ class LoRAXSAdapter(nn.Module):
         self.place = Place(device)
         self.__dict__.update(self._working_state())
         for layer in self.layers:
-            layer.source = self.core_of
+            layer.source, layer.dropout = self.core_of, plan.adapter_dropout
 
     def schedule(self, *, steps_per_epoch: int, n_epochs: int) -> None:
         """Lays alpha, budget and discretisation out over a training, and goes to step 0.
@@ -201,7 +200,7 @@ class LoRAXSAdapter(nn.Module):
         return cores_by_matrix(self.R[None], self.masks()[None], scale)
 
     def _scale(self) -> float:
-        return LORA_ALPHA / self.plan.rank_max
+        return self.plan.lora_alpha / self.plan.rank_max
 
     @torch.no_grad()
     def _discrete_masks(self) -> Tensor:

@@ -59,6 +59,7 @@ def export_peft(
         },
         saved_modules=list(modules),
         base=_base_name(model, base),
+        dropout=adapter.plan.adapter_dropout,
     )
     with new_folder("folder", Path(folder)) as inside:
         (found.with_one_rank() if uniform_rank else found).write(inside)

@@ -8,9 +8,9 @@ from typing import Any
 from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.rules import MOST_FACTORS_SEED, require, require_count
+from lora_sweep.rules import MOST_FACTORS_SEED, is_positive, require, require_count
 from lora_sweep.training.plan import RunPlan
-from lora_sweep.vocabulary import EXACT
+from lora_sweep.vocabulary import EXACT, LORA_ALPHA
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,12 @@ class AdapterPlan:
         budget_hold_epochs: epochs before the ramp.
         budget_move_epochs: epochs that the ramp takes.
         epochs_discrete: last epochs that train with discrete masks.
+        lora_alpha: factor on the update times rank_max, above 0.
+        adapter_dropout: share of an adapter's inputs that training drops, by torch's own
+            generator; within 0 ... 1 (1 excluded).
         seed: fixes the start of R, of the logits that are drawn, and the noise.
-        factors: kind of the frozen factors A and B: `exact`, or `randomised` as LoRA-XS's own
-            code makes them.
+        factors: kind of the frozen factors A and B: `exact`; `randomised` as LoRA-XS's own code
+            makes them; `random`, `random_b` or `orthogonal` without the SVD's directions.
         factors_seed: of kinds that draw; LoRA-XS's own by default.
 
     Raises:
@@ -62,6 +65,8 @@ class AdapterPlan:
     budget_hold_epochs: float = 0.0
     budget_move_epochs: float = 0.0
     epochs_discrete: int = 1
+    lora_alpha: float = LORA_ALPHA
+    adapter_dropout: float = 0.0
     seed: int = 0
     factors: str = EXACT
     factors_seed: int = 42
@@ -69,6 +74,9 @@ class AdapterPlan:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "at least 0", self.seed)
+        require(is_positive(self.lora_alpha), "lora_alpha", "above 0 and finite", self.lora_alpha)
+        share, rule = self.adapter_dropout, "within 0 ... 1 (1 excluded)"
+        require(0 <= share < 1, "adapter_dropout", rule, share)
         require_count("factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
         self.allocation, self.recipe  # noqa: B018 - runs their rules
 
@@ -120,4 +128,5 @@ def run_plan(plan: AdapterPlan) -> RunPlan:
         warmup_fraction=0.0,
         weight_decay=0.0,
         max_gradient_norm=math.inf,
+        lora_alpha=plan.lora_alpha,
     )

@@ -1,12 +1,12 @@
 """A run's evaluations, and what follows from them: which epoch is reported, and its metric."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lora_sweep.metrics import is_possible, known_value
-from lora_sweep.vocabulary import SELECTION
+from lora_sweep.vocabulary import FIRST, SELECTION, SETTLED
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class EpochRecord:
         integer_ranks: rounded rank of every adapted matrix.
         dev_loss: mean loss over the dev texts of the headline metric; None if it is not finite.
         selection_loss: the same over the selection split; None without one, too.
+        settled: whether the rank budget is what it will be at the training's end.
+        by_rank: rank -> headline metric with all matrices at that rank, at the training's end,
+            with `allocation=random_square`; None else.
     """
 
     epoch: int
@@ -42,21 +45,27 @@ class EpochRecord:
     integer_ranks: list[int]
     dev_loss: float | None = None
     selection_loss: float | None = None
+    settled: bool = True
+    by_rank: dict[str, float | None] | None = None
 
 
-def summary_of(epochs: Sequence[EpochRecord], metric: str) -> dict[str, Any]:
+def summary_of(
+    epochs: Sequence[EpochRecord], metric: str, best_from: str = FIRST
+) -> dict[str, Any]:
     """Returns what a run's record says of its evaluations, by the fields of `RunRecord`.
 
     Args:
         epochs: all of them, in order.
         metric: name of the headline metric.
+        best_from: which of them count, as in `counted_epochs`.
 
     Raises:
         ValueError: an epoch has no value of it.
     """
     values = [known_value(epoch.metrics, metric) for epoch in epochs]
-    best = best_epoch(epochs, metric, on_selection=False)
-    selected = chosen_epoch(epochs, metric) if has_selection(epochs, metric) else None
+    counted = counted_epochs(epochs, best_from)
+    best = best_epoch(counted, metric, on_selection=False)
+    selected = chosen_epoch(counted, metric) if has_selection(epochs, metric) else None
     return {
         "best_metric": values[best - 1],
         "best_epoch": best,
@@ -66,11 +75,34 @@ def summary_of(epochs: Sequence[EpochRecord], metric: str) -> dict[str, Any]:
     }
 
 
+def counted_epochs(epochs: Sequence[EpochRecord], best_from: str) -> Sequence[EpochRecord]:
+    """Returns the epochs that the best one is looked for among.
+
+    Args:
+        epochs: those so far, in order.
+        best_from: `first` for all of them; `settled` for those at whose end the rank budget has
+            settled, and for all until there is one.
+
+    Source: ours.
+    """
+    settled = [epoch for epoch in epochs if epoch.settled]
+    return settled if settled and best_from == SETTLED else epochs
+
+
+def best_from_of(settings: Mapping[str, Any]) -> str:
+    """Returns which epochs of a run count; all of them where the budget stays what it is.
+
+    Args:
+        settings: of the run.
+    """
+    return str(settings.get("training.best_from") or FIRST)
+
+
 def chosen_epoch(epochs: Sequence[EpochRecord], metric: str) -> int:
     """Returns the epoch that is reported: best on the selection split, else on dev.
 
     Args:
-        epochs: those so far, in order.
+        epochs: those that count, in order.
         metric: name of the headline metric.
     """
     return best_epoch(epochs, metric, on_selection=has_selection(epochs, metric))
@@ -80,7 +112,7 @@ def best_epoch(epochs: Sequence[EpochRecord], metric: str, *, on_selection: bool
     """Returns the epoch with the highest metric; of equals, with the lowest loss; then the first.
 
     Args:
-        epochs: those so far, in order.
+        epochs: those that count, in order.
         metric: name of the headline metric.
         on_selection: whether metric and loss are those of the selection split, instead of dev.
     """
@@ -97,7 +129,7 @@ def tie_words(epochs: Sequence[EpochRecord], metric: str) -> str:
     """Returns what decided between epochs whose metric on dev is the best; empty for one such.
 
     Args:
-        epochs: all of them, in order.
+        epochs: those that count, in order.
         metric: name of the headline metric.
     """
     values = [known_value(epoch.metrics, metric) for epoch in epochs]

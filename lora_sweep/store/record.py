@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
 from lora_sweep.rules import is_rate
-from lora_sweep.store.epochs import EpochRecord, check_epochs, summary_of
+from lora_sweep.store.epochs import EpochRecord, best_from_of, check_epochs, summary_of
 from lora_sweep.store.fields import check_fields
 
 FORMAT_VERSION = 1
@@ -41,6 +41,7 @@ class RunRecord:
         epochs: one entry an evaluation.
         best_metric, best_epoch: highest headline metric on dev over the evaluations. Optimistic.
             Of epochs with the same metric, the one with the lowest loss there; then the first.
+            With `training.best_from=settled` among the epochs with a settled budget alone.
         final_metric: headline metric on dev at the last evaluation.
         selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
             selection split, in the same way; None where no split was held out.
@@ -190,7 +191,8 @@ def _read_flat(path: Path, kind: type[Flat], what: str) -> Flat:
 def _check_whole(record: RunRecord) -> None:
     """Checks that the parts of a record belong together."""
     check_epochs(record.epochs, len(record.matrices))
-    for name, value in summary_of(record.epochs, record.metric).items():
+    best_from = best_from_of(record.settings)
+    for name, value in summary_of(record.epochs, record.metric, best_from).items():
         got = getattr(record, name)
         if got != value:
             raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")

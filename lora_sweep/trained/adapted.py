@@ -16,9 +16,8 @@ from lora_sweep.models.base import base_fingerprint, find_base, load_tokenizer
 from lora_sweep.trained.about import About
 from lora_sweep.trained.adapter import TrainedAdapter
 from lora_sweep.training.encoder import AdaptedEncoder
-from lora_sweep.training.evaluation import text_outputs
+from lora_sweep.training.outputs import text_outputs
 from lora_sweep.training.parameters import Parameters
-from lora_sweep.vocabulary import LORA_ALPHA
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def load_adapted(
     cores = cores_by_matrix(
         adapter.latent[None],
         discrete_masks(ranks, adapter.rank_max),
-        torch.tensor([LORA_ALPHA / adapter.rank_max]),
+        torch.tensor([adapter.lora_scale]),
         dtype=encoder.dtype,
     )
     return AdaptedClassifier(
@@ -120,6 +119,7 @@ def _key(about: About, base: Path, cache_dir: Path, device: torch.device) -> Enc
         folder=base,
         pooling=settings["model.pooling"],
         dropout=settings["model.dropout"],
+        adapter_dropout=0.0,  # it predicts only
         adapted=tuple(settings["model.adapted"]),
         factors=about.factors,
         cache_dir=cache_dir,

@@ -19,6 +19,7 @@ from lora_sweep.store.finished import FinishedRun
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.trained.about import About, about_run, read_about
 from lora_sweep.training.parameters import LATENT, LOGITS, Parameters, head_part
+from lora_sweep.vocabulary import LORA_ALPHA
 
 ADAPTER_FILE, HEAD_FILE = "adapter.safetensors", "head.safetensors"
 
@@ -44,6 +45,17 @@ class TrainedAdapter:
     def rank_max(self) -> int:
         """Size at which R was trained."""
         return int(self.about.settings["rank.max"])
+
+    @property
+    def lora_scale(self) -> float:
+        """Factor on the update, s = lora_alpha / rank_max."""
+        lora_alpha = self.about.settings.get("model.lora_alpha", LORA_ALPHA)
+        return float(lora_alpha) / self.rank_max
+
+    @property
+    def adapter_dropout(self) -> float:
+        """Share of an adapter's inputs that its training dropped."""
+        return float(self.about.settings.get("model.adapter_dropout", 0))
 
     @property
     def latent(self) -> Tensor:

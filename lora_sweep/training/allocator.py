@@ -4,8 +4,8 @@ What a step needs of the plans is on the device before it: a step makes no tenso
 numbers, for which a GPU's host would wait.
 
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
-logits become ranks is said by each run's mode; runs without logits have fixed ranks, or ones that
-are cut by importance.
+logits become ranks is said by each run's mode; runs without logits have fixed ranks, ones that are
+cut by importance, or ones that are drawn for every step.
 """
 
 import math
@@ -21,6 +21,7 @@ from lora_sweep.training.importance import PackImportance
 from lora_sweep.training.plan import Length, RunPlan
 from lora_sweep.training.schedules import PackSchedules
 from lora_sweep.training.seeds import stream_generator
+from lora_sweep.training.squares import PackSquares
 
 KeptShells = Callable[[Tensor, Tensor, Terms, Tensor | None], Tensor]
 
@@ -31,6 +32,7 @@ class PackAllocator:
     Attributes:
         schedules: rank budget and alpha of every run.
         importance: what the runs that are cut keep between steps.
+        squares: ranks of every step of the runs that draw them.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class PackAllocator:
         self.r = r
         self.schedules = PackSchedules(plans, n_matrices, length=length, device=device)
         self.importance = PackImportance(plans, n_matrices, r=r, device=device)
+        self.squares = PackSquares(plans, length.n_steps, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
         self._known_flags: dict[tuple[bool, ...], Tensor] = {}
@@ -69,6 +72,7 @@ class PackAllocator:
         self._hard = None
         self.schedules.keep(rows)
         self.importance.keep(rows)
+        self.squares.keep(rows)
         self._take([self.plans[row] for row in rows])
 
     def noise_states(self) -> list[Tensor]:
@@ -120,6 +124,19 @@ class PackAllocator:
             discrete: which runs train with discrete masks; the others get soft ones. A run's
                 logits rest from its first discrete step on.
         """
+        masks = self._masks(logits, step, discrete)
+        if not self.squares:
+            return masks
+        drawn = self._flags(self.squares.flags, 4)
+        return torch.where(drawn, self.squares.masks(step, self.r), masks)
+
+    def discrete_masks(self, ranks: Tensor, step: int) -> Tensor:
+        """Returns discrete masks (K, N, r, r) of real-valued ranks (K, N)."""
+        integer = torch.tensor(self.integer_ranks(ranks, step), device=self.device)
+        return discrete_masks(integer, self.r)
+
+    def _masks(self, logits: Tensor, step: int, discrete: Sequence[bool]) -> Tensor:
+        """Masks (K, N, r, r) of a step; those of the rows that draw their ranks say nothing."""
         if not self._rows_of:
             return self._hard_masks(self._fixed, step, discrete)
         ranks = self.ranks(logits, step)
@@ -130,11 +147,6 @@ class PackAllocator:
             return soft
         hard = self._hard_masks(ranks, step, discrete)
         return torch.where(self._flags(discrete, 4), hard, soft)
-
-    def discrete_masks(self, ranks: Tensor, step: int) -> Tensor:
-        """Returns discrete masks (K, N, r, r) of real-valued ranks (K, N)."""
-        integer = torch.tensor(self.integer_ranks(ranks, step), device=self.device)
-        return discrete_masks(integer, self.r)
 
     def _soft_masks(self, logits: Tensor, ranks: Tensor, step: int) -> Tensor:
         """Soft masks (K, N, r, r); those of runs without logits say nothing."""
@@ -165,7 +177,7 @@ class PackAllocator:
         with its budget once its logits rest, so they are rounded once a budget, not once a step.
         """
         plan = self.plans[row].allocation
-        if plan.has_fixed_ranks:
+        if plan.has_fixed_ranks or plan.has_random_squares:
             return plan.fixed_ranks(self.n_matrices)
         if row in self.importance.ranks:
             return self.importance.ranks[row]

@@ -7,6 +7,7 @@ whole pack into factors, 0 or 1 / (1 - p). What a run draws depends on its own t
     hidden      (T, S, d)           every token, S places of the encoder
     attention   (n, S, H, C, C)     every text of a length group, cap C; its leading square is used
     head        (K b, 2, d)         every text
+    adapters    (T, d_in)           every token, for each adapted matrix
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lora_sweep.adapters.layer import LoRAXSLinear
 from lora_sweep.data.batches import Batch
 
 _LEVELS = 2**16
@@ -50,15 +52,21 @@ class EncoderDropout:
     Attributes:
         hidden: after the embeddings, and after both parts of each layer.
         attention: attention weights, one a layer.
+        adapters: adapted layers whose adapters' inputs are dropped; none where they are not.
+        adapter_p: probability of a zero there.
     """
 
     hidden: tuple[SeededDropout, ...]
     attention: tuple[SeededDropout, ...]
+    adapters: tuple[LoRAXSLinear, ...] = ()
+    adapter_p: float = 0.0
 
     def clear(self) -> None:
         """Lets everything through again."""
         for place in (*self.hidden, *self.attention):
             place.factors = ()
+        for layer in self.adapters:
+            layer.kept = None
 
     def draw(
         self,
@@ -92,14 +100,22 @@ class EncoderDropout:
                 by_group.append(drawn[..., : group.length, : group.length])
             for i, place in enumerate(self.attention):
                 place.factors = tuple(drawn[:, i] for drawn in by_group)
+        for layer in self.adapters:
+            d_in = layer.weight.shape[1]
+            layer.kept = factors(
+                batch.n_tokens, (d_in,), generators, p=self.adapter_p, dtype=dtype
+            )
 
 
-def seed_dropout(encoder: nn.Module, attention_dropout: str) -> EncoderDropout:
+def seed_dropout(
+    encoder: nn.Module, attention_dropout: str, adapter_p: float = 0.0
+) -> EncoderDropout:
     """Puts a `SeededDropout` in the place of every dropout that drops anything.
 
     Args:
         encoder: changed in place.
         attention_dropout: end of the names of the modules that drop attention weights.
+        adapter_p: probability of a zero at the adapters' inputs.
 
     Raises:
         ValueError: dropout of the hidden states is not the same at all places, or that of the
@@ -119,7 +135,9 @@ def seed_dropout(encoder: nn.Module, attention_dropout: str) -> EncoderDropout:
                 "dropout must be the same at all places of a kind, but got "
                 f"{sorted({place.p for place in places})}"
             )
-    return EncoderDropout(tuple(hidden), tuple(attention))
+    layers = [module for module in encoder.modules() if isinstance(module, LoRAXSLinear)]
+    adapters = tuple(layers) if adapter_p > 0 else ()
+    return EncoderDropout(tuple(hidden), tuple(attention), adapters, adapter_p)
 
 
 def factors(

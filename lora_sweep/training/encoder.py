@@ -53,7 +53,8 @@ class AdaptedEncoder:
         """Whether nothing is dropped for all runs at once: a run's numbers are then its own."""
         if self.dropout is not None:
             return True
-        return all(m.p == 0 for m in self.encoder.modules() if isinstance(m, nn.Dropout))
+        drops = [m.p for m in self.encoder.modules() if isinstance(m, nn.Dropout)]
+        return not any(drops + [layer.dropout for layer in self.layers.values()])
 
     def spectra(self, r: int) -> Tensor:
         """Returns the r largest singular values of every adapted matrix (N, r), largest first."""

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
-from lora_sweep.data.batches import evaluation_batches
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.metrics import Array, metric_values
-from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.losses import run_losses
+from lora_sweep.training.outputs import predictions, text_outputs
 from lora_sweep.training.pack import Pack
-from lora_sweep.training.parameters import Parameters
-from lora_sweep.vocabulary import HEAD_OUT, SELECTION
+from lora_sweep.training.rank_curves import RankCurve, rank_curves
+from lora_sweep.vocabulary import SELECTION
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,9 @@ class Evaluation:
         ranks, integer_ranks: of every adapted matrix (N).
         dev_loss: mean loss over the texts of the headline parts; None if it is not finite.
         selection_loss: the same over the selection split; None without one, too.
+        settled: whether the rank budget is what it will be at the training's end.
+        by_rank: rank -> headline metric with all matrices at that rank, at the training's end,
+            of a run that trains random squares; None for others, and before.
     """
 
     epoch: int
@@ -53,10 +55,8 @@ class Evaluation:
     integer_ranks: list[int]
     dev_loss: float | None = None
     selection_loss: float | None = None
-
-
-class EvaluationStoppedError(Exception):
-    """Somebody wants an end in the middle of an evaluation; what was trained is as it was."""
+    settled: bool = True
+    by_rank: RankCurve | None = None
 
 
 @torch.no_grad()
@@ -88,12 +88,17 @@ def evaluate(
     if pack.texts.selection is not None:
         parts[SELECTION] = pack.texts.selection
     outputs = {name: _outputs(pack, texts, cores, wants_stop) for name, texts in parts.items()}
-    predicted = {name: _predictions(pack, own) for name, own in outputs.items()}
+    predicted = {
+        name: predictions(own, is_regression=pack.texts.is_regression)
+        for name, own in outputs.items()
+    }
     dev_losses = _losses(pack, outputs, pack.texts.headline_parts)
     selection_losses = _losses(pack, outputs, (SELECTION,) if SELECTION in parts else ())
     over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
     schedules = allocator.schedules
     alphas, budgets = schedules.alpha(step), schedules.budget_params(step)
+    settled = schedules.is_settled(step)
+    curves = rank_curves(pack, wants_stop) if epoch == pack.length.n_epochs else {}
     return [
         Evaluation(
             epoch=epoch,
@@ -109,44 +114,11 @@ def evaluate(
             integer_ranks=integer_ranks[k],
             dev_loss=dev_losses[k],
             selection_loss=selection_losses[k],
+            settled=settled[k],
+            by_rank=curves.get(k),
         )
         for k in range(len(pack.runs))
     ]
-
-
-@torch.no_grad()
-def text_outputs(
-    encoder: AdaptedEncoder,
-    texts: TokenisedTexts,
-    cores: tuple[Tensor, ...],
-    heads: Parameters,
-    *,
-    batch_size: int,
-    wants_stop: Callable[[], bool] = lambda: False,
-) -> Tensor:
-    """Returns the outputs of K runs (K, n, n_labels), float32, on the device.
-
-    Args:
-        encoder: in evaluation mode.
-        texts: n of them.
-        cores: N tensors (K, r, r), of the encoder's dtype.
-        heads: the runs' heads, among others, on the device that computes.
-        batch_size: texts at once, over all runs.
-        wants_stop: as in `evaluate`.
-
-    Raises:
-        EvaluationStoppedError: it said so.
-    """
-    bias = heads[f"{HEAD_OUT}.bias"]
-    (n_runs, n_labels), device = bias.shape, bias.device
-    outputs = torch.empty(n_runs, len(texts), n_labels, device=device)
-    for index in evaluation_batches(texts, max(1, batch_size // n_runs)):
-        if wants_stop():
-            raise EvaluationStoppedError
-        batch = encoder.batch(texts, index.expand(n_runs, -1)).to(device)
-        features = encoder.features(batch, cores, n_runs)
-        outputs[:, index.to(device)] = head_outputs(features, heads, None)
-    return outputs
 
 
 def _outputs(
@@ -164,13 +136,6 @@ def _outputs(
         batch_size=pack.shared.evaluation_batch_size,
         wants_stop=wants_stop,
     )
-
-
-def _predictions(pack: Pack, outputs: Tensor) -> Array:
-    """Predictions of all runs (K, n): labels, or values for a regression."""
-    if pack.texts.is_regression:
-        return outputs[..., 0].double().cpu().numpy()
-    return outputs.argmax(dim=-1).cpu().numpy()
 
 
 def _losses(pack: Pack, outputs: Mapping[str, Tensor], parts: Sequence[str]) -> list[float | None]:

@@ -14,9 +14,10 @@ from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.epoch import EpochProgress
-from lora_sweep.training.evaluation import Evaluation, EvaluationStoppedError, evaluate
+from lora_sweep.training.evaluation import Evaluation, evaluate
 from lora_sweep.training.losses import run_losses
 from lora_sweep.training.optim import clip_gradients
+from lora_sweep.training.outputs import EvaluationStoppedError
 from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.parameters import LATENT, Parameters, run_state
 from lora_sweep.training.plan import PackPlan, RunPlan
@@ -179,7 +180,10 @@ def step_losses(
     """Returns the losses (K,) of the runs' next step, differentiable in what they train.
 
     Args:
-        pack, batch, epoch, generators: as in `train_step`.
+        pack: as in `train_step`.
+        batch: as there.
+        epoch: as there.
+        generators: as there.
     """
     encoder, allocator = pack.encoder, pack.allocator
     batch = batch.to(pack.shared.device)
@@ -238,5 +242,6 @@ def _tell_ranks(pack: Pack, observer: Observer) -> None:
     schedules = pack.allocator.schedules
     alphas, budgets = schedules.alpha(pack.step), schedules.budget_params(pack.step)
     for row, run in enumerate(pack.runs):
-        if not pack.plans[row].allocation.has_fixed_ranks:
+        own = pack.plans[row].allocation
+        if not own.has_fixed_ranks and not own.has_random_squares:
             observer.on_ranks(run, pack.step, alphas[row], budgets[row], ranks[row])

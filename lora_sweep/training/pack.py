@@ -21,7 +21,6 @@ from lora_sweep.training.parameters import (
     start_parameters,
 )
 from lora_sweep.training.plan import PackPlan, RunPlan
-from lora_sweep.vocabulary import LORA_ALPHA
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Pack:
         plans: their plans.
         length: of the training.
         step: optimiser steps taken so far.
-        lora_scale: factor on the update, s = LORA_ALPHA / rank_max, of every run (K,).
+        lora_scale: factor on the update, s = lora_alpha / rank_max, of every run (K,).
         max_gradient_norm: bound on every run's gradient norm (K,).
     """
 
@@ -112,7 +111,7 @@ class Pack:
         )
         decay = self._vector([plan.weight_decay for plan in plans])
         self.optimiser = BankAdamW(ParameterBank(start), decay)
-        self.lora_scale = self._vector([LORA_ALPHA / plan.rank_max for plan in plans])
+        self.lora_scale = self._vector([plan.lora_scale for plan in plans])
         self.max_gradient_norm = self._vector([plan.max_gradient_norm for plan in plans])
         self._rates = self._rate_table().float().to(shared.device)  # (n_steps, K, 3)
         self._rate_of = self._rate_columns()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.vocabulary import LORA_ALPHA
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class RunPlan:
         weight_decay: decoupled weight decay, on all that is trained.
         max_gradient_norm: bound on the global norm over the run's trained parameters.
         start: what R and head start from; None for fresh draws.
+        lora_alpha: factor on the update times rank_max, above 0.
     """
 
     seed: int
@@ -46,11 +48,17 @@ class RunPlan:
     weight_decay: float
     max_gradient_norm: float
     start: Start | None = None
+    lora_alpha: float = LORA_ALPHA
 
     @property
     def rank_max(self) -> int:
         """The size of its R."""
         return self.allocation.rank_max
+
+    @property
+    def lora_scale(self) -> float:
+        """Factor on the update, s = lora_alpha / rank_max."""
+        return self.lora_alpha / self.rank_max
 
 
 @dataclass(frozen=True)

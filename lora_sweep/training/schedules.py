@@ -59,6 +59,13 @@ class PackSchedules:
         """Returns alpha of every run after `step` steps; None for a run without logits."""
         return [self._alpha(plan, step) for plan in self._allocations]
 
+    def is_settled(self, step: int) -> list[bool]:
+        """Returns whether each run's budget is what it will be at the training's end."""
+        return [
+            self._budget(plan, step) == self._budget(plan, self.length.n_steps)
+            for plan in self._allocations
+        ]
+
     def is_discrete(self, epoch: int) -> list[bool]:
         """Returns whether each run trains epoch `epoch` (0 for the first) with discrete masks."""
         return [

@@ -144,3 +144,42 @@ def test_loaded_weight_of_another_shape_is_refused() -> None:
     layer = _layer()
     with pytest.raises(RuntimeError, match="size mismatch for weight"):
         layer.load_state_dict({"weight": _random(2, 2), "bias": _random(D_OUT)})
+
+
+@pytest.mark.parametrize("runs", [None, UNEQUAL], ids=["one-run", "unequal-runs"])
+def test_dropout_is_at_the_adapters_input_alone(runs: Padding | None) -> None:
+    layer, x, cores = _layer(), _random(1, 5, D_IN), _random(1 if runs is None else 2, 3, 3)
+    layer.kept = torch.tensor([0.0, 2.0]).repeat(5, 2).double()  # the even inputs are dropped
+    set_cores([layer], [cores], runs)
+    of_token = [0] * 5 if runs is None else [0, 0, 0, 0, 1]
+    for token, y, run in zip(x[0], layer(x)[0], of_token, strict=True):
+        dropped = torch.tensor([0.0, 2 * token[1], 0.0, 2 * token[3]], dtype=torch.float64)
+        expected = nn.functional.linear(token, layer.weight, layer.bias)
+        expected = expected + layer.B @ cores[run] @ layer.A @ dropped
+        torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("runs", [None, UNEQUAL], ids=["one-run", "unequal-runs"])
+def test_gradients_with_dropout_are_the_numerical_ones(runs: Padding | None) -> None:
+    layer, n_runs = _layer(), 1 if runs is None else 2
+    layer.kept = (_random(5, D_IN) > 0).double() * 2
+
+    def outputs(x: Tensor, cores: Tensor) -> Tensor:
+        set_cores([layer], [cores], runs)
+        y: Tensor = layer(x)
+        return y
+
+    x, cores = _random(1, 5, D_IN).requires_grad_(), _random(n_runs, 2, 2).requires_grad_()
+    assert torch.autograd.gradcheck(outputs, (x, cores))
+
+
+def test_layer_of_its_own_drops_in_training_alone() -> None:
+    layer, x, core = _layer(), _random(1000, D_IN), _random(1, 3, 3)
+    layer.dropout = 0.25
+    set_cores([layer], [core])
+    still = layer.eval()(x)
+    torch.testing.assert_close(still, _expected(layer, x, core[0]), rtol=0, atol=1e-12)
+    drawn = layer.train()(x)
+    assert (drawn != still).any(dim=1).float().mean() > 1 - 0.75**D_IN - 0.1  # all four are kept
+    mean_shift = (drawn - still).mean(dim=0)  # dropping keeps the mean
+    assert mean_shift.abs().max() < 0.2

@@ -48,6 +48,19 @@ def test_own_data_gives_the_recorded_metrics(
     assert scores(capsys, trained_runs[what]) == pytest.approx(expected, abs=1e-12)
 
 
+def test_own_data_in_part_gives_the_recorded_metrics(
+    tiny_run: list[str], composed: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed(*tiny_run, "data.n_train=20", "data.n_dev=12", "data.seed=3", "init=fixed")
+    run_cell(config)
+    (name,) = runs_of(config)
+    run = read_finished(Path(config.paths.outputs, "tiny", name))
+    assert run.record.epochs[0].step == 2  # 20 texts in batches of 16
+    found = scores(capsys, run.folder)
+    assert found == pytest.approx(run.record.reported_evaluation.metrics, abs=1e-12)
+    assert found["accuracy"] * 12 == pytest.approx(round(found["accuracy"] * 12))
+
+
 def test_undefined_metric_is_said_and_no_error(
     trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,7 +235,8 @@ def test_recorded_data_is_the_one_of_the_run(kind: type) -> None:
     numbers = {"seed": 3, "n_train": 20, "n_dev": 20, "n_out_of_domain": 20}
     known = values | (numbers if kind is MinimalPairsConfig else {})
     names = [field.name for field in dataclasses.fields(kind)]
-    optional = {"path": None, "n_train": None, "text_pair": None, "metric": None}
+    optional = {"path": None, "n_train": None, "n_dev": None, "seed": 0}
+    optional |= {"text_pair": None, "metric": None}
     own = kind(**{name: known.get(name, optional.get(name, name)) for name in names})
     settings = {f"data.{name}": value for name, value in dataclasses.asdict(own).items()}
     found = recorded_data(settings | {"lr": 0.1})

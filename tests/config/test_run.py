@@ -123,6 +123,66 @@ def test_cola_part_is_a_setting_only_if_given(composed: Composed) -> None:
     assert run_settings(part, 0)["data.n_train"] == 2000
 
 
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("model.lora_alpha=16", "model.lora_alpha=8"),
+        ("model.adapter_dropout=0", "model.adapter_dropout=0.1"),
+        ("model.factors=exact", "model.factors=orthogonal"),
+    ],
+)
+def test_the_methods_own_is_no_setting(own: str, other: str, composed: Composed) -> None:
+    name = own.partition("=")[0]
+    assert run_settings(composed(own), 0) == run_settings(composed(), 0)
+    assert name not in run_settings(composed(), 0)
+    assert name in run_settings(composed(other), 0)
+
+
+@pytest.mark.parametrize(
+    ("moving", "has_effect"),
+    [
+        (("budget=shrink",), True),
+        (("budget=shrink", "init=fixed"), False),
+        (("allocation=importance",), True),
+        (("allocation=importance", "rank.average=25"), False),
+        (("allocation=random_square",), False),
+        ((), False),
+    ],
+    ids=str,
+)
+def test_best_from_counts_where_the_budget_moves(
+    moving: tuple[str, ...], has_effect: bool, composed: Composed
+) -> None:
+    first, settled = (
+        run_settings(composed(*moving, f"training.best_from={own}"), 0)
+        for own in ("first", "settled")
+    )
+    assert (first != settled) == has_effect
+    assert ("training.best_from" in first) == has_effect
+
+
+def test_random_squares_ignore_what_logits_have(composed: Composed) -> None:
+    names = ("lr", "alpha.min", "training.epochs_discrete", "budget.schedule", "allocation.tau")
+    settings = run_settings(composed("allocation=random_square", "init=quadratic"), 0)
+    assert settings["init"] == "random_square"
+    assert all(settings[name] is None for name in names)
+    assert settings["rank.average"] == 20
+
+
+@pytest.mark.parametrize("source", ["cola", "sst2", "stsb", "files"])
+def test_seed_of_a_part_counts_where_a_part_is_taken(source: str, composed: Composed) -> None:
+    files = ["data.train=a.tsv", "data.dev=b.tsv"] if source == "files" else []
+
+    def settings(*overrides: str) -> dict[str, Any]:
+        return run_settings(composed(f"data={source}", *files, *overrides), 0)
+
+    assert settings("data.seed=1") == settings()
+    assert not {"data.seed", "data.n_train", "data.n_dev"} & set(settings())
+    part = settings("data.n_dev=50", "data.seed=1")
+    assert (part["data.seed"], part["data.n_dev"]) == (1, 50) and "data.n_train" not in part
+    assert part != settings("data.n_dev=50") != settings("data.n_train=50")
+
+
 @pytest.mark.parametrize("settings", OTHERS, ids=str)
 def test_setting_with_effect_changes_the_name(
     settings: dict[str, Any], changed: Changed, run_config: RunConfig

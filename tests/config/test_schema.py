@@ -38,6 +38,8 @@ RULES: list[tuple[str, list[Any], list[Any], str]] = [
     ("budget.move_epochs", [-1.0, NAN, INF], [0.0, 0.5], "at least 0 and finite"),
     ("allocation.tau", [-0.1, NAN, INF], [0.0, 2.0], "at least 0 and finite"),
     ("model.dropout", [-0.1, 1.0, NAN], [None, 0.0, 0.99], "null or within"),
+    ("model.lora_alpha", [0.0, -1.0, NAN, INF], [0.5, 16.0], "above 0 and finite"),
+    ("model.adapter_dropout", [-0.1, 1.0, NAN], [0.0, 0.99], r"within 0 \.\.\. 1"),
     ("model.adapted", [[], [""], ["query", ""]], [["query"]], "a list of module-name endings"),
     ("model.factors_seed", [-1], [0, 2**32 - 1], "at least 0"),
     ("model.factors_seed", [2**32], [], "at most 4294967295"),

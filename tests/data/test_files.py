@@ -203,9 +203,9 @@ def test_regression_takes_numbers_and_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "metric", "metrics"),
     [
-        ([0, 1], None, ("accuracy", "f1", "matthews_correlation")),
-        ([0, 1], "f1", ("f1", "accuracy", "matthews_correlation")),
-        ([0, 1, 2], None, ("accuracy",)),
+        ([0, 1], None, ("accuracy", "f1", "macro_f1", "matthews_correlation")),
+        ([0, 1], "f1", ("f1", "accuracy", "macro_f1", "matthews_correlation")),
+        ([0, 1, 2], None, ("accuracy", "macro_f1")),
     ],
     ids=["two_classes", "named", "three_classes"],
 )

@@ -50,7 +50,11 @@ def test_corpus_that_has_it_already_stays(label: str | None) -> None:
     ("task", "label", "message"),
     [
         ("mrpc", "yes", "must be one of not_equivalent, equivalent, but got yes"),
-        ("rte", "entailment", r"must be null where F1 is none of the metrics \(accuracy\)"),
+        (
+            "rte",
+            "entailment",
+            r"must be null where F1 is none of the metrics \(accuracy, macro_f1\)",
+        ),
     ],
 )
 def test_label_that_can_not_be_positive_is_refused(task: str, label: str, message: str) -> None:

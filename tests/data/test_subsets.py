@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts
-from lora_sweep.data.subsets import hold_out_selection, take_train
+from lora_sweep.data.subsets import hold_out_selection, take_dev, take_part, take_train
 from lora_sweep.data.tasks import TASKS
 from lora_sweep.errors import SettingError
 
@@ -36,6 +36,58 @@ def test_part_of_train_keeps_every_class_and_the_order() -> None:
 def test_part_of_train_that_cannot_be_is_refused(n: int, rule: str) -> None:
     with pytest.raises(SettingError, match=f"data.n_train must {rule}"):
         take_train(CORPUS, n=n, seed=0)
+
+
+# 12 rows of class 0 and 4 of class 1 near; 4 of each far
+NEAR = LabelledTexts(tuple(f"near {i:02}" for i in range(16)), None, (0, 0, 0, 1) * 4)
+FAR = LabelledTexts(tuple(f"far {i}" for i in range(8)), None, (0, 1) * 4)
+DEV = {"near": NEAR, "far": FAR}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_part_of_dev_keeps_every_parts_classes_and_the_order(seed: int) -> None:
+    taken = take_dev(DEV, n=12, seed=seed, is_regression=False)
+    assert {name: sorted(part.labels) for name, part in taken.items()} == {
+        "near": [0] * 6 + [1] * 2,
+        "far": [0, 0, 1, 1],
+    }
+    for name, part in taken.items():
+        assert list(part.texts) == sorted(part.texts) and set(part.texts) < set(DEV[name].texts)
+    assert taken == take_dev(DEV, n=12, seed=seed, is_regression=False)
+    assert taken != take_dev(DEV, n=12, seed=seed + 1, is_regression=False)
+
+
+def test_part_of_dev_of_all_rows_is_dev() -> None:
+    assert take_dev(DEV, n=24, seed=0, is_regression=False) == DEV
+
+
+@pytest.mark.parametrize(
+    ("n", "rule"),
+    [
+        (25, "at most the corpus's 24, but got 25"),
+        (3, "leave every label in every part of dev, but got 3 of 24"),
+    ],
+)
+def test_part_of_dev_that_cannot_be_is_refused(n: int, rule: str) -> None:
+    with pytest.raises(SettingError, match=f"data.n_dev must (be )?{rule}"):
+        take_dev(DEV, n=n, seed=0, is_regression=False)
+
+
+def test_numbers_are_taken_from_every_part_alone() -> None:
+    numbers = {
+        name: LabelledTexts(part.texts, None, tuple(i / 7 for i in range(len(part))))
+        for name, part in DEV.items()
+    }
+    taken = take_dev(numbers, n=12, seed=0, is_regression=True)
+    assert [len(part) for part in taken.values()] == [8, 4]
+
+
+def test_parts_of_both_are_taken_by_one_seed() -> None:
+    corpus = replace(CORPUS, dev=DEV, headline_parts=("near",))
+    taken = take_part(corpus, n_train=8, n_dev=12, seed=3)
+    assert taken.train == take_train(corpus, n=8, seed=3).train
+    assert taken.dev == take_dev(DEV, n=12, seed=3, is_regression=False)
+    assert take_part(corpus, n_train=None, n_dev=None, seed=3) == corpus
 
 
 def test_selection_and_train_are_the_old_train() -> None:

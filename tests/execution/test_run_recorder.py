@@ -122,6 +122,22 @@ def test_lower_loss_decides_between_equal_metrics(
     assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [best, best]
 
 
+@pytest.mark.parametrize(("best_from", "best"), [("first", 1), ("settled", 4)])
+def test_state_is_of_the_best_epoch_that_counts(best_from: str, best: int, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.ready()
+    origin = replace(ORIGIN, settings={"seed": 0, "training.best_from": best_from})
+    recorder = RunRecorder(folder, origin, DEV)
+    for epoch, metric in enumerate([0.9, 0.8, 0.5, 0.6], 1):
+        told = replace(evaluation(epoch, metric, None, [0, 1, 0]), settled=epoch > 2)
+        recorder.on_evaluation(told, {"R": torch.full((2,), float(epoch))})
+        # until something has settled the best so far is reported
+        assert recorder.reported_metric == (0.9 if best == 1 else [0.9, 0.9, 0.5, 0.6][epoch - 1])
+    recorder.finish()
+    assert read_result(tmp_path / "result.json").best_epoch == best
+    assert load_tensors(tmp_path / "state.safetensors")["R"].tolist() == [best, best]
+
+
 def test_loss_of_the_split_that_chooses_decides(tmp_path: Path) -> None:
     record = kept(
         tmp_path,

@@ -98,6 +98,11 @@ def test_head_is_left_where_labels_differ(
     ("what", "overrides", "message"),
     [
         ("bert", ("model.adapter={}", "rank.max=5"), r"rank\.max must be 4, as in model\.adapter"),
+        (
+            "bert",
+            ("model.adapter={}", "model.lora_alpha=8"),
+            r"model\.lora_alpha must be 16, as in model\.adapter=.* but got 8",
+        ),
         ("bert", ("model.adapter={}", "model.adapted=[query]"), r"the same 2 matrices.*over 8: "),
         (
             "bert",
@@ -124,6 +129,7 @@ def test_head_is_left_where_labels_differ(
     ],
     ids=[
         "rank_max",
+        "scale",
         "matrices",
         "matrices of logits",
         "no logits",

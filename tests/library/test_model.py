@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,27 @@ def test_state_dict_keeps_the_step() -> None:
     adapter.step = 7
     other.load_state_dict(adapter.state_dict())
     assert other.step == 7
+
+
+def test_adapters_inputs_are_dropped_in_training_alone() -> None:
+    plan = dataclasses.replace(PLAN, init="fixed", adapter_dropout=0.5)
+    model, batch = make_model().train(), make_batch()
+    adapter = adapt(model, plan)
+    adapter.schedule(steps_per_epoch=2, n_epochs=2)
+    nn.init.normal_(adapter.R, std=0.5)
+    torch.manual_seed(0)
+    first, second = model(**batch).logits, model(**batch).logits
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(model(**batch).logits, first)
+    plain = make_model().eval()
+    own = adapt(plain, dataclasses.replace(plan, adapter_dropout=0.0))
+    own.load_state_dict(adapter.state_dict())
+    assert torch.equal(model.eval()(**batch).logits, plain(**batch).logits)
+
+
+@pytest.mark.parametrize("lora_alpha", [4.0, 32.0])
+def test_lora_alpha_scales_the_cores(lora_alpha: float) -> None:
+    adapter = adapt(make_model(), dataclasses.replace(PLAN, init="fixed", lora_alpha=lora_alpha))
+    expected = lora_alpha / 6 * adapter.R.detach()[:, :4, :4]
+    torch.testing.assert_close(adapter.discrete_cores()[:, :4, :4], expected)

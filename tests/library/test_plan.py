@@ -42,6 +42,9 @@ from lora_sweep.library.plan import AdapterPlan, run_plan
         ({"budget_move_epochs": -1.0}, "budget_move_epochs must be at least 0"),
         ({"epochs_discrete": -1}, "epochs_discrete must be at least 0, but got -1"),
         ({"seed": -1}, "seed must be at least 0, but got -1"),
+        ({"lora_alpha": 0.0}, "lora_alpha must be above 0 and finite, but got 0"),
+        ({"adapter_dropout": 1.0}, r"adapter_dropout must be within 0 ... 1 \(1 ex.*, but got 1"),
+        ({"mode": "random_square"}, "mode must be one with logits, but got 'random_square'"),
     ],
 )
 def test_broken_rule_is_named(values: dict[str, Any], message: str) -> None:

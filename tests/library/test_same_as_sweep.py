@@ -28,6 +28,7 @@ RUNS = {
     "published": changed(RUN, seed=3, mode=Published(tau=0.3)),
     "ramp": dataclasses.replace(RUN, allocation=RAMP),
     "fixed": FIXED,
+    "scale": changed(RUN, lora_alpha=40.0),
 }
 HEAD = {"dense.weight": "head.dense.weight", "dense.bias": "head.dense.bias"}
 HEAD |= {"out_proj.weight": "head.out.weight", "out_proj.bias": "head.out.bias"}
@@ -37,7 +38,9 @@ def _adapter_plan(run: RunPlan) -> AdapterPlan:
     own = {field.name: getattr(run.allocation, field.name) for field in fields(run.allocation)}
     del own["frozen_ranks"]
     mode = own.pop("mode")
-    return AdapterPlan(**own, mode=mode.name, tau=mode.tau, seed=run.seed)
+    return AdapterPlan(
+        **own, mode=mode.name, tau=mode.tau, seed=run.seed, lora_alpha=run.lora_alpha
+    )
 
 
 def _model(run: RunPlan) -> RobertaForSequenceClassification:

@@ -79,3 +79,22 @@ def test_narrower_embeddings_take_the_first_factors() -> None:
     place.factors = (torch.arange(12.0).view(3, 4),)
     dropped = place(torch.ones(1, 3, 2))
     assert dropped.tolist() == [[[0.0, 1.0], [4.0, 5.0], [8.0, 9.0]]]
+
+
+def test_adapters_inputs_are_dropped_by_each_runs_generator() -> None:
+    encoder = make_encoder(adapter_dropout=0.25)
+    texts = make_tokens(9, 0)
+    both, alone = torch.tensor([[0, 3], [4, 1]]), torch.tensor([[4, 1]])
+    batch = encoder.batch(texts, both)
+    encoder.draw_dropout(batch, _generators(0, 1))
+    drawn = [layer.kept for layer in encoder.layers.values()]
+    encoder.draw_dropout(encoder.batch(texts, alone), _generators(1))
+    for layer, of_both in zip(encoder.layers.values(), drawn, strict=True):
+        assert of_both is not None and layer.kept is not None
+        assert of_both.shape == (sum(batch.n_tokens), layer.weight.shape[1])
+        assert torch.equal(of_both[batch.n_tokens[0] :], layer.kept)
+        assert of_both.unique().tolist() == pytest.approx([0.0, 4 / 3], rel=1e-4)
+    share = torch.cat([(own == 0).flatten() for own in drawn if own is not None]).float().mean()
+    assert share.item() == pytest.approx(0.25, abs=0.03)  # about 7,000 decisions
+    encoder.evaluation_mode()
+    assert all(layer.kept is None for layer in encoder.layers.values())

@@ -24,12 +24,12 @@ from transformers import get_linear_schedule_with_warmup
 from lora_sweep.adapters.layer import set_cores
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.published import Published
+from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.data.batches import epoch_order
 from lora_sweep.training.losses import run_losses
 from lora_sweep.training.parameters import start_parameters
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
-from lora_sweep.vocabulary import LORA_ALPHA
 
 PUBLISHED = dataclasses.replace(ALLOCATION, mode=Published(), init="quadratic", alpha_max=5.0)
 FROZEN = changed(FIXED, seed=7, frozen_ranks=(1, 5, 2, 4, 3, 3, 1, 2))
@@ -44,6 +44,7 @@ PACK = (
     TOPK,
     changed(BY_IMPORTANCE, rank_max=6),
     FROZEN,
+    changed(RUN, seed=8, mode=RandomSquare()),
 )
 
 
@@ -71,7 +72,7 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     for step in range(total):
         kept = torch.zeros_like(R)
         kept[:, :rank, :rank] = 1
-        cores = LORA_ALPHA / plan.rank_max * kept * R
+        cores = plan.lora_alpha / plan.rank_max * kept * R
         outputs, labels = [], []
         for text in order[5 * step : 5 * step + 5].tolist():
             set_cores(encoder.layers.values(), cores[:, None].unbind(dim=0))
@@ -143,6 +144,24 @@ def test_dropout_does_not_depend_on_the_pack(family: str) -> None:
     assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
 
 
+def test_adapter_dropout_does_not_depend_on_the_pack() -> None:
+    def trained(*plans: RunPlan) -> Listener:
+        return train(*plans, encoder=make_encoder(adapter_dropout=0.3), n_epochs=2)
+
+    alone = trained(RUN)
+    _assert_same(trained(*_neighbours(1), RUN, *_neighbours(1)), 1, alone)
+    without = train(RUN, n_epochs=2)
+    assert alone.evaluations[0][0].train_loss != without.evaluations[0][0].train_loss
+
+
+@pytest.mark.parametrize("lora_alpha", [4.0, 32.0])
+def test_lora_alpha_is_the_scale_of_the_update(lora_alpha: float) -> None:
+    plan = changed(FIXED, rank_max=4, lora_alpha=lora_alpha)
+    expected = _plain_torch(plan, n_epochs=1)
+    for name, values in train(plan, n_epochs=1).states[0].items():
+        torch.testing.assert_close(values, expected[name], rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own insides
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=INDUCTOR)])
@@ -154,10 +173,13 @@ def test_compiled_encoder_gives_the_same(backend: str) -> None:
     _assert_same(compiled, 0, plain)
 
 
-def test_encoder_with_its_own_dropout_trains_one_run_at_a_time() -> None:
-    encoder = make_encoder(ragged=False, dropout=0.2)
+@pytest.mark.parametrize("what", ["dropout", "adapter_dropout"])
+def test_encoder_with_its_own_dropout_trains_one_run_at_a_time(what: str) -> None:
+    encoder = make_encoder(ragged=False, **{what: 0.2})
     first, again = (train(RUN, encoder=encoder).evaluations[0] for _ in range(2))
     assert first[-1].train_loss == again[-1].train_loss
+    without = train(RUN, encoder=make_encoder(ragged=False))
+    assert first[-1].train_loss != without.evaluations[0][-1].train_loss
     with pytest.raises(ValueError, match=r"must train alone .* but got 2 runs"):
         train(RUN, FIXED, encoder=encoder)
 
@@ -246,7 +268,17 @@ def test_growing_budget_is_followed() -> None:
     )
     evaluations = train(changed(RUN, allocation=growing)).evaluations[0]
     assert [e.budget_params for e in evaluations] == [8, 8 * 16, 8 * 16]
+    assert [e.settled for e in evaluations] == [False, True, True]
     assert evaluations[0].integer_ranks == [1] * 8
+
+
+def test_budget_that_never_arrives_is_settled_at_the_end_alone() -> None:
+    slow = dataclasses.replace(
+        ALLOCATION, budget_start=1, budget_end=4, budget_hold_epochs=1, budget_move_epochs=9
+    )
+    pack = train(changed(RUN, allocation=slow), RUN, FIXED).evaluations
+    assert [e.settled for e in pack[0]] == [False, False, True]
+    assert all(e.settled for run in (1, 2) for e in pack[run])
 
 
 def test_cut_ranks_fall_to_the_average_budget() -> None:
@@ -255,6 +287,7 @@ def test_cut_ranks_fall_to_the_average_budget() -> None:
     assert [e.budget_params for e in (first, second, last)] == pytest.approx(
         [72 + 128 * (1 - 4 / 11) ** 3, 72 + 128 * (1 - 8 / 11) ** 3, 72]
     )
+    assert [e.settled for e in (first, second, last)] == [False, False, True]
     for e, before in ((first, None), (second, first), (last, second)):
         assert e.alpha is None and e.ranks == e.integer_ranks
         assert e.budget_spent_params <= e.budget_params

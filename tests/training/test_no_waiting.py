@@ -18,6 +18,7 @@ from toy import BY_IMPORTANCE, FIXED, RUN, SHARED, TOPK, changed, make_encoder, 
 
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.published import Published
+from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.epoch import EpochProgress
@@ -29,7 +30,8 @@ from lora_sweep.training.seeds import CPU, stream_generator
 META = torch.device("meta")
 PUBLISHED = changed(RUN, seed=4, rank_max=4, mode=Published())
 NOISY = changed(RUN, seed=9, mode=Capped(tau=0.5))
-MIXED = (RUN, PUBLISHED, FIXED, TOPK, BY_IMPORTANCE, NOISY)
+SQUARES = changed(RUN, seed=8, mode=RandomSquare())
+MIXED = (RUN, PUBLISHED, FIXED, TOPK, BY_IMPORTANCE, NOISY, SQUARES)
 
 
 class NoWaiting(TorchDispatchMode):
@@ -91,7 +93,7 @@ class _Encoder(AdaptedEncoder):
 
 
 def make_pack(*plans: RunPlan) -> Pack:
-    own = make_encoder(dropout=0.1)
+    own = make_encoder(dropout=0.1, adapter_dropout=0.1)
     encoder = _Encoder(**{f.name: getattr(own, f.name) for f in dataclasses.fields(own)})
     encoder.encoder.to(META)
     return Pack(encoder, make_texts(), plans, dataclasses.replace(SHARED, device=META))
@@ -111,7 +113,8 @@ def generators_on_meta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "plans", [(RUN,), (PUBLISHED,), (FIXED,), (TOPK,), (BY_IMPORTANCE,), (NOISY,), MIXED]
+    "plans",
+    [(RUN,), (PUBLISHED,), (FIXED,), (TOPK,), (BY_IMPORTANCE,), (NOISY,), (SQUARES,), MIXED],
 )
 def test_step_waits_for_nothing(plans: tuple[RunPlan, ...]) -> None:
     pack = make_pack(*plans)
@@ -148,7 +151,7 @@ def test_generators_of_dropout_are_on_the_device() -> None:
 
 
 def test_calls_do_not_grow_with_the_runs() -> None:
-    """But for the random bits: each run draws its own, for the head, hidden states, attention."""
+    """But for the random bits: each run's own, for head, hidden states, attention, 8 adapters."""
 
     def calls(n_runs: int) -> Counter[str]:
         pack = make_pack(*[changed(RUN, seed=seed) for seed in range(n_runs)])
@@ -161,6 +164,6 @@ def test_calls_do_not_grow_with_the_runs() -> None:
 
     two, many = calls(2), calls(64)
     draws = "aten.random_.from"
-    assert two.pop(draws) == 2 * 3
-    assert many.pop(draws) == 64 * 3
+    assert two.pop(draws) == 2 * (3 + 8)
+    assert many.pop(draws) == 64 * (3 + 8)
     assert two == many

@@ -35,7 +35,12 @@ RAGGED_FAMILIES = [name for name, row in ROWS.items() if row.attention_dropout i
 
 
 def make_encoder(
-    family: str = "bert", *, ragged: bool = True, dropout: float = 0.0, n_layers: int = 2
+    family: str = "bert",
+    *,
+    ragged: bool = True,
+    dropout: float = 0.0,
+    adapter_dropout: float = 0.0,
+    n_layers: int = 2,
 ) -> AdaptedEncoder:
     """A random encoder with 4 adapted matrices a layer; the same weights at every call."""
     register()
@@ -60,6 +65,9 @@ def make_encoder(
     layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=FAMILIES[family])
     module: nn.Module = encoder
     known = family_of(family)
+    if not ragged:
+        for layer in layers.values():
+            layer.dropout = adapter_dropout
     return AdaptedEncoder(
         encoder=module,
         layers=layers,
@@ -67,7 +75,9 @@ def make_encoder(
         n_heads=2,
         pooling="mean",
         head_dropout=dropout,
-        dropout=seed_dropout(module, known.attention_dropout or "") if ragged else None,
+        dropout=seed_dropout(module, known.attention_dropout or "", adapter_dropout)
+        if ragged
+        else None,
         pad_id=config.pad_token_id,
         first_position=known.first_position(config.pad_token_id) if ragged else None,
     )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lora_sweep.adapters.factors.exact import svd_factors
+from lora_sweep.adapters.factors.orthogonal import orthogonal_factors
+from lora_sweep.adapters.factors.random_b import random_b_factors
+from lora_sweep.adapters.factors.random_both import random_factors
 from lora_sweep.adapters.factors.randomised import randomised_factors
 from lora_sweep.rules import require
 from lora_sweep.vocabulary import EXACT
@@ -31,10 +34,11 @@ class FactorKind:
 
 
 KINDS = {
-    EXACT: FactorKind(
-        lambda weight, rank, _: svd_factors(weight, rank), nests=True, is_seeded=False
-    ),
+    EXACT: FactorKind(lambda weight, rank, _: svd_factors(weight, rank), True, False),
     "randomised": FactorKind(randomised_factors, nests=False, is_seeded=True),
+    "random": FactorKind(random_factors, nests=True, is_seeded=True),
+    "random_b": FactorKind(random_b_factors, nests=True, is_seeded=True),
+    "orthogonal": FactorKind(orthogonal_factors, nests=True, is_seeded=True),
 }
 """Name, as `model.factors` says it -> kind. `ModelConfig` lists the names too."""
 

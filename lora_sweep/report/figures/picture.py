@@ -5,6 +5,7 @@ from dataclasses import dataclass
 FOLDER = "figures"
 COMPARISON, CELLS, RANKS = "comparison", "cells", "ranks"
 METHOD, SEARCH = "method", "search"
+RANK_CURVES = "rank curves"
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ from lora_sweep.report.figures.picture import (
     COMPARISON,
     FOLDER,
     METHOD,
+    RANK_CURVES,
     RANKS,
     SEARCH,
     Picture,
 )
+from lora_sweep.report.figures.rank_curves import draw_rank_curves
 from lora_sweep.report.figures.ranks import (
     draw_budget,
     draw_first_steps,
@@ -49,6 +51,7 @@ from lora_sweep.report.figures.search import search_figures
 from lora_sweep.report.figures.style import init_label, name_group
 from lora_sweep.report.table.courses import Course, read_first_steps
 from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.rank_curves import rank_curves
 from lora_sweep.report.table.summarise import init_place, summarise_runs
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
@@ -123,6 +126,7 @@ def _draw_all(group: _Group) -> Drawn:
     if learnt.empty:
         return
     yield from _of_comparison(group)
+    yield from _of_rank_curves(group)
     best = _best_run(group, group.runs["init"] != FIXED)
     if best is not None:
         yield from _of_ranks(group, *best)
@@ -155,6 +159,13 @@ def _of_comparison(group: _Group) -> Drawn:
     if medians is not None:
         title = "Medians by init and learning rate"
         yield group.picture("medians", title, CELLS), medians
+
+
+def _of_rank_curves(group: _Group) -> Drawn:
+    curves = rank_curves(group.summary, group.courses)
+    if not curves.empty:
+        picture = group.picture("rank_curves", "The metric over the rank", RANK_CURVES)
+        yield picture, draw_rank_curves(curves, group.metric)
 
 
 def _of_ranks(group: _Group, folder: Path, record: RunRecord) -> Drawn:

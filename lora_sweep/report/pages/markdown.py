@@ -18,17 +18,19 @@ from lora_sweep.report.figures.picture import (
     COMPARISON,
     FOLDER,
     METHOD,
+    RANK_CURVES,
     RANKS,
     SEARCH,
     Picture,
 )
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.rank_curves import rank_curves_section
 from lora_sweep.report.pages.tables import NOTES, Table, cells_table, escape_markdown, init_words
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, UNREADABLE
+from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, SETTLED, UNREADABLE
 from lora_sweep.words import counted
 
 _CELL = (
@@ -47,6 +49,10 @@ _SELECTED = (
 _MIXED = (
     "Runs with a selection split stand with their dev metric at the epoch that was best on it; "
     "the others with their best epoch on dev, which is optimistic."
+)
+_SETTLED = (
+    "With `training.best_from=settled` only epochs count at whose end the rank budget is what it "
+    "is at the training's end."
 )
 _METHOD = (
     "Every matrix starts with a rank by the init schedule. Of a real-valued rank, p(k) makes a "
@@ -102,6 +108,7 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
         *_inits(summary, findings),
         *noise_section(sweep),
         *observation_section(runs, sweep.courses),
+        *rank_curves_section(sweep, _pictures(findings, RANK_CURVES)),
         *_pictures(findings, RANKS),
         *findings.extra,
         *provenance_section(runs, summary, sweep.commands),
@@ -189,6 +196,8 @@ def _explanation(runs: pd.DataFrame) -> str:
     metrics = ", ".join(sorted(set(finished["metric_words"].dropna())))
     has_selected = finished["selected_metric"].notna()
     choice = _SELECTED if has_selected.all() else _MIXED if has_selected.any() else _BEST
+    if "training.best_from" in finished and (finished["training.best_from"] == SETTLED).any():
+        choice = f"{choice} {_SETTLED}"
     final = "Final Median ± Std is of the last epoch, which is not picked by its metric."
     return f"Median ± Std is of {escape_markdown(metrics)} × 100. {choice} {final} {_CELL}"
 

@@ -7,8 +7,8 @@ memory, and what a report says of all runs needs far less.
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class Course:
         early_ranks: after the first two epochs, or at the end of a shorter training (N,).
         final_ranks: at the end (N,).
         digest: of every loss, metric and rank, in every digit.
+        by_rank: rank -> headline metric after the last epoch with all matrices at that rank; empty
+            for runs without.
     """
 
     metric: Floats
@@ -47,6 +49,7 @@ class Course:
     early_ranks: Floats
     final_ranks: Floats
     digest: str
+    by_rank: Mapping[int, float] = field(default_factory=dict)
 
 
 class Courses(dict[Path, Course]):
@@ -110,6 +113,16 @@ def read_first_steps(folder: Path, n_matrices: int) -> list[tuple[int, list[floa
     return steps
 
 
+def rank_curve(epochs: Sequence[EpochRecord]) -> dict[int, float]:
+    """Returns rank -> headline metric with all matrices at that rank; empty for runs without.
+
+    Args:
+        epochs: of a run, all of them.
+    """
+    curve = epochs[-1].by_rank or {}
+    return {int(rank): value for rank, value in curve.items() if value is not None}
+
+
 def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Course:
     epochs = record.epochs
     values = [known_value(epoch.metrics, record.metric) for epoch in epochs]
@@ -120,6 +133,7 @@ def _course(folder: Path, record: RunRecord, matrices: tuple[str, ...]) -> Cours
         early_ranks=np.array(epochs[min(EARLY_EPOCHS, len(epochs)) - 1].ranks, dtype=float),
         final_ranks=np.array(epochs[-1].ranks, dtype=float),
         digest=_digest(epochs),
+        by_rank=rank_curve(epochs),
     )
 
 

@@ -11,13 +11,11 @@ from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
 from lora_sweep.report.table.contents import with_contents_in_words
 from lora_sweep.rules import MOST_SEED
-from lora_sweep.vocabulary import EXACT, FIXED, FROZEN, SPELLED
+from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED, UNSAID
 
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits())
 """What runs without logits have for an init."""
 _NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
-_UNSAID = {"model.factors": EXACT}
-"""What runs have whose settings don't name it, in tables beside runs whose settings do."""
 COLUMNS = {
     "folder": "str",
     "status": "str",
@@ -111,7 +109,8 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
     Where runs with logits allocate in several ways, `init` says which, `uniform, soft_topk`: what
     is compared as one must be allocated in one way. Where there are several bases or corpora in
-    files, words stand for their digests.
+    files, words stand for their digests. What a run leaves unsaid, for it is the method's own, is
+    said where another run's is not.
     """
     names = dict.fromkeys(["init", "seed"])
     names |= dict.fromkeys(name for row in rows for name in row)
@@ -119,7 +118,7 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     own = tuple(COLUMNS)
     columns = {}
     for name in (*own[:2], *settings, *own[2:]):
-        values = [row.get(name, _UNSAID.get(name)) for row in rows]
+        values = [row.get(name, UNSAID.get(name)) for row in rows]
         columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
     return with_contents_in_words(_with_modes(pd.DataFrame(columns)))
 
