@@ -62,7 +62,8 @@ class Factoriser:
 
     def _kept_rank(self, weight: Tensor) -> int:
         wanted = max(self.rank, STORED_RANK) if self.recipe.nest else self.rank
-        return min(wanted, *weight.shape)
+        kept: int = min(wanted, *weight.shape)
+        return kept
 
 
 def _content_key(weight: Tensor) -> str:
