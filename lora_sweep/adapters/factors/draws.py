@@ -36,7 +36,8 @@ def directions(columns: Tensor) -> Tensor:
     Args:
         columns: (d, n), none of them zero.
     """
-    return columns / torch.linalg.vector_norm(columns, dim=0)
+    lengths: Tensor = torch.linalg.vector_norm(columns, dim=0)
+    return columns / lengths
 
 
 def _words(weight: Tensor, stream: str) -> list[int]:
