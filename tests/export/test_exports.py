@@ -77,7 +77,7 @@ def stock_logits(model: Any, tokenizer: Any) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression", "fixed"])
 def test_merged_model_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -93,7 +93,7 @@ def test_merged_model_has_our_logits(
     assert sorted(path.name for path in folder.glob("*.safetensors")) == ["model.safetensors"]
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression"])
+@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "regression", "fixed"])
 def test_peft_adapter_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
