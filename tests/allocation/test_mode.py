@@ -18,8 +18,9 @@ CUTS: dict[str, Any] = {
 
 
 def test_every_file_is_a_mode() -> None:
-    assert set(allocation_modes()) == {"published", "capped", "soft_topk", "importance"}
-    assert modes_without_logits() == ("importance",)
+    with_logits, without = {"published", "capped", "soft_topk"}, {"importance", "random_square"}
+    assert set(allocation_modes()) == with_logits | without
+    assert set(modes_without_logits()) == without
 
 
 def test_settings_of_other_modes_are_left_out() -> None:

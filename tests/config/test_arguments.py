@@ -28,7 +28,7 @@ from lora_sweep.errors import SettingError
         (["~colour"], "colour is no setting, but got ~colour"),
         (["+lr=3"], "lr must be typed without a +, for it is there already, but got +lr=3"),
         (["learning_rate=0.1"], "but got 0.1: a setting of it is learning_rate.adapter=VALUE"),
-        (["rank={min:1}"], "rank must be one of fixed_20, fixed_25, r5_25, r5_30, r5_50, but"),
+        (["rank={min:1}"], "fixed_8, r5_25, r5_30, r5_50, but got {'min': 1}: a"),
         (["init=uniforn"], "but got uniforn: did you mean uniform?"),
         (["training=schema"], "training must be one of published, short, but got schema"),
         (["data=schema_cola"], "but got schema_cola"),

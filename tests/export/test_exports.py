@@ -77,7 +77,9 @@ def stock_logits(model: Any, tokenizer: Any) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "randomised", "regression"])
+@pytest.mark.parametrize(
+    "what", ["bert", "roberta", "deberta", "randomised", "regression", "fixed"]
+)
 def test_merged_model_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -105,7 +107,9 @@ def test_kind_of_factors_is_part_of_what_is_exported(
     assert distance.abs().max() > 0.01  # singular vectors of another sign turn R around
 
 
-@pytest.mark.parametrize("what", ["bert", "roberta", "deberta", "randomised", "regression"])
+@pytest.mark.parametrize(
+    "what", ["bert", "roberta", "deberta", "randomised", "regression", "fixed"]
+)
 def test_peft_adapter_has_our_logits(
     what: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
