@@ -17,6 +17,8 @@ ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget."
 
 FINISHED, FAILED, PRUNED = "finished", "failed", "pruned"
 """What became of a run, or of a trial."""
+COLLAPSED = "collapsed at the end"
+"""What is said of a run whose last epoch predicts one class only, whatever its best one did."""
 MISSING, UNREADABLE = "missing", "unreadable"
 """What a report says of a run without a result, and of one whose result can't be read."""
 

@@ -68,7 +68,7 @@ def run_lines(folders: Sequence[Path]) -> list[str]:
     return [*(f"run: {folder}" for folder in finished), *next_lines(best, shlex.join(report))]
 
 
-def next_lines(run: Path, *more: str) -> list[str]:
+def next_lines(run: Path, *more: str, of: str = "") -> list[str]:
     """Returns what to type to measure with a finished run, take it away and predict with it.
 
     Each command works as it stands, but for one that is said to need a file of the user's.
@@ -76,6 +76,7 @@ def next_lines(run: Path, *more: str) -> list[str]:
     Args:
         run: its folder.
         more: further commands that work as they stand.
+        of: the runs that it is the best of; empty where there are no others.
 
     Raises:
         RecordError: its record can't be read.
@@ -84,7 +85,7 @@ def next_lines(run: Path, *more: str) -> list[str]:
     kind, why = _export_kind(settings)
     export = ["lora_sweep.export", str(run), "--to", kind, "--out", f"exports/{run.name}"]
     return [
-        "next:",
+        f"next, with the best run of {of}:" if of else "next:",
         shlex.join([*_PYTHON, "lora_sweep.evaluate", str(run)]),
         shlex.join([*_PYTHON, *export]),
         *more,

@@ -22,6 +22,7 @@ from lora_sweep.report.pages.tables import Table, cells_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
+from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import (
     PAGE_FILE,
@@ -46,7 +47,7 @@ def show_report(
     question: Question | None = None,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
-) -> Path | None:
+) -> dict[str, Path]:
     """Writes the report; prints answer, tables, verdicts, counts and the report's path.
 
     What is printed comes even if the report can't be written. A sweep whose folder is read-only is
@@ -61,8 +62,8 @@ def show_report(
         extra: further sections of Markdown.
 
     Returns:
-        The folder of the finished run with the highest metric; None where none is finished, or
-        all collapsed.
+        Name of each group of runs that may be compared -> folder of its finished run with the
+        highest metric; groups in which none is finished, or all collapsed, are left out.
 
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
@@ -88,7 +89,7 @@ def show_report(
     if not is_written:
         lines = [f"nothing was written: {sweep.folder} is read-only for this user"]
     console.print(Text("\n".join(lines)), soft_wrap=True)  # paths are for pasting
-    return _best_run(sweep)
+    return _best_runs(sweep)
 
 
 def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
@@ -111,13 +112,12 @@ def _verdicts(findings: Findings) -> list[Table]:
     return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables]
 
 
-def _best_run(sweep: Sweep) -> Path | None:
+def _best_runs(sweep: Sweep) -> dict[str, Path]:
     learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
-    runs = sweep.runs[learnt_something]
-    if runs.empty:
-        return None
-    best = runs.sort_values("reported_metric", ascending=False, kind="stable").iloc[0]
-    return sweep.folder / str(best["folder"])
+    return {
+        name: sweep.folder / str(own.loc[own["reported_metric"].idxmax(), "folder"])
+        for name, own in group_runs(sweep.runs[learnt_something]).items()
+    }
 
 
 def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:

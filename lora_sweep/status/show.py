@@ -11,6 +11,7 @@ from rich.text import Text
 from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
+from lora_sweep.vocabulary import COLLAPSED
 from lora_sweep.words import counted, number
 
 MAX_LINES = 10
@@ -104,7 +105,7 @@ def _cell(cell: CellStatus) -> str:
     """What the cell is, its median × 100, of how many seeds, and its marks."""
     settings = ", ".join(f"{name}={value}" for name, value in cell.settings.items())
     marks = [] if cell.is_complete else ["incomplete"]
-    marks += [f"{cell.n_collapsed} collapsed"] if cell.n_collapsed else []
+    marks += [f"{cell.n_collapsed} {COLLAPSED}"] if cell.n_collapsed else []
     said = f" ({', '.join(marks)})" if marks else ""
     return (
         f"{settings or 'the only cell'}: {cell.metric_words} {100 * cell.median:.2f}, median of "

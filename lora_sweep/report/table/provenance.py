@@ -10,7 +10,7 @@ import pandas as pd
 from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.pages.tables import Table, Value, escape_markdown, init_words, plain
 from lora_sweep.store.run_folder import CONFIG_FILE, LOG_FILE
-from lora_sweep.vocabulary import FINISHED, FIXED
+from lora_sweep.vocabulary import COLLAPSED, FINISHED, FIXED
 
 MOST_LISTED = 300
 """Runs that report.md lists; runs.csv has them all."""
@@ -124,7 +124,7 @@ def _run_row(run: dict[Any, Any]) -> tuple[Value, ...]:
     lr = plain(run.get("lr"))
     selected = run["selected_metric"]
     return (
-        escape_markdown(folder) + (" (collapsed)" if run["collapsed"] is True else ""),
+        escape_markdown(folder) + (f" ({COLLAPSED})" if run["collapsed"] is True else ""),
         "Fixed" if run["init"] == FIXED else escape_markdown(init_words(str(run["init"]))),
         None if lr is None else f"{lr}",
         str(run["seed"]),
