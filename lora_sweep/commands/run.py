@@ -29,6 +29,7 @@ from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import command_errors, grids, resolve
 from lora_sweep.launch.places import quote_homes
 from lora_sweep.plugins import register
+from lora_sweep.words import pasteable
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
 """What a `_target_` of a config may name: our own code, and Hydra's plugins."""
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         with contextlib.suppress(OSError):  # a terminal that was closed is gone
             terminal.say(said)
-            print(_command(typed), file=sys.stderr)  # not fitted: it is to be pasted
+            print(pasteable(_command(typed)), file=sys.stderr)  # not fitted: it is to be pasted
         return stop.exit_code if isinstance(stop, StoppedError) else 130
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()

@@ -18,6 +18,7 @@ from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import is_finished
 from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.terminal import make_console
+from lora_sweep.words import pasteable
 
 _PYTHON = ("python", "-m")
 _PASTED = ("python -m ", "run: ")
@@ -45,7 +46,8 @@ def print_unbroken(lines: Sequence[str]) -> None:
 
     console = make_console()
     for line in lines:
-        console.print(Text(line), soft_wrap=line.startswith(_PASTED))
+        is_pasted = line.startswith(_PASTED)
+        console.print(Text(pasteable(line) if is_pasted else line), soft_wrap=is_pasted)
 
 
 def run_lines(folders: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
 from lora_sweep.vocabulary import COLLAPSED
-from lora_sweep.words import counted, number
+from lora_sweep.words import counted, number, pasteable
 
 MAX_LINES = 10
 """As many packs or reasons are listed; the rest is counted."""
@@ -33,7 +33,9 @@ def status_text(status: Status) -> RenderableType:
 
 def commands_to_go_on(status: Status) -> list[str]:
     """Returns the commands that train what is left, where nobody does; to be printed unwrapped."""
-    return [] if status.is_over or status.packs else _shortened(status.commands)
+    if status.is_over or status.packs:
+        return []
+    return _shortened([pasteable(command) for command in status.commands])
 
 
 def status_json(status: Status) -> str:
