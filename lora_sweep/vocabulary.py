@@ -22,6 +22,9 @@ COLLAPSED = "collapsed at the end"
 MISSING, UNREADABLE = "missing", "unreadable"
 """What a report says of a run without a result, and of one whose result can't be read."""
 
+RESOLVE = "hydra/sweeper=resolve"
+"""What makes a sweep's command one that adds seeds."""
+
 TRAIN, SELECTION = "train", "selection"
 """Splits of a corpus that no dev part may be called like."""
 

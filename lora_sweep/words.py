@@ -34,10 +34,10 @@ def listed(words: Sequence[str]) -> str:
 
 
 def pasteable(command: str) -> str:
-    """Returns a command in which nothing is hidden, and which a shell still reads the same.
+    r"""Returns a command in which nothing is hidden, and which a shell still reads the same.
 
     A character that nobody sees, ends the line, or turns the direction in which others are shown
-    (whatever `str.isprintable` refuses) is written as its bytes, `$'\\xe2\\x80\\xae'`, as bash and
+    (whatever `str.isprintable` refuses) is written as its bytes, `$'\xe2\x80\xae'`, as bash and
     zsh read them.
 
     Args:

@@ -191,7 +191,10 @@ WRONG = (
     ("export {run} --to peft --out {run}", "--out must be a new or an empty folder"),
     ("report nowhere", "nowhere must hold a sweep"),
     ("status nowhere", "nowhere must be a sweep's folder"),
-    ("run data=files data.train=no.csv data.dev=no.tsv data.path=at", "at/no.csv and at/no.tsv: can't"),
+    (
+        "run data=files data.train=no.csv data.dev=no.tsv data.path=at",
+        "at/no.csv and at/no.tsv: can't",
+    ),
     ("run data=files data.train=. data.dev=.", ".: can't be read: Is a directory"),
     ("run -m data=cola data.path=nowhere seed=0,1", "nowhere must be the folder `raw` of CoLA's"),
     ("run -m data=files data.train=no.csv data.dev=no.csv lr=0,1", "no.csv: can't be read"),

@@ -255,7 +255,9 @@ def test_packs_leave_what_single_runs_leave(
     assert len(packed.runs) == 2 * 2
     assert [run.name for run in packed.runs] == [run.name for run in single.runs]
     for sweep in (packed, single):
-        assert set(read(sweep.sweep_dir / "sweep.json")["runs"]) == {run.name for run in sweep.runs}
+        assert set(read(sweep.sweep_dir / "sweep.json")["runs"]) == {
+            run.name for run in sweep.runs
+        }
     for ours, expected in zip(packed.runs, single.runs, strict=True):
         files = [{file.name for file in run.iterdir()} for run in (ours, expected)]
         assert files[0] == files[1] >= FINISHED_FILES

@@ -39,7 +39,8 @@ def test_large_number_has_no_exponent(n: float, said: str) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
-    "word", ["a\u202ebash", "two\nlines", "it's \u2066", "\u00a0", "\udcff", "a\x1b[2Jb", "`\u200b$x`"]
+    "word",
+    ["a\u202ebash", "two\nlines", "it's \u2066", "\u00a0", "\udcff", "a\x1b[2Jb", "`\u200b$x`"],
 )
 def test_printed_command_hides_nothing_and_is_read_the_same(word: str) -> None:
     shown = pasteable(shlex.join(["printf", r"%s\0", word, "plain"]))

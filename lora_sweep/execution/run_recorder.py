@@ -156,7 +156,9 @@ class RunRecorder:
             self.record.best_epoch,
             f", {decided}" if decided else "",
             100 * self.record.final_metric,
-            f", {COLLAPSED}: the last epoch predicts one class only" if self.record.collapsed else "",
+            f", {COLLAPSED}: the last epoch predicts one class only"
+            if self.record.collapsed
+            else "",
         )
 
     @property

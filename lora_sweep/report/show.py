@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.question import Question, read_question
+from lora_sweep.report.compare.resolved import resolved_table
 from lora_sweep.report.compare.sentences import SHORT_COLUMNS, verdict_tables
 from lora_sweep.report.compare.tasks import (
     compare_over_tasks,
@@ -101,15 +102,20 @@ def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     cells = cells_table(sweep.summary)
     print_tables([cells] if cells.rows else [], console)
     print_lines(equal_runs_lines(runs, sweep.courses), console)
-    if findings.resolution is None:  # else its planned looks give the verdicts
-        print_tables(_verdicts(findings), console)
+    print_tables(_verdicts(findings), console)
     print_lines(["", counts_line(runs, sweep.summary), *others_line(sweep)], console)
 
 
 def _verdicts(findings: Findings) -> list[Table]:
-    """The verdicts with what they rest on; report.md has the rest of their columns."""
-    tables = verdict_tables(findings.comparisons)
-    return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables]
+    """The verdicts with what they rest on; report.md has the rest of their columns.
+
+    Where looks were planned, theirs are the verdicts.
+    """
+    if findings.resolution is None:
+        tables = verdict_tables(findings.comparisons)
+    else:
+        tables = [resolved_table(findings.resolution)]
+    return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables if one.rows]
 
 
 def _best_runs(sweep: Sweep) -> dict[str, Path]:

@@ -100,7 +100,9 @@ def sweep_status(folder: SweepFolder) -> Status:
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
-        commands=folder.commands([run for run in runs if run.state in (State.OPEN, State.DAMAGED)]),
+        commands=folder.commands(
+            [run for run in runs if run.state in (State.OPEN, State.DAMAGED)]
+        ),
         others=folder.n_others,
         misplaced=folder.misplaced,
     )

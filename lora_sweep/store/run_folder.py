@@ -151,9 +151,7 @@ class RunFolder:
                 failure.replace(self.path / RETRIED_FILE)
         (self.path / PRUNED_FILE).unlink(missing_ok=True)
 
-    def start(
-        self, settings: Settings, config_yaml: str, command: str | None = None
-    ) -> None:
+    def start(self, settings: Settings, config_yaml: str, command: str | None = None) -> None:
         """Makes the folder ready for a training from the beginning.
 
         Args:
