@@ -88,7 +88,7 @@ class ResolveSweeper(GridSweeper):
         jobs = SeedJobs(self, arguments)
         plan, arms = self._plan(jobs)
         results = list[JobReturn]()
-        progress = self._progress(jobs, plan)
+        progress = self._progress(jobs, plan, read_made(self.sweep_dir))
         while (n := progress.next_look) is not None:
             cells = self._needed(jobs, plan, n, arms, progress.open_arms(plan))
             n_runs = sum(not is_finished(self.sweep_dir / name) for name in _names(cells))
@@ -179,7 +179,8 @@ class ResolveSweeper(GridSweeper):
         trained: tuple[Sequence[Cell], Sequence[JobReturn]],
     ) -> "Progress":
         """Makes a look whose runs have ended."""
-        if self._progress(jobs, plan, made=n).next_look == n:
+        progress = self._progress(jobs, plan, n)
+        if progress.next_look == n:
             cells, results = trained
             raise_failures(results, [cell.title for cell in cells], self.sweep_dir)
             raise SweepFailedError(
@@ -187,16 +188,16 @@ class ResolveSweeper(GridSweeper):
                 f"python -m lora_sweep.status {self.sweep_dir}"
             )
         write_made(self.sweep_dir, n)
-        return self._progress(jobs, plan)
+        return progress
 
-    def _progress(self, jobs: SeedJobs, plan: Plan, *, made: int | None = None) -> "Progress":
-        """What the looks that were made have found."""
+    def _progress(self, jobs: SeedJobs, plan: Plan, made: int) -> "Progress":
+        """What the looks up to one of so many seeds have found."""
         from lora_sweep.report.compare.looks import look
         from lora_sweep.report.table.collect import collect_runs
         from lora_sweep.report.table.planned import planned_arms
 
         arms = planned_arms(collect_runs(self.sweep_dir, scope=jobs.scope))
-        return look(plan, arms, made=read_made(self.sweep_dir) if made is None else made)
+        return look(plan, arms, made=made)
 
 
 def last_lines(config: DictConfig) -> list[str]:

@@ -78,4 +78,5 @@ def test_names_can_not_inject(sweep: Any, settings: Any) -> None:
     sweep.finish("c", 0.6, settings(), fingerprint="same")
     text = _section(sweep, "python `rm` '```\n# x'")
     assert "a\\|b&lt;i>" in text
-    assert "````sh\npython `rm` '```\n# x'\n````" in text  # as it was typed, in a longer fence
+    assert r"""python `rm` '```'$'\x0a''# x'""" in text  # on one line, and read as it was typed
+    assert "````sh\n" in text  # in a longer fence
