@@ -120,10 +120,11 @@ def _verdicts(findings: Findings) -> list[Table]:
 
 def _best_runs(sweep: Sweep) -> dict[str, Path]:
     learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
-    return {
-        name: sweep.folder / str(own.loc[own["reported_metric"].idxmax(), "folder"])
-        for name, own in group_runs(sweep.runs[learnt_something]).items()
-    }
+    best = {}
+    for name, own in group_runs(sweep.runs[learnt_something]).items():
+        by_metric = own.sort_values("reported_metric", ascending=False, kind="stable")
+        best[name] = sweep.folder / str(by_metric["folder"].iloc[0])
+    return best
 
 
 def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:
