@@ -1,18 +1,23 @@
 """Ctrl-C, SIGTERM and SIGHUP: a training ends after the step under way, and is saved.
 
 SIGHUP comes where the terminal is closed or the connection ends.
+
+Python calls a handler between two of its own instructions, and a backward pass is one of them: of
+a large pack it takes many seconds. So a thread, which C wakes by a byte at the very signal, says
+at once that it was heard.
 """
 
 import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SAID = b"\nstopping: the step is finished and saved first; Ctrl-C again stops at once\n"
+_SAID = b"\nstopping: the step is finished and saved first; Ctrl-C again stops without it\n"
 
 
 class StoppedError(KeyboardInterrupt):
@@ -45,12 +50,10 @@ class StopRequest:
         self.signal_number: int | None = None
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:
-        """Notes the first signal; a second one stops at once, with what was saved before."""
+        """Notes the first signal; a second one stops with what was saved before."""
         if self.signal_number is not None:
             raise_stopped(signal_number, frame)
         self.signal_number = signal_number
-        with suppress(OSError):  # the terminal may be gone
-            os.write(2, _SAID)  # not logged: a handler may run in the middle of any write
 
 
 def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
@@ -97,7 +100,37 @@ def stop_on_signals() -> Iterator[StopRequest]:
             if signal.getsignal(number) in ours:
                 before[number] = signal.signal(number, request.receive)
     try:
-        yield request
+        with _answered_at_once(before):
+            yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _answered_at_once(numbers: Collection[int]) -> Iterator[None]:
+    """Says that a stop was heard as soon as the first of these signals comes."""
+    if not numbers:
+        yield
+        return
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    thread = threading.Thread(target=_answer, args=(heard, frozenset(numbers)), daemon=True)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()  # which ends the thread
+        thread.join()
+        heard.close()
+
+
+def _answer(heard: socket.socket, numbers: Collection[int]) -> None:
+    """Waits for the number of a signal that asks for an end."""
+    while received := heard.recv(1):
+        if received[0] in numbers:
+            with suppress(OSError):  # the terminal may be gone
+                os.write(2, _SAID)  # not logged: somebody may be in the middle of a line
+            return

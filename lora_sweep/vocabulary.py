@@ -20,8 +20,13 @@ FIRST, SETTLED = "first", "settled"
 
 FINISHED, FAILED, PRUNED = "finished", "failed", "pruned"
 """What became of a run, or of a trial."""
+COLLAPSED = "collapsed at the end"
+"""What is said of a run whose last epoch predicts one class only, whatever its best one did."""
 MISSING, UNREADABLE = "missing", "unreadable"
 """What a report says of a run without a result, and of one whose result can't be read."""
+
+RESOLVE = "hydra/sweeper=resolve"
+"""What makes a sweep's command one that adds seeds."""
 
 TRAIN, SELECTION = "train", "selection"
 """Splits of a corpus that no dev part may be called like."""

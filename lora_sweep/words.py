@@ -1,4 +1,4 @@
-"""Small things that sentences need."""
+"""Small things that sentences and printed commands need."""
 
 from collections.abc import Sequence
 
@@ -31,3 +31,21 @@ def listed(words: Sequence[str]) -> str:
     """
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def pasteable(command: str) -> str:
+    r"""Returns a command in which nothing is hidden, and which a shell still reads the same.
+
+    A character that nobody sees, ends the line, or turns the direction in which others are shown
+    (whatever `str.isprintable` refuses) is written as its bytes, `$'\xe2\x80\xae'`, as bash and
+    zsh read them.
+
+    Args:
+        command: as from `shlex.join`, which has such characters within single quotes.
+    """
+    return "".join(c if c.isprintable() else f"'$'{_bytes(c)}''" for c in command)
+
+
+def _bytes(character: str) -> str:
+    """A character's bytes in UTF-8; the byte itself for one that no text has."""
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))

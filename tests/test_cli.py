@@ -191,14 +191,23 @@ WRONG = (
     ("export {run} --to peft --out {run}", "--out must be a new or an empty folder"),
     ("report nowhere", "nowhere must hold a sweep"),
     ("status nowhere", "nowhere must be a sweep's folder"),
+    (
+        "run data=files data.train=no.csv data.dev=no.tsv data.path=at",
+        "at/no.csv and at/no.tsv: can't",
+    ),
+    ("run data=files data.train=. data.dev=.", ".: can't be read: Is a directory"),
+    ("run -m data=cola data.path=nowhere seed=0,1", "nowhere must be the folder `raw` of CoLA's"),
+    ("run -m data=files data.train=no.csv data.dev=no.csv lr=0,1", "no.csv: can't be read"),
 )
 """A wrong command, and the start of what it says, at once."""
 
 
 def test_wrong_commands_do_not_import_torch(trained_runs: dict[str, Path], tmp_path: Path) -> None:
     code = (
-        "import sys; from lora_sweep.cli import main\n"
+        "import os, sys; from lora_sweep.cli import main\n"
         "for line in sys.argv[1:]:\n"
+        "    for name in ('HYDRA_FULL_ERROR', 'LORA_SWEEP_DEBUG'):  # of the line before\n"
+        "        os.environ.pop(name, None)\n"
         "    try:\n        main(line.split())\n"
         "    except SystemExit as end:\n        assert end.code == 1\n"
         "print(*{'torch', 'transformers', 'datasets', 'pandas'} & set(sys.modules))"
@@ -213,7 +222,7 @@ def test_wrong_commands_do_not_import_torch(trained_runs: dict[str, Path], tmp_p
     )
     said = [f"error: {start}" for _, start in WRONG]
     assert result.stdout.strip() == ""
-    found = result.stderr.splitlines()
+    found = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
 
 

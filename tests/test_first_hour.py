@@ -168,6 +168,16 @@ def test_stopped_sweep_says_that_it_is_saved_and_goes_on(stopped: str) -> None:
     assert "its 2 runs are saved: the same command goes on from there" in said
 
 
+def test_stopped_run_goes_on_by_the_command_that_it_and_the_status_print(shell: Shell) -> None:
+    line = f"lora-sweep run {SETTINGS} init=fixed training.epochs=40 'paths.sweep=a run'"
+    shown = shell.type(line, "stopped", lambda said: "epoch 2: loss" in said)
+    assert "the run is saved: the same command goes on from there" in " ".join(shown.split())
+    command = next_commands(shown)["lora-sweep"]
+    assert command == line.replace("lora-sweep run", "python -m lora_sweep")
+    assert next_commands(shell.type("lora-sweep status 'outputs/a run'"))["lora-sweep"] == command
+    assert "go on after step" in shell.type(command)
+
+
 def test_sweep_goes_on_and_ends_with_an_answer(sweep: str, shell: Shell) -> None:
     said = " ".join(sweep.split())
     assert "2 runs go on after step" in said

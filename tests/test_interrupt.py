@@ -1,8 +1,11 @@
 """Signal handlers of ours and of others."""
 
 import errno
+import hashlib
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +13,6 @@ import pytest
 from lora_sweep.interrupt import (
     SIGNALS,
     StoppedError,
-    StopRequest,
     handle_termination,
     handlers_kept,
     raise_stopped,
@@ -68,6 +70,37 @@ def test_signal_is_heard_where_the_terminal_is_gone(monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "write", gone)
-    request = StopRequest()
-    request.receive(signal.SIGHUP, None)
-    assert request.signal_number == signal.SIGHUP
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.signal_number == signal.SIGTERM
+
+
+def test_signal_in_a_step_that_hears_none_is_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A step is one call into C here, as a backward pass is: no handler runs before its end."""
+    said: list[float] = []
+    monkeypatch.setattr(os, "write", lambda number, text: said.append(time.monotonic()))
+    with stop_on_signals() as stop:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        while stop.signal_number is None:
+            began = time.monotonic()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000)
+            ended = time.monotonic()
+    (at,) = said
+    assert began < at < ended - (ended - began) / 4
+
+
+def test_step_is_answered_once_and_no_other_signal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda number, text: said.append(text))
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    with stop_on_signals():
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert said == []
+    with pytest.raises(StoppedError), stop_on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert len(said) == 1
+    signal.signal(signal.SIGUSR1, before)
+    assert signal.set_wakeup_fd(-1) == -1  # given back

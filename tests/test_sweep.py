@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sweeps import PICTURES, Command
 
 from lora_sweep.store.record import read_result
+from lora_sweep.store.state import settings_json
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +255,10 @@ def test_packs_leave_what_single_runs_leave(
     assert "runs train in" in packed.output
     assert len(packed.runs) == 2 * 2
     assert [run.name for run in packed.runs] == [run.name for run in single.runs]
+    for sweep in (packed, single):
+        assert set(read(sweep.sweep_dir / "sweep.json")["runs"]) == {
+            run.name for run in sweep.runs
+        }
     for ours, expected in zip(packed.runs, single.runs, strict=True):
         files = [{file.name for file in run.iterdir()} for run in (ours, expected)]
         assert files[0] == files[1] >= FINISHED_FILES
@@ -277,8 +282,13 @@ def test_optuna_trials_train_in_packs(
     tmp_path: Path, tiny_settings: list[str], cache: str
 ) -> None:
     search = ("hydra/sweeper=optuna", "hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=5")
+    other = tmp_path / "outputs" / "tiny" / "other"
+    other.mkdir(parents=True)
+    (other / "settings.json").write_text(settings_json(other, {"seed": 7}))
     outcome = call(tmp_path, "-m", *tiny_settings, cache, *search, "lr=interval(0.001,0.01)")
     assert outcome.code == 0, outcome.output
+    assert "5 runs in 5 cells: 5 finished" in outcome.output
+    assert "1 other run lies there too" in outcome.output
     assert outcome.output.count("3 runs train in 1 pack") == 1
     assert outcome.output.count("2 runs train in 1 pack") == 1
     assert len(outcome.finished) == 5

@@ -1,8 +1,12 @@
 """Numbers with their nouns, and lists."""
 
+import shlex
+import shutil
+import subprocess
+
 import pytest
 
-from lora_sweep.words import counted, listed, number
+from lora_sweep.words import counted, listed, number, pasteable
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,20 @@ def test_words_are_listed(words: list[str], said: str) -> None:
 def test_large_number_has_no_exponent(n: float, said: str) -> None:
     """`.3g` alone would say 3.44e+03."""
     assert number(n) == said
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(
+    "word",
+    ["a\u202ebash", "two\nlines", "it's \u2066", "\u00a0", "\udcff", "a\x1b[2Jb", "`\u200b$x`"],
+)
+def test_printed_command_hides_nothing_and_is_read_the_same(word: str) -> None:
+    shown = pasteable(shlex.join(["printf", r"%s\0", word, "plain"]))
+    assert shown.isprintable()
+    read = subprocess.run(["bash", "-c", shown], capture_output=True, check=True).stdout
+    assert read == word.encode(errors="surrogateescape") + b"\0plain\0"
+
+
+def test_command_without_such_characters_stays() -> None:
+    command = shlex.join(["python", "-m", "lora_sweep", "data.dev='ä b.tsv'", "x=\u05d0"])
+    assert pasteable(command) == command

@@ -9,9 +9,8 @@ from pathlib import Path
 from lora_sweep.commands.arguments import exit_code, place
 from lora_sweep.errors import SettingError
 from lora_sweep.store.sweep_list import read_commands
+from lora_sweep.vocabulary import RESOLVE
 
-_SWEEPER = "hydra/sweeper="
-_RESOLVE = f"{_SWEEPER}resolve"
 _OWN = r"hydra\.sweeper\.(max_seeds|looks|any_time|max_runs|max_hours)="
 _PLACES = r"paths\.(outputs|sweep)=|hydra\.sweep\.dir="
 _LEFT_OUT = re.compile(rf"\+*(seed=|n_seeds=|hydra/sweeper=|{_OWN}|{_PLACES})")
@@ -60,7 +59,7 @@ def resolve_arguments(folder: Path, given: argparse.Namespace) -> list[str]:
         *_own_command(folder),
         f"paths.outputs={quoted(named.parent)}",
         f"paths.sweep={quoted(named.name)}",
-        _RESOLVE,
+        RESOLVE,
         *(
             f"hydra.sweeper.{name}={value}"
             for name, value in settings.items()
@@ -80,7 +79,7 @@ def _own_command(folder: Path) -> list[str]:
         what = "a folder without it" if folder.is_dir() else "nothing there"
         raise SettingError(f"{folder} must hold a sweep's list of runs, but got {what}")
     arguments = [shlex.split(command)[3:] for command in commands]  # python -m lora_sweep
-    sweeps = [one for one in arguments if _RESOLVE not in one]
+    sweeps = [one for one in arguments if RESOLVE not in one]
     different: dict[tuple[str, ...], list[str]] = {}
     for one in sweeps or arguments:
         own = [argument for argument in one if not _LEFT_OUT.match(argument)]
@@ -89,7 +88,7 @@ def _own_command(folder: Path) -> list[str]:
         listed = "\n".join(shlex.join(own) for own in different.values())
         raise SettingError(
             f"{folder} must be a sweep of one command, seeds apart, but got {len(different)}: "
-            f"say all that is to be compared, python -m lora_sweep --multirun ... {_RESOLVE}\n"
+            f"say all that is to be compared, python -m lora_sweep --multirun ... {RESOLVE}\n"
             f"{listed}"
         )
     ((own),) = different.values()

@@ -9,6 +9,7 @@ import difflib
 import io
 import math
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
@@ -28,6 +29,7 @@ from lora_sweep.interrupt import StoppedError, handle_termination
 from lora_sweep.launch import command_errors, grids, resolve
 from lora_sweep.launch.places import quote_homes
 from lora_sweep.plugins import register
+from lora_sweep.words import pasteable
 
 EXECUTABLE = ("lora_sweep.*", "hydra_plugins.*")
 """What a `_target_` of a config may name: our own code, and Hydra's plugins."""
@@ -50,7 +52,8 @@ def train(config: DictConfig) -> float:
         waits = is_single or not comes_back
         # With hydra.job.chdir too, a relative path is from where the command was started.
         with contextlib.chdir(job.runtime.cwd):
-            return run_cell(to_run_config(config), waits=waits)
+            command = _command(sys.argv[1:]) if is_single else None
+            return run_cell(to_run_config(config), waits=waits, command=command)
     except LoraSweepError as error:
         if not is_single or _is_debugging():
             raise
@@ -78,10 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     handle_termination()
     command_errors.forget()
+    typed = [quote_homes(argument) for argument in given]
     try:
         try:
             _check_folder()
-            sys.argv[1:] = checked([quote_homes(argument) for argument in given])
+            sys.argv[1:] = checked(typed)
             with _help_fitted(is_asked=not {"-h", "--help"}.isdisjoint(given)):
                 train()
             command_errors.raise_first()
@@ -91,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = str(stop) or "interrupted: the same command goes on where this one stopped"
         with contextlib.suppress(OSError):  # a terminal that was closed is gone
             terminal.say(said)
+            print(pasteable(_command(typed)), file=sys.stderr)  # not fitted: it is to be pasted
         return stop.exit_code if isinstance(stop, StoppedError) else 130
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         terminal.left()
@@ -104,6 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say("\n".join([first, *others]))
         return 1
     return 0
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command as a shell reads it."""
+    return shlex.join(["python", "-m", "lora_sweep", *arguments])
 
 
 @contextlib.contextmanager

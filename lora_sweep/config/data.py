@@ -15,6 +15,7 @@ from omegaconf import MISSING
 
 from lora_sweep.data.corpus import Corpus
 from lora_sweep.data.tasks import TASKS
+from lora_sweep.data.text_files import check_readable
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import (
     MOST_SEED,
@@ -62,6 +63,14 @@ class DataConfig:
     def files(self) -> Mapping[str, Path]:
         """Returns the files that hold the corpus, by what they are; none for one without files."""
         return {}
+
+    def check_files(self) -> None:
+        """Checks that the files are there and can be opened; they are not read, so it is quick.
+
+        Raises:
+            CorpusError: one is not.
+        """
+        check_readable(self.files().values())
 
     def places(self) -> Mapping[str, str | None]:
         """Returns the settings that say where the files lie, right from any folder."""
@@ -283,6 +292,13 @@ class ColaConfig(GlueConfig):
             return {}
         folder = expand_home("data.path", self.path)
         return {part: folder / name for part, name in COLA_FILES.items()}
+
+    def check_files(self) -> None:
+        """Checks that the folder holds the authors' files."""
+        if self.path is not None:
+            from lora_sweep.data.sources import check_cola
+
+            check_cola(expand_home("data.path", self.path))
 
     def places(self) -> Mapping[str, str | None]:
         """Returns the folder of the files."""

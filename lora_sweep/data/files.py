@@ -7,12 +7,13 @@ a file writes a label makes no other label of it: see `label_name`.
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
 from lora_sweep.data.tables import Table, read_table
 from lora_sweep.data.tasks import Task
+from lora_sweep.data.text_files import check_readable
 from lora_sweep.errors import CorpusError, SettingError
 from lora_sweep.metrics import fitting_metrics
 from lora_sweep.vocabulary import SELECTION, TRAIN
@@ -57,7 +58,7 @@ def load_files(  # noqa: PLR0913 - one setting of the group `data` each
     _check_parts(parts)
     columns = [column for column in (text, text_pair, label) if column is not None]
     files = {TRAIN: train, **parts}
-    _check_there(files.values())
+    check_readable(files.values())
     tables = {name: read_table(path, columns) for name, path in files.items()}
     if shared_texts == "drop":
         tables[TRAIN] = _without_shared(tables, [c for c in (text, text_pair) if c is not None])
@@ -117,13 +118,6 @@ def _check_parts(parts: Mapping[str, Path]) -> None:
                 f"a dev part's name must not be empty, 'train' or 'selection', nor hold '/', but "
                 f"got {name!r}"
             )
-
-
-def _check_there(files: Iterable[Path]) -> None:
-    """Raises a CorpusError that names all files that are not there."""
-    missing = [str(path) for path in files if not path.exists()]
-    if missing:
-        raise CorpusError(f"{' and '.join(missing)}: can't be read: No such file or directory")
 
 
 def _without_shared(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:

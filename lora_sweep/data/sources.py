@@ -12,7 +12,7 @@ from lora_sweep.data.files import load_files
 from lora_sweep.data.hub import glue_is_cached, glue_tables
 from lora_sweep.data.subsets import hold_out_selection, take_train
 from lora_sweep.data.tasks import GLUE_TASKS, TASKS, Task
-from lora_sweep.data.text_files import numbered_lines, read_text
+from lora_sweep.data.text_files import check_readable, numbered_lines, read_text
 from lora_sweep.errors import CorpusError, SettingError
 
 __all__ = [
@@ -72,15 +72,25 @@ def load_cola(folder: Path) -> Corpus:
     Raises:
         CorpusError: a file is missing, or a line is not source, label, mark and sentence.
     """
+    files = {name: folder / file for name, file in COLA_FILES.items()}
+    check_cola(folder)
+    splits = {name: _read_cola(file) for name, file in files.items()}
+    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS, files)
+    return check_corpus(corpus, published=True)
+
+
+def check_cola(folder: Path) -> None:
+    """Checks that CoLA's three files are there and can be opened.
+
+    Raises:
+        CorpusError: one is missing, or can't be opened.
+    """
     missing = [name for name in COLA_FILES.values() if not (folder / name).is_file()]
     if missing:
         raise CorpusError(
             f"{folder} must be the folder `raw` of CoLA's archive: it lacks {', '.join(missing)}"
         )
-    files = {name: folder / file for name, file in COLA_FILES.items()}
-    splits = {name: _read_cola(file) for name, file in files.items()}
-    corpus = Corpus(TASKS["cola"], splits.pop("train"), splits, None, _DOMAINS, files)
-    return check_corpus(corpus, published=True)
+    check_readable([folder / name for name in COLA_FILES.values()])
 
 
 def _read_cola(path: Path) -> LabelledTexts:

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,21 @@ def reading(path: Path) -> Iterator[None]:
         raise CorpusError(f"{path}: not a gzip file that can be read: {error}") from error
     except OSError as error:
         raise CorpusError(f"{path}: can't be read: {error.strerror}") from error
+
+
+def check_readable(files: Collection[Path]) -> None:
+    """Checks that files are there and can be opened; nothing is read.
+
+    Raises:
+        CorpusError: names all that are missing, or the first one that can't be opened.
+    """
+    missing = list(dict.fromkeys(str(path) for path in files if not path.exists()))
+    if missing:
+        raise CorpusError(f"{' and '.join(missing)}: can't be read: No such file or directory")
+    for path in files:
+        if path.is_file() or path.is_dir():  # to open a pipe would wait for a writer
+            with reading(path), path.open("rb"):
+                pass
 
 
 def read_text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from lora_sweep.metrics import Array, metric_values, metric_words
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.trained.classifier import Classifier, predict_texts
 
+_INTERVAL = "Interval: over other texts of this kind, not over other seeds."
+_NO_INTERVAL = "-: every drawing of these texts has the same value, so it is not known."
+
 
 @dataclass(frozen=True)
 class Score:
@@ -22,7 +26,8 @@ class Score:
         metric: its name; with `/PART` for a part of the dev set.
         n_texts: how many texts it is of.
         value: 0 to 1; None where the labels leave the metric undefined.
-        low, high: 95 % interval over the texts; None without a value.
+        low, high: 95 % interval over the texts; None without a value, and where no drawing of the
+            texts has another one.
     """
 
     metric: str
@@ -74,7 +79,10 @@ def scores_table(title: str, scores: Sequence[Score], label_names: Sequence[str]
     ]
     headers = ["Metric", "Texts", "Value", "95 % interval"]
     table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
-    return f"{title}\n\n{table}\n\nInterval: over other texts of this kind, not over other seeds."
+    how = _INTERVAL
+    if any(score.value is not None and score.low is None for score in scores):
+        how += f" {_NO_INTERVAL}"
+    return f"{title}\n\n{table}\n\n{how}"
 
 
 def scores_json(scores: Sequence[Score]) -> str:
@@ -83,9 +91,12 @@ def scores_json(scores: Sequence[Score]) -> str:
 
 
 def _value_words(score: Score) -> tuple[str, str]:
-    if score.value is None or score.low is None or score.high is None:
+    if score.value is None:
         return "undefined", ""
-    return f"{100 * score.value:.2f}", f"{100 * score.low:.2f} to {100 * score.high:.2f}"
+    value = f"{100 * score.value:.2f}"
+    if score.low is None or score.high is None:
+        return value, "-"
+    return value, f"{100 * score.low:.2f} to {100 * score.high:.2f}"
 
 
 def _scores(
@@ -94,8 +105,11 @@ def _scores(
     values = metric_values(metrics, predicted, labels)
     scores = []
     for metric, value in values.items():
-        interval: tuple[float | None, float | None] = (None, None)
+        low: float | None = None
+        high: float | None = None
         if value is not None:
-            interval = examples_interval(predicted, labels, metric)
-        scores.append(Score(metric + suffix, len(labels), value, *interval))
+            low, high = examples_interval(predicted, labels, metric)
+            if math.isinf(low):
+                low = high = None
+        scores.append(Score(metric + suffix, len(labels), value, low, high))
     return scores

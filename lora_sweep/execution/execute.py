@@ -70,12 +70,13 @@ def _check_length(config: RunConfig, n_train: int) -> None:
     )
 
 
-def run_cell(config: RunConfig, *, waits: bool = True) -> float:
+def run_cell(config: RunConfig, *, waits: bool = True, command: str | None = None) -> float:
     """Trains the cell's runs that are not finished, and returns the median reported metric.
 
     Args:
         config: of the cell.
         waits: for runs that another process trains just now.
+        command: kept with the runs that start; None where the sweep's list has it.
 
     Raises:
         ClaimedElsewhereError: another process trains one, and this one does not wait.
@@ -83,7 +84,7 @@ def run_cell(config: RunConfig, *, waits: bool = True) -> float:
             runs are trained.
         LoraSweepError: an input is missing or wrong.
     """
-    (result,) = run_cells([config], Options(waits=waits))
+    (result,) = run_cells([config], Options(waits=waits, command=command))
     if isinstance(result, Exception):
         raise result
     return result
@@ -110,7 +111,7 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
     for config in configs:
         try:
             check_inputs(config, trains_here=options.executor is None)
-            cell = {job.folder.path: job for job in _jobs(config)}
+            cell = {job.folder.path: job for job in _jobs(config, options.command)}
         except Exception as error:
             results.append(error)
             continue
@@ -130,7 +131,7 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
     ]
 
 
-def _jobs(config: RunConfig) -> list[Job]:
+def _jobs(config: RunConfig, command: str | None) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
     sources = source_identities(config)
@@ -145,6 +146,7 @@ def _jobs(config: RunConfig) -> list[Job]:
             model_fingerprint=model,
             corpus_fingerprint=corpus,
             sources=sources,
+            command=command,
         )
         for name, settings in runs_of(config).items()
     ]

@@ -42,6 +42,7 @@ class Options:
         stop_policy: decides which runs end early; None for none.
         waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
         executor: who trains the packs; None for this process.
+        command: that asks for single runs; None where the sweep's list has it.
     """
 
     pack_size: int | None = None
@@ -49,6 +50,7 @@ class Options:
     stop_policy: StopPolicy | None = None
     waits: bool = True
     executor: Executor | None = None
+    command: str | None = None
 
 
 def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:

@@ -39,6 +39,7 @@ class Job:
         settings: what can change its result.
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
         sources: settings that name runs that it starts from -> identity of what those trained.
+        command: that trains it, kept in its folder; None where the sweep's list has it.
     """
 
     config: RunConfig
@@ -49,6 +50,7 @@ class Job:
     model_fingerprint: str
     corpus_fingerprint: str
     sources: Mapping[str, str] = field(default_factory=dict)
+    command: str | None = None
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ from lora_sweep.trackers.tracker import NoTracker, Tracker
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
-from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
+from lora_sweep.vocabulary import COLLAPSED, FAILED, FINISHED, PRUNED
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,9 @@ class RunRecorder:
             self.record.best_epoch,
             f", {decided}" if decided else "",
             100 * self.record.final_metric,
-            ", COLLAPSED: predictions are one class only" if self.record.collapsed else "",
+            f", {COLLAPSED}: the last epoch predicts one class only"
+            if self.record.collapsed
+            else "",
         )
 
     @property

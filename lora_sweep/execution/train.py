@@ -141,7 +141,7 @@ def _recorded(
     job.folder.ready()
     with log_to(job.folder.path):
         if checkpoint is None:
-            job.folder.start(job.settings, job.config_yaml())
+            job.folder.start(job.settings, job.config_yaml(), job.command)
         name, cell = job.config.tracker.name, cell_name(job.settings)
         with closing(start_tracker(name, job.folder.path, job.settings, cell)) as tracker:
             yield RunRecorder(

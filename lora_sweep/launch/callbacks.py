@@ -83,7 +83,7 @@ class WriteReport(Callback):
         forms = Forms(figures=self.figures, page=self.page)
         write_question(sweep_dir, self.question)
         best = show_report([sweep_dir], scope=scope, question=self.question, forms=forms)
-        if best is not None:
-            print_unbroken(next_lines(best))
+        for name, run in best.items():
+            print_unbroken(next_lines(run, of=name if len(best) > 1 else ""))
         if config.hydra.runtime.choices["hydra/sweeper"] == resolve.NAME:
             print_unbroken(resolve.last_lines(config))

@@ -44,6 +44,7 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
 
     Raises:
         SettingError: its settings break a rule, or it would lie in another sweep's folder.
+        CorpusError: a file of its data is not there, or can't be opened.
     """
     composed, title = composer.compose(overrides), job_title(composer.master, overrides)
     with naming(title):
@@ -56,6 +57,7 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
         )
         rule = f"the same in all runs of a sweep ({sweep_dir}; add paths.sweep=NAME)"
         require(place == sweep_dir, "paths.sweep", rule, place)
+        config.data.check_files()
     from lora_sweep.execution.content import runs_of  # it loads torch
 
     with naming(title):

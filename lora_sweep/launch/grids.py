@@ -19,7 +19,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ from lora_sweep.words import counted
 log = logging.getLogger(__name__)
 
 NAME = "grids"
+SETTINGS: dict[str, Any] = dict.fromkeys(("max_batch_size", "params", "grids"))
+"""What stands under `hydra.sweeper`, null where the command does not say it."""
 WAIT_SECONDS = 5.0
 
 
@@ -161,19 +163,22 @@ class GridSweeper(Sweeper):
 
 def register() -> None:
     """Makes the sweeper known to Hydra as `hydra/sweeper=grids`."""
-    Plugins.instance().register(GridSweeper)
+    register_sweeper(NAME, GridSweeper, SETTINGS)
+
+
+def register_sweeper(name: str, sweeper: type[Sweeper], settings: Mapping[str, Any]) -> None:
+    """Makes a sweeper known to Hydra as `hydra/sweeper=NAME`.
+
+    Args:
+        name: what chooses it.
+        sweeper: of this package.
+        settings: what stands under `hydra.sweeper` -> its value, defaults of Hydra's among them.
+    """
+    Plugins.instance().register(sweeper)
+    target = {"_target_": f"{sweeper.__module__}.{sweeper.__name__}"}
+    node = OmegaConf.create(target | dict(settings))
     ConfigStore.instance().store(
-        group="hydra/sweeper",
-        name=NAME,
-        node=OmegaConf.create(
-            {
-                "_target_": f"{GridSweeper.__module__}.{GridSweeper.__name__}",
-                "max_batch_size": None,
-                "params": None,
-                "grids": None,
-            }
-        ),
-        provider="lora_sweep",
+        group="hydra/sweeper", name=name, node=node, provider="lora_sweep"
     )
 
 

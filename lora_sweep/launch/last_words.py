@@ -18,6 +18,7 @@ from lora_sweep.store.run_folder import Settings
 from lora_sweep.store.state import is_finished
 from lora_sweep.store.sweep_list import SWEEP_FILE
 from lora_sweep.terminal import make_console
+from lora_sweep.words import pasteable
 
 _PYTHON = ("python", "-m")
 _PASTED = ("python -m ", "run: ")
@@ -45,7 +46,8 @@ def print_unbroken(lines: Sequence[str]) -> None:
 
     console = make_console()
     for line in lines:
-        console.print(Text(line), soft_wrap=line.startswith(_PASTED))
+        is_pasted = line.startswith(_PASTED)
+        console.print(Text(pasteable(line) if is_pasted else line), soft_wrap=is_pasted)
 
 
 def run_lines(folders: Sequence[Path]) -> list[str]:
@@ -68,7 +70,7 @@ def run_lines(folders: Sequence[Path]) -> list[str]:
     return [*(f"run: {folder}" for folder in finished), *next_lines(best, shlex.join(report))]
 
 
-def next_lines(run: Path, *more: str) -> list[str]:
+def next_lines(run: Path, *more: str, of: str = "") -> list[str]:
     """Returns what to type to measure with a finished run, take it away and predict with it.
 
     Each command works as it stands, but for one that is said to need a file of the user's.
@@ -76,6 +78,7 @@ def next_lines(run: Path, *more: str) -> list[str]:
     Args:
         run: its folder.
         more: further commands that work as they stand.
+        of: the runs that it is the best of; empty where there are no others.
 
     Raises:
         RecordError: its record can't be read.
@@ -84,7 +87,7 @@ def next_lines(run: Path, *more: str) -> list[str]:
     kind, why = _export_kind(settings)
     export = ["lora_sweep.export", str(run), "--to", kind, "--out", f"exports/{run.name}"]
     return [
-        "next:",
+        f"next, with the best run of {of}:" if of else "next:",
         shlex.join([*_PYTHON, "lora_sweep.evaluate", str(run)]),
         shlex.join([*_PYTHON, *export]),
         *more,

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
+from lora_sweep.launch.asked_runs import add_runs, command_to_list
 from lora_sweep.launch.cells import Cell, job_title
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
@@ -131,6 +132,8 @@ class PackLauncher(Launcher):
 
         self._configure_log(self.config.hydra.job_logging)
         cells = [config for config in configs if isinstance(config, RunConfig)]
+        if (command := command_to_list(self.config)) is not None:
+            add_runs(command, cells)  # before they train: a status asks for them meanwhile
         options = Options(
             self.pack_size, self._together, self._stop_policy, executor=self.executor
         )

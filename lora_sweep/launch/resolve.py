@@ -14,15 +14,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lora_sweep.errors import SettingError, SweepFailedError, TrainingFailedError
 from lora_sweep.launch.budget import Budget
 from lora_sweep.launch.cells import Cell
-from lora_sweep.launch.grids import GridSweeper, raise_failures
+from lora_sweep.launch.grids import SETTINGS, GridSweeper, raise_failures, register_sweeper
 from lora_sweep.launch.seed_jobs import SeedJobs, job_of
 from lora_sweep.report.compare.made import read_made, write_made
 from lora_sweep.report.compare.plan import LOOKS, Plan, read_plan, write_plan
@@ -30,7 +28,7 @@ from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
 from lora_sweep.store.state import is_done, is_finished
 from lora_sweep.store.sweep_list import read_sweep
-from lora_sweep.vocabulary import MISSING
+from lora_sweep.vocabulary import MISSING, RESOLVE
 from lora_sweep.words import counted
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAME = "resolve"
+NAME = RESOLVE.partition("=")[2]
 _Arms = dict[tuple[str, ...], str]
 
 
@@ -90,7 +88,7 @@ class ResolveSweeper(GridSweeper):
         jobs = SeedJobs(self, arguments)
         plan, arms = self._plan(jobs)
         results = list[JobReturn]()
-        progress = self._progress(jobs, plan)
+        progress = self._progress(jobs, plan, read_made(self.sweep_dir))
         while (n := progress.next_look) is not None:
             cells = self._needed(jobs, plan, n, arms, progress.open_arms(plan))
             n_runs = sum(not is_finished(self.sweep_dir / name) for name in _names(cells))
@@ -181,7 +179,8 @@ class ResolveSweeper(GridSweeper):
         trained: tuple[Sequence[Cell], Sequence[JobReturn]],
     ) -> "Progress":
         """Makes a look whose runs have ended."""
-        if self._progress(jobs, plan, made=n).next_look == n:
+        progress = self._progress(jobs, plan, n)
+        if progress.next_look == n:
             cells, results = trained
             raise_failures(results, [cell.title for cell in cells], self.sweep_dir)
             raise SweepFailedError(
@@ -189,20 +188,22 @@ class ResolveSweeper(GridSweeper):
                 f"python -m lora_sweep.status {self.sweep_dir}"
             )
         write_made(self.sweep_dir, n)
-        return self._progress(jobs, plan)
+        return progress
 
-    def _progress(self, jobs: SeedJobs, plan: Plan, *, made: int | None = None) -> "Progress":
-        """What the looks that were made have found."""
+    def _progress(self, jobs: SeedJobs, plan: Plan, made: int) -> "Progress":
+        """What the looks up to one of so many seeds have found."""
         from lora_sweep.report.compare.looks import look
         from lora_sweep.report.table.collect import collect_runs
         from lora_sweep.report.table.planned import planned_arms
 
         arms = planned_arms(collect_runs(self.sweep_dir, scope=jobs.scope))
-        return look(plan, arms, made=read_made(self.sweep_dir) if made is None else made)
+        return look(plan, arms, made=made)
 
 
 def last_lines(config: DictConfig) -> list[str]:
-    """Returns how each comparison stands, and the command that goes on where some are open.
+    """Returns how many comparisons are resolved, and the command that goes on where some are open.
+
+    How each of them stands, the report has said.
 
     Args:
         config: of the sweep, which was started.
@@ -269,22 +270,5 @@ def _question(master: DictConfig) -> dict[str, Any]:
 
 def register() -> None:
     """Makes the sweeper known to Hydra as `hydra/sweeper=resolve`."""
-    Plugins.instance().register(ResolveSweeper)
-    ConfigStore.instance().store(
-        group="hydra/sweeper",
-        name=NAME,
-        node=OmegaConf.create(
-            {
-                "_target_": f"{ResolveSweeper.__module__}.{ResolveSweeper.__name__}",
-                "max_seeds": None,
-                "looks": None,
-                "any_time": None,
-                "max_runs": None,
-                "max_hours": None,
-                "max_batch_size": None,
-                "params": None,
-                "grids": None,
-            }
-        ),
-        provider="lora_sweep",
-    )
+    own = dict.fromkeys(("max_seeds", "looks", "any_time", "max_runs", "max_hours"))
+    register_sweeper(NAME, ResolveSweeper, own | SETTINGS)

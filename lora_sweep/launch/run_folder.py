@@ -29,6 +29,7 @@ def _run_folder(*, _root_: DictConfig) -> str:
             )
     run_config = to_run_config(task_config(_root_))
     _check_pruner(run_config.pruner.name, hydra)
+    run_config.data.check_files()
     from lora_sweep.execution.content import runs_of  # they load torch
     from lora_sweep.execution.execute import check_inputs
 

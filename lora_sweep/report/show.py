@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lora_sweep.report.compare.equal_runs import equal_runs_lines
 from lora_sweep.report.compare.question import Question, read_question
+from lora_sweep.report.compare.resolved import resolved_table
 from lora_sweep.report.compare.sentences import SHORT_COLUMNS, verdict_tables
 from lora_sweep.report.compare.tasks import (
     compare_over_tasks,
@@ -22,6 +23,7 @@ from lora_sweep.report.pages.tables import Table, cells_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
+from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import (
     PAGE_FILE,
@@ -46,7 +48,7 @@ def show_report(
     question: Question | None = None,
     forms: Forms = STANDARD,
     extra: Sequence[str] = (),
-) -> Path | None:
+) -> dict[str, Path]:
     """Writes the report; prints answer, tables, verdicts, counts and the report's path.
 
     What is printed comes even if the report can't be written. A sweep whose folder is read-only is
@@ -61,8 +63,8 @@ def show_report(
         extra: further sections of Markdown.
 
     Returns:
-        The folder of the finished run with the highest metric; None where none is finished, or
-        all collapsed.
+        Name of each group of runs that may be compared -> folder of its finished run with the
+        highest metric; groups in which none is finished, or all collapsed, are left out.
 
     Raises:
         LoraSweepError: a folder holds no sweep, or the report can't be written.
@@ -88,7 +90,7 @@ def show_report(
     if not is_written:
         lines = [f"nothing was written: {sweep.folder} is read-only for this user"]
     console.print(Text("\n".join(lines)), soft_wrap=True)  # paths are for pasting
-    return _best_run(sweep)
+    return _best_runs(sweep)
 
 
 def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
@@ -100,24 +102,29 @@ def _show_findings(sweep: Sweep, findings: Findings, console: Console) -> None:
     cells = cells_table(sweep.summary)
     print_tables([cells] if cells.rows else [], console)
     print_lines(equal_runs_lines(runs, sweep.courses), console)
-    if findings.resolution is None:  # else its planned looks give the verdicts
-        print_tables(_verdicts(findings), console)
+    print_tables(_verdicts(findings), console)
     print_lines(["", counts_line(runs, sweep.summary), *others_line(sweep)], console)
 
 
 def _verdicts(findings: Findings) -> list[Table]:
-    """The verdicts with what they rest on; report.md has the rest of their columns."""
-    tables = verdict_tables(findings.comparisons)
-    return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables]
+    """The verdicts with what they rest on; report.md has the rest of their columns.
+
+    Where looks were planned, theirs are the verdicts.
+    """
+    if findings.resolution is None:
+        tables = verdict_tables(findings.comparisons)
+    else:
+        tables = [resolved_table(findings.resolution)]
+    return [without(one, set(one.columns) - SHORT_COLUMNS) for one in tables if one.rows]
 
 
-def _best_run(sweep: Sweep) -> Path | None:
+def _best_runs(sweep: Sweep) -> dict[str, Path]:
     learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
-    runs = sweep.runs[learnt_something]
-    if runs.empty:
-        return None
-    best = runs.sort_values("reported_metric", ascending=False, kind="stable").iloc[0]
-    return sweep.folder / str(best["folder"])
+    best = {}
+    for name, own in group_runs(sweep.runs[learnt_something]).items():
+        by_metric = own.sort_values("reported_metric", ascending=False, kind="stable")
+        best[name] = sweep.folder / str(by_metric["folder"].iloc[0])
+    return best
 
 
 def _show_search(record: SearchRecord, runs: pd.DataFrame, console: Console) -> None:

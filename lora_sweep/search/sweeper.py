@@ -10,17 +10,17 @@ pruned. Optuna is loaded when a search starts.
 import warnings
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.composing import Composer
+from lora_sweep.launch.grids import register_sweeper
 from lora_sweep.rules import require
 from lora_sweep.search.settings import SearchSettings
 
@@ -84,9 +84,7 @@ class OptunaResumable(Sweeper):
 
 def register() -> None:
     """Makes the sweeper known to Hydra as `hydra/sweeper=optuna_resumable`."""
-    Plugins.instance().register(OptunaResumable)
-    node: dict[str, Any] = {
-        "_target_": f"{OptunaResumable.__module__}.{OptunaResumable.__name__}",
+    settings: dict[str, Any] = {
         "direction": "maximize",
         "storage": None,
         "study_name": None,
@@ -97,10 +95,8 @@ def register() -> None:
         "custom_search_space": None,
         "confirm": {"n_best": 3, "n_seeds": 5},
     }
-    node |= {"defaults": [{"sampler": "tpe"}]}  # the samplers are hydra-optuna-sweeper's
-    ConfigStore.instance().store(
-        group="hydra/sweeper", name=NAME, node=OmegaConf.create(node), provider="lora_sweep"
-    )
+    settings |= {"defaults": [{"sampler": "tpe"}]}  # the samplers are hydra-optuna-sweeper's
+    register_sweeper(NAME, OptunaResumable, settings)
 
 
 def _hide_passwords(config: DictConfig) -> None:

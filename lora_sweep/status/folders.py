@@ -9,17 +9,17 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.metrics import metric_words
 from lora_sweep.store.record import RESULT_FILE
-from lora_sweep.store.run_folder import Settings
+from lora_sweep.store.run_folder import Settings, read_command
 from lora_sweep.store.scope import LAST, Scope
 from lora_sweep.store.state import SETTINGS_FILE, RunState, State, read_state
-from lora_sweep.store.sweep_list import SWEEP_FILE, read_asked, read_sweep
+from lora_sweep.store.sweep_list import SWEEP_FILE, read_asked, read_commands, read_sweep
 
 SETTLED_SECONDS = 2.0
 """A folder that changed so shortly before it was read may change again at the same time stamp."""
@@ -41,6 +41,7 @@ class Run:
         ended_at: of a finished run, seconds of the file system's clock.
         seconds: of a finished run: trained so long.
         has_begun: of an open run: there is a checkpoint to go on from.
+        command: that trains it, of a run that no sweep asked for; empty where none is kept.
         is_misplaced: nobody asked for a run of this name, and its record is another run's.
     """
 
@@ -56,6 +57,7 @@ class Run:
     ended_at: float = math.nan
     seconds: float = math.nan
     has_begun: bool = False
+    command: str = ""
     is_misplaced: bool = False
 
 
@@ -98,6 +100,21 @@ class SweepFolder:
             )
         return list(runs.values())
 
+    def commands(self, runs: Sequence[Run]) -> list[str]:
+        """Returns the commands that ask for some of these runs, those of sweeps first.
+
+        Args:
+            runs: of the last look.
+
+        Raises:
+            RecordError: the list of the runs that were asked for can't be read.
+        """
+        names = {run.name for run in runs}
+        listed = read_commands(self.path)
+        meant = listed if self.scope.everything else listed[-1:]
+        asking = [one for one in meant if names & (read_asked(self.path, one) or {}).keys()]
+        return list(dict.fromkeys([*asking, *(run.command for run in runs if run.command)]))
+
     def _look_at_list(self) -> None:
         """Reads the list of runs if it is another one than at the last look."""
         try:
@@ -134,8 +151,9 @@ class SweepFolder:
         listed = self._listed.get(entry.name)
         found = read_state(Path(entry.path), None if listed is None else listed.settings)
         run = None if found is None else _run(found)
-        if found is not None and run is not None and listed is None and found.is_misplaced:
-            run = replace(run, is_misplaced=True)
+        if found is not None and run is not None and listed is None:
+            command = read_command(found.folder) or ""
+            run = replace(run, command=command, is_misplaced=found.is_misplaced)
         if time.time_ns() - changed > SETTLED_SECONDS * 1e9:
             self._read[entry.name] = changed, run
         return run

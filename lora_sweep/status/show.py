@@ -11,7 +11,8 @@ from rich.text import Text
 from lora_sweep.durations import duration
 from lora_sweep.status.cells import CellStatus
 from lora_sweep.status.summary import Status
-from lora_sweep.words import counted, number
+from lora_sweep.vocabulary import COLLAPSED
+from lora_sweep.words import counted, number, pasteable
 
 MAX_LINES = 10
 """As many packs or reasons are listed; the rest is counted."""
@@ -32,7 +33,9 @@ def status_text(status: Status) -> RenderableType:
 
 def commands_to_go_on(status: Status) -> list[str]:
     """Returns the commands that train what is left, where nobody does; to be printed unwrapped."""
-    return [] if status.is_over or status.packs else _shortened(status.commands)
+    if status.is_over or status.packs:
+        return []
+    return _shortened([pasteable(command) for command in status.commands])
 
 
 def status_json(status: Status) -> str:
@@ -104,7 +107,7 @@ def _cell(cell: CellStatus) -> str:
     """What the cell is, its median × 100, of how many seeds, and its marks."""
     settings = ", ".join(f"{name}={value}" for name, value in cell.settings.items())
     marks = [] if cell.is_complete else ["incomplete"]
-    marks += [f"{cell.n_collapsed} collapsed"] if cell.n_collapsed else []
+    marks += [f"{cell.n_collapsed} {COLLAPSED}"] if cell.n_collapsed else []
     said = f" ({', '.join(marks)})" if marks else ""
     return (
         f"{settings or 'the only cell'}: {cell.metric_words} {100 * cell.median:.2f}, median of "

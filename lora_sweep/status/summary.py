@@ -9,7 +9,6 @@ from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
 from lora_sweep.status.packs import PackStatus, pack_states
 from lora_sweep.store.state import State
-from lora_sweep.store.sweep_list import read_commands
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Status:
         packs: trained now.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
-        commands: that asked for the runs: the same ones go on with them.
+        commands: that ask for the runs that are left or running: the same ones go on with them.
         others: runs that lie there too, but that the sweep's command did not ask for.
         misplaced: folders that are copies of a run's -> whose record they hold; not counted.
     """
@@ -101,7 +100,9 @@ def sweep_status(folder: SweepFolder) -> Status:
         packs=live,
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
-        commands=read_commands(folder.path)[-1:],
+        commands=folder.commands(
+            [run for run in runs if run.state in (State.OPEN, State.DAMAGED)]
+        ),
         others=folder.n_others,
         misplaced=folder.misplaced,
     )

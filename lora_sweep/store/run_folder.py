@@ -4,6 +4,7 @@
                                            and the commands that asked for them
     outputs/<sweep>/<run>/settings.json    what can change the result; written when the run starts
     outputs/<sweep>/<run>/config.yaml      the whole resolved config
+    outputs/<sweep>/<run>/command.txt      the command of a single run; a sweep's is in sweep.json
     outputs/<sweep>/<run>/run.log          what was logged
     outputs/<sweep>/<run>/history.jsonl    a line an evaluation, and the ranks of the first epochs
     outputs/<sweep>/<run>/state.safetensors        trained state at the reported epoch
@@ -58,6 +59,7 @@ from lora_sweep.store.state import (
 )
 
 CONFIG_FILE = "config.yaml"
+COMMAND_FILE = "command.txt"
 LOG_FILE = "run.log"
 HISTORY_FILE = "history.jsonl"
 STATE_FILE = "state.safetensors"
@@ -149,18 +151,21 @@ class RunFolder:
                 failure.replace(self.path / RETRIED_FILE)
         (self.path / PRUNED_FILE).unlink(missing_ok=True)
 
-    def start(self, settings: Settings, config_yaml: str) -> None:
+    def start(self, settings: Settings, config_yaml: str, command: str | None = None) -> None:
         """Makes the folder ready for a training from the beginning.
 
         Args:
             settings: what can change the result.
             config_yaml: the whole resolved config, as YAML.
+            command: that trains this run, as a shell reads it; None where the sweep's list has it.
         """
         self.ready()
-        for name in (*DONE_FILES, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE):
+        for name in (*DONE_FILES, HISTORY_FILE, STATE_FILE, PREDICTIONS_FILE, COMMAND_FILE):
             remove(self.path / name)
         self.clear_checkpoints()
         write_text(self.path / CONFIG_FILE, config_yaml)
+        if command is not None:
+            write_text(self.path / COMMAND_FILE, command)
         write_text(self.path / SETTINGS_FILE, settings_json(self.path, settings))
 
     def add_history(self, entry: Mapping[str, Any]) -> None:
@@ -207,6 +212,22 @@ class RunFolder:
         record = replace(record, name=folder_name(self.path))
         write_text(self.path / PRUNED_FILE, record.to_json())
         (self.path / RETRIED_FILE).unlink(missing_ok=True)
+
+
+def read_command(folder: Path) -> str | None:
+    """Returns the command that trains a single run; None where none is kept.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        RecordError: it can't be read.
+    """
+    path = folder / COMMAND_FILE
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} can't be read: {error}") from error
 
 
 def _line(entry: Mapping[str, Any]) -> str:

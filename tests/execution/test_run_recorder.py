@@ -163,9 +163,12 @@ def test_selection_split_decides_the_reported_epoch(tmp_path: Path) -> None:
     ids=["ones", "zeros", "parts_differ", "both"],
 )
 def test_collapse_is_one_class_at_the_end(
-    last: tuple[int, ...], collapsed: bool, tmp_path: Path
+    last: tuple[int, ...], collapsed: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert kept(tmp_path, [0.5, 0.6], last=last).collapsed is collapsed
+    caplog.set_level(logging.INFO)
+    assert kept(tmp_path, [0.6, 0.5], last=last).collapsed is collapsed
+    said = ", collapsed at the end: the last epoch predicts one class only"
+    assert caplog.messages[-1].endswith(f"final 50.00{said if collapsed else ''}")
 
 
 def test_record_and_predictions_are_on_disk(tmp_path: Path) -> None:

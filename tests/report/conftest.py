@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
+from records import epoch_record, make_record
 
 from lora_sweep.report.figures import write
-from lora_sweep.store.epochs import EpochRecord, summary_of
-from lora_sweep.store.record import FailureRecord, RunRecord
+from lora_sweep.store.epochs import EpochRecord
+from lora_sweep.store.record import FailureRecord
 from lora_sweep.store.state import settings_json
 from lora_sweep.store.sweep_list import add_to_sweep
 
@@ -48,7 +49,7 @@ def _epochs(best: float, average: int, fields: dict[str, Any]) -> list[EpochReco
 
     The one matrix has the average rank.
     """
-    rank, spent = int(average), int(average) ** 2
+    rank = int(average)
     metrics = [{"matthews_correlation": best + change} for change in (-0.05, 0.0, -0.1)]
     selected = fields.get("selected_metric")
     if selected is not None:
@@ -56,10 +57,7 @@ def _epochs(best: float, average: int, fields: dict[str, Any]) -> list[EpochReco
         metrics[chosen]["matthews_correlation"] = selected
         for i, own in enumerate(metrics):
             own["matthews_correlation/selection"] = float(i == chosen)
-    return [
-        EpochRecord(i, 8 * i, 0.5, own, 0.5, float(spent), 0.0, spent, [float(rank)], [rank])
-        for i, own in enumerate(metrics, 1)
-    ]
+    return [epoch_record(i, own, rank=rank) for i, own in enumerate(metrics, 1)]
 
 
 class Sweep:
@@ -70,28 +68,12 @@ class Sweep:
 
     def finish(self, name: str, best: float, settings: dict[str, Any], **fields: Any) -> Path:
         """A finished run; its fingerprint is its name's, and its final metric 0.1 below best."""
-        average = settings.get("rank.average") or 20
-        epochs = fields.pop("epochs", None) or _epochs(best, average, fields)
-        metric = fields.get("metric", "matthews_correlation")
-        known: dict[str, Any] = {
-            "settings": settings,
-            "fingerprint": f"fingerprint of {name}",
-            "model_fingerprint": "m",
-            "corpus_fingerprint": "c",
-            "metric": "matthews_correlation",
-            "matrices": ["encoder.layer.0.query"],
-            "epochs": epochs,
-            **summary_of(epochs, metric),
-            "collapsed": False,
-            "n_trained_params": {"total": 9},
-            "wall_seconds": 1.5,
-            "device": "cpu",
-            "versions": {},
-            "git_commit": None,
-            "label_names": ["no", "yes"],
-            "name": name,
-        }
-        return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
+        epochs = fields.pop("epochs", None)
+        if epochs is None:
+            epochs = _epochs(best, settings.get("rank.average") or 20, fields)
+        metric = fields.pop("metric", "matthews_correlation")
+        record = make_record(name, settings, epochs, metric=metric, **fields)
+        return self.write(name, "result.json", record.to_json())
 
     def fail(self, name: str, settings: dict[str, Any], error: str) -> Path:
         """A failed run."""

@@ -258,6 +258,22 @@ def test_commands_are_for_the_best_of_several_seeds(sweep: Any, mean_settings: A
 
 
 @pytest.mark.usefixtures("unrendered")
+def test_best_run_is_of_each_corpus_that_is_told_apart(
+    sweep: Any, mean_settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A metric of one corpus says nothing of another's."""
+    for name, task, value in (("a", "easy", 0.9), ("b", "hard", 0.3), ("c", "hard", 0.4)):
+        own = mean_settings(data__task=task, data__name=task)
+        sweep.finish(name, value, own)
+        sweep.start(name, own)
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    out = capsys.readouterr().out
+    for task, run in (("easy", "a"), ("hard", "c")):
+        _, _, following = out.partition(f"next, with the best run of {task}:\n")
+        assert following.splitlines()[0] == f"python -m lora_sweep.evaluate {sweep.path / run}"
+
+
+@pytest.mark.usefixtures("unrendered")
 def test_sweep_ends_with_commands_for_its_best_run(
     sweep: Any, mean_settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,7 @@ def _printed(sweep: Any, width: int, is_terminal: bool = True) -> str:
 def test_report_counts_runs_and_cells(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     assert text.startswith("# Sweep demo\n")
-    assert "5 runs in 3 cells: 3 finished, 1 failed, 1 missing, 1 collapsed." in text
+    assert "5 runs in 3 cells: 3 finished, 1 failed, 1 missing, 1 collapsed at the end." in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
     assert headings == [
         "All cells",
@@ -82,7 +82,7 @@ def test_report_lists_failed_runs_escaped(report: Path) -> None:
 def test_report_names_unreadable_runs(filled: Any) -> None:
     filled.write("f", "result.json", "{")
     text = re.sub(" +", " ", reported(filled.path).read_text(encoding="utf-8"))
-    assert "1 missing, 1 unreadable, 1 collapsed" in text
+    assert "1 missing, 1 unreadable, 1 collapsed at the end" in text
     assert "| f | unreadable |" in text
 
 
@@ -173,7 +173,7 @@ def test_results_keep_their_columns(sweep: Any, settings: Settings) -> None:
     assert not {"Median", "Notes"} & set(above.split())
     assert max(map(len, table)) <= 80
     cells = [[cell.strip() for cell in row.split("│")] for row in table if "0.02" in row]
-    assert cells[0][-4:-1] == ["0.00 ± 0.00", "-10.00 ± 0.00", "1 collapsed"]
+    assert cells[0][-4:-1] == ["0.00 ± 0.00", "-10.00 ± 0.00", "1 collapsed at the end"]
     assert "Rank Min 5" not in _printed(sweep, 200)
 
 

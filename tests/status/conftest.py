@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from records import epoch_record, make_record
 
 from lora_sweep.files import to_checked_json
-from lora_sweep.store.epochs import EpochRecord
-from lora_sweep.store.record import FailureRecord, PrunedRecord, RunRecord
+from lora_sweep.store.record import FailureRecord, PrunedRecord
 from lora_sweep.store.state import settings_json
 from lora_sweep.store.sweep_list import add_to_sweep
 
@@ -38,30 +38,11 @@ class Sweep:
 
     def finish(self, name: str, value: float, settings: dict[str, Any], **fields: Any) -> Path:
         """A finished run, whose reported metric that is."""
-        epoch = EpochRecord(1, 8, 0.5, {"accuracy": value}, 0.5, 9.0, 0.0, 9, [3.0], [3])
-        known: dict[str, Any] = {
-            "settings": settings,
-            "fingerprint": name,
-            "model_fingerprint": "m",
-            "corpus_fingerprint": "c",
-            "metric": "accuracy",
-            "matrices": ["layer.0"],
-            "epochs": [epoch],
-            "best_metric": value,
-            "best_epoch": 1,
-            "final_metric": value,
-            "selected_metric": None,
-            "selected_epoch": None,
-            "collapsed": False,
-            "n_trained_params": {"total": 9},
-            "wall_seconds": 60.0,
-            "device": "cpu",
-            "versions": {},
-            "git_commit": None,
-            "label_names": ["no", "yes"],
-            "name": name,
-        }
-        return self.write(name, "result.json", RunRecord(**(known | fields)).to_json())
+        metric = fields.get("metric", "accuracy")
+        record = make_record(
+            name, settings, [epoch_record(1, {metric: value})], **{"wall_seconds": 60.0, **fields}
+        )
+        return self.write(name, "result.json", record.to_json())
 
     def fail(self, name: str, settings: dict[str, Any], error: str) -> None:
         """A failed run."""

@@ -69,6 +69,22 @@ def test_command_is_left_out_while_a_pack_trains_and_at_the_end(sweep: Any, run:
         assert "saved midway" not in out
 
 
+def test_single_runs_that_are_left_have_their_commands(sweep: Any, run: Any) -> None:
+    own = "python -m lora_sweep lr=0.1 'data.dev=a b.csv' n_seeds=2"
+    for name in ("r0", "r1"):
+        sweep.start(name, sweep.settings(seed=int(name[1])))
+        sweep.write(name, "command.txt", own)
+    assert run(sweep.path)[1].splitlines()[-1] == own  # once
+    sweep.ask_for({"s": sweep.settings(seed=2)}, "the sweep's command")
+    assert run(sweep.path)[1].splitlines()[-1] == "the sweep's command"
+    assert run(sweep.path, "--all")[1].splitlines()[-2:] == ["the sweep's command", own]
+    sweep.finish("s", 0.5, sweep.settings(seed=2))
+    assert run(sweep.path, "--all")[1].count("the sweep's command") == 0
+    for name in ("r0", "r1"):
+        sweep.finish(name, 0.5, sweep.settings(seed=int(name[1])))
+    assert own not in run(sweep.path, "--all")[1]
+
+
 def test_other_runs_are_one_line_and_counted_on_request(sweep: Any, run: Any) -> None:
     sweep.start("single", sweep.settings())
     sweep.ask_for({"a": sweep.settings()})

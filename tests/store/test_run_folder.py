@@ -15,7 +15,7 @@ from lora_sweep.store.record import (
     read_failure,
     read_result,
 )
-from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.run_folder import RunFolder, read_command
 from lora_sweep.store.state import State, is_done, read_settings
 
 
@@ -114,7 +114,8 @@ def test_pruned_run_is_done_until_it_is_asked_for_again(tmp_path: Path) -> None:
 
 def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.start({"seed": 0}, "seed: 0\n")
+    folder.start({"seed": 0}, "seed: 0\n", "a command")
+    assert read_command(folder.path) == "a command"
     folder.add_history({"epoch": 1})
     folder.write("state.safetensors", lambda path: path.write_bytes(b"x"))
     folder.write("predictions.safetensors", lambda path: path.write_bytes(b"x"))
@@ -124,6 +125,7 @@ def test_start_clears_what_an_older_run_left(tmp_path: Path, record: RunRecord) 
     folder.start({"seed": 1}, "seed: 1\n")
     assert {file.name for file in folder.path.iterdir()} == {"settings.json", "config.yaml"}
     assert read_settings(folder.path) == {"seed": 1}
+    assert read_command(folder.path) is None
     assert (folder.path / "config.yaml").read_text() == "seed: 1\n"
 
 

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from tabulate import tabulate
 
 from lora_sweep.report.compare.looks import Progress, Resolved, look
 from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import Plan, read_plan
-from lora_sweep.report.pages.tables import escape_markdown, init_words
+from lora_sweep.report.pages.folding import without
+from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.tables import SEEDS, Table, init_words
 from lora_sweep.report.statistics.paired import EQUIVALENT
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.planned import planned_arms
 from lora_sweep.store.scope import Scope
 from lora_sweep.store.sweep_list import read_asked, read_commands
+from lora_sweep.vocabulary import RESOLVE
 from lora_sweep.words import counted
-
-_RESOLVE = "hydra/sweeper=resolve"
 
 _PLANNED = """\
 The looks were planned before the first of them, at {looks} seeds, and the level of 5 % for each
@@ -28,6 +28,10 @@ below the boundary. A comparison that is closed trains no more seeds."""
 _ANY_TIME = """\
 One looks after every seed: a claim is made where an interval that holds the true difference at
 all times at once, in 95 of 100 sweeps for all comparisons together, lies on one side."""
+
+_TITLE = "What is resolved?"
+_OF_LOOKS = ("p", "Boundary")
+_COLUMNS = ("Init", "Baseline", "Verdict", SEEDS, "Difference", "Median", *_OF_LOOKS, "Why")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def read_resolution(folder: Path, runs: pd.DataFrame) -> Resolution | None:
 
 def _own_runs(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that the resolve's last command asked for."""
-    commands = [one for one in read_commands(folder) if _RESOLVE in shlex.split(one)]
+    commands = [one for one in read_commands(folder) if RESOLVE in shlex.split(one)]
     if not commands:
         return runs
     names = set(read_asked(folder, commands[-1]) or ())
@@ -68,25 +72,22 @@ def _own_runs(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def ending_lines(resolution: Resolution, go_on: str) -> list[str]:
-    """Returns what a resolve ends with: how each comparison stands, and what is left.
+    """Returns what a resolve ends with: how many comparisons are left, and how to go on.
 
     Args:
         resolution: of the sweep.
         go_on: command that goes on.
     """
-    progress, lines = resolution.progress, resolved_sentences(resolution)
+    progress = resolution.progress
     n_left = sum(r.is_open for r in progress.resolved)
+    of_all = f"{n_left} of {counted(len(progress.resolved), 'comparison')}"
     if progress.next_look is not None:
-        if lines:
-            left = f"{n_left} of {counted(len(lines), 'comparison')} left"
-        else:
-            left = "no look was made yet"
+        left = f"{of_all} left" if progress.resolved else "no look was made yet"
         look_words = f"the next look takes {progress.next_look} seeds"
-        return [*lines, f"{left}, {look_words}; this goes on, with any budget:", go_on]
+        return [f"{left}, {look_words}; this goes on, with any budget:", go_on]
     if n_left:
-        left = f"{n_left} of {counted(len(lines), 'comparison')} not resolved"
-        return [*lines, f"the last look is made, {left}: more looks were not planned"]
-    return [*lines, "every comparison is resolved"]
+        return [f"the last look is made, {of_all} not resolved: more looks were not planned"]
+    return ["every comparison is resolved"]
 
 
 def resolved_section(resolution: Resolution | None) -> list[str]:
@@ -94,28 +95,25 @@ def resolved_section(resolution: Resolution | None) -> list[str]:
     if resolution is None:
         return []
     plan, progress = resolution.plan, resolution.progress
-    heading = "## What is resolved?"
+    heading = f"## {_TITLE}"
     if not progress.resolved:
         return [heading, f"No look was made yet: the first one takes {progress.next_look} seeds."]
-    rows = [_row(one, progress) for one in progress.resolved]
-    headers = [
-        "Init",
-        "Baseline",
-        "Claim",
-        "Seeds",
-        "Difference",
-        "Median",
-        "p",
-        "Boundary",
-        "Why",
-    ]
-    if plan.any_time:
-        rows = [row[:6] + row[8:] for row in rows]
-        headers = headers[:6] + headers[8:]
     looks = ", ".join(map(str, plan.looks))
     how = _ANY_TIME if plan.any_time else _PLANNED.format(looks=looks)
-    table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
-    return [heading, table, " ".join(how.split())]
+    return [heading, to_markdown(resolved_table(resolution)), " ".join(how.split())]
+
+
+def resolved_table(resolution: Resolution) -> Table:
+    """Returns a row for each comparison; none before the first look."""
+    progress = resolution.progress
+    table = Table(
+        _TITLE,
+        _COLUMNS,
+        tuple(_row(one, progress) for one in progress.resolved),
+        settings=_COLUMNS[:2],
+        kept=_COLUMNS,
+    )
+    return without(table, _OF_LOOKS) if resolution.plan.any_time else table
 
 
 def resolved_sentences(resolution: Resolution) -> list[str]:
@@ -130,13 +128,13 @@ def _sentence(one: Resolved, region: float) -> str:
     return f"{against}: {one.claim} after {one.n_seeds} seeds{inside} ({_difference(one)})."
 
 
-def _row(one: Resolved, progress: Progress) -> list[str]:
+def _row(one: Resolved, progress: Progress) -> tuple[str, ...]:
     open_words = "the last look is made"
     if progress.next_look is not None:
         open_words = f"next look at {progress.next_look} seeds"
-    return [
-        escape_markdown(init_words(one.init)),
-        escape_markdown(one.baseline),
+    return (
+        init_words(one.init),
+        one.baseline,
         one.claim,
         str(one.n_seeds),
         _points(one.paired.mean),
@@ -144,7 +142,7 @@ def _row(one: Resolved, progress: Progress) -> list[str]:
         f"{one.p:.2g}",
         f"{one.level:.2g}",
         open_words if one.is_open else "closed",
-    ]
+    )
 
 
 def _difference(one: Resolved) -> str:

@@ -12,8 +12,8 @@ from lora_sweep.report.statistics.selection import SelectionPremium
 
 _HEADING = "Which init is better?"
 _INTERVAL = "95 % interval"
-SHORT_COLUMNS = frozenset(("Init", "Baseline", SEEDS, "Difference", _INTERVAL, "Verdict"))
-"""What a verdict is, and the difference that it rests on."""
+SHORT_COLUMNS = frozenset(("Init", "Baseline", SEEDS, "Difference", _INTERVAL, "Verdict", "Why"))
+"""What a verdict is, the difference that it rests on, and whether looks go on."""
 _QUESTIONS = {
     TUNED: """\
 Asked: is the init better once its settings are tuned? Each seed stands with the mean over the

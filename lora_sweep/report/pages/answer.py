@@ -19,7 +19,7 @@ from lora_sweep.report.pages.tables import (
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import summarise_runs
-from lora_sweep.vocabulary import FINISHED, FIXED
+from lora_sweep.vocabulary import COLLAPSED, FINISHED, FIXED
 from lora_sweep.words import counted
 
 
@@ -107,7 +107,7 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
     if finished["collapsed"].all():
         n = len(finished)
         which = f"all {n} finished runs" if n > 1 else "the only finished run"
-        return [f"No cell is best: {which} collapsed, predicting one class only."]
+        return [f"No cell is best: {which} {COLLAPSED}, predicting one class only."]
     summary = summarise_runs(runs)
     cells = summary[summary["median"].notna()]
     place = int(cells["median"].argmax())

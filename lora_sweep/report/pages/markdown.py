@@ -30,7 +30,15 @@ from lora_sweep.report.pages.tables import NOTES, Table, cells_table, escape_mar
 from lora_sweep.report.search.section import search_section
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
-from lora_sweep.vocabulary import FAILED, FINISHED, MISSING, PRUNED, SETTLED, UNREADABLE
+from lora_sweep.vocabulary import (
+    COLLAPSED,
+    FAILED,
+    FINISHED,
+    MISSING,
+    PRUNED,
+    SETTLED,
+    UNREADABLE,
+)
 from lora_sweep.words import counted
 
 _CELL = (
@@ -60,8 +68,9 @@ _METHOD = (
     "the training goes on, and every evaluation uses the discrete one."
 )
 _NOTES = (
-    "Notes: a collapsed run predicts one class only; a cell that shares a run holds one that is "
-    "counted more than once."
+    "Notes: a run that collapsed at the end predicts one class only in its last epoch, also where "
+    "its best epoch, which the median is of, had learnt; a cell that shares a run holds one that "
+    "is counted more than once."
 )
 
 
@@ -174,7 +183,7 @@ def counts_line(runs: pd.DataFrame, summary: pd.DataFrame) -> str:
     n_with = runs["status"].value_counts()
     counts = [f"{n_with.get(status, 0)} {status}" for status in (FINISHED, FAILED, MISSING)]
     counts += [f"{n_with[status]} {status}" for status in (PRUNED, UNREADABLE) if status in n_with]
-    counts.append(f"{runs['collapsed'].sum()} collapsed")
+    counts.append(f"{runs['collapsed'].sum()} {COLLAPSED}")
     return f"{counted(len(runs), 'run')} in {counted(len(summary), 'cell')}: {', '.join(counts)}"
 
 

@@ -13,7 +13,7 @@ from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.store.run_folder import CONFIG_FILE
-from lora_sweep.vocabulary import FINISHED, MISSING
+from lora_sweep.vocabulary import COLLAPSED, FINISHED, MISSING
 
 MOST_PAGES = 300
 """Runs with a page of their own: more would make the file too large to open."""
@@ -24,7 +24,7 @@ _FACTS = {
     "final_metric": "final",
     "selected_metric": "at the selected epoch",
     "selected_epoch": "selected epoch",
-    "collapsed": "collapsed",
+    "collapsed": COLLAPSED,
     "wall_seconds": "seconds",
     "device": "device",
     "git_commit": "git commit",

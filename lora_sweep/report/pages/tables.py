@@ -15,6 +15,7 @@ import pandas as pd
 from lora_sweep.report.table.summarise import cell_settings
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
+    COLLAPSED,
     FAILED,
     FIXED,
     MISSING,
@@ -180,8 +181,9 @@ def setting_label(name: str) -> str:
 
 def cell_note(cell: dict[Any, Any]) -> str:
     """Returns what a reader must know of a cell besides its numbers; empty for most."""
-    counted = (FAILED, PRUNED, MISSING, UNREADABLE, "collapsed")
-    notes = [f"{cell[f'n_{what}']} {what}" for what in counted if cell[f"n_{what}"]]
+    counted = {what: what for what in (FAILED, PRUNED, MISSING, UNREADABLE)}
+    counted["collapsed"] = COLLAPSED
+    notes = [f"{n} {words}" for what, words in counted.items() if (n := cell[f"n_{what}"])]
     return ", ".join([*notes, "shares a run"] if cell["shares_a_run"] else notes)
 
 

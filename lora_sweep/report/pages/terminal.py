@@ -18,7 +18,7 @@ from lora_sweep.report.pages.tables import NOTES, Table, Value, value_text
 
 _LEAST = 20
 """Characters that the one column of all settings has at least."""
-_BROKEN = {"Verdict": 16, "95 % interval": 10}
+_BROKEN = {"Verdict": 16, "95 % interval": 10, "Why": 12}
 """Columns of several words, with the characters of a line: the interval's ends stand in two."""
 
 

@@ -21,7 +21,7 @@ from lora_sweep.report.search.trials import (
     spread,
 )
 from lora_sweep.store.search_record import SearchRecord
-from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
+from lora_sweep.vocabulary import COLLAPSED, FAILED, FINISHED, PRUNED
 from lora_sweep.words import counted
 
 _BEST = (
@@ -95,7 +95,7 @@ def collapsed_lines(record: SearchRecord, runs: pd.DataFrame) -> list[str]:
     n = len(finished_trials(record))
     which = f"All {n} finished trials" if n > 1 else "The only finished trial"
     return [
-        f"{which} collapsed: each of their runs predicts one class only, so no trial is best. "
+        f"{which} {COLLAPSED}: each of their runs predicts one class only, so no trial is best. "
         "Search other ranges, or train longer."
     ]
 

@@ -13,6 +13,8 @@ from lora_sweep.report.statistics.all_right import least_if_all_right
 Floats = NDArray[np.float64]
 _MOST_AT_ONCE = 4_000_000
 """Resampled predictions in memory."""
+_ROUNDING = 1e-9
+"""Values that differ by no more are one value: a correlation is rounded in every resample."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def metric_interval(
     below = of_seeds**2 / (n_seeds - 1) + of_dev**2 / max(1, len(labels) - 1)
     df = variance**2 / below if below > 0 else 1.0
     half = float(stats.t.ppf((1 + confidence) / 2, df)) * variance**0.5
-    low, high = (mean - half, mean + half) if half > 0 else (-np.inf, np.inf)
+    low, high = (mean - half, mean + half) if half > _ROUNDING else (-np.inf, np.inf)
     if _are_all_right(predicted, labels):
         low, high = least_if_all_right(labels, metric, confidence=confidence), mean
     return MetricInterval(mean, low, high, of_seeds**0.5, of_dev**0.5, n_seeds)
@@ -98,7 +100,9 @@ def examples_interval(
     """Returns the interval of one model's metric: where it would lie on other examples.
 
     The central part of its values on the examples drawn with replacement (percentile bootstrap);
-    where all are predicted right, Wilson's interval says how many may be wrong elsewhere.
+    where all labels are predicted right, Wilson's interval says how many may be wrong elsewhere.
+    Where all else scatters in no draw, as real numbers that are all right or one class only, the
+    examples say nothing of others: the ends are infinite.
     It says nothing of other seeds; `metric_interval` does.
 
     Args:
@@ -114,6 +118,8 @@ def examples_interval(
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     if _are_all_right(predicted, labels):
         low = least_if_all_right(labels, metric, confidence=confidence)
+    elif np.ptp(values) <= _ROUNDING:
+        return -np.inf, np.inf
     return float(low), float(high)
 
 

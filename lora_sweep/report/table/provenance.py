@@ -10,7 +10,8 @@ import pandas as pd
 from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.pages.tables import Table, Value, escape_markdown, init_words, plain
 from lora_sweep.store.run_folder import CONFIG_FILE, LOG_FILE
-from lora_sweep.vocabulary import FINISHED, FIXED
+from lora_sweep.vocabulary import COLLAPSED, FINISHED, FIXED
+from lora_sweep.words import pasteable
 
 MOST_LISTED = 300
 """Runs that report.md lists; runs.csv has them all."""
@@ -49,7 +50,7 @@ def provenance_section(
     found = flags(runs, summary)
     parts.append("\n".join(f"- {flag}" for flag in found) if found else "Nothing is mixed.")
     if commands:
-        lines = "\n".join(commands)
+        lines = "\n".join(map(pasteable, commands))
         longest = max(map(len, re.findall("`+", lines)), default=0)
         fence = "`" * max(3, longest + 1)  # no command may end the block of code
         parts += ["Started with, and repeated by:", f"{fence}sh\n{lines}\n{fence}"]
@@ -124,7 +125,7 @@ def _run_row(run: dict[Any, Any]) -> tuple[Value, ...]:
     lr = plain(run.get("lr"))
     selected = run["selected_metric"]
     return (
-        escape_markdown(folder) + (" (collapsed)" if run["collapsed"] is True else ""),
+        escape_markdown(folder) + (f" ({COLLAPSED})" if run["collapsed"] is True else ""),
         "Fixed" if run["init"] == FIXED else escape_markdown(init_words(str(run["init"]))),
         None if lr is None else f"{lr}",
         str(run["seed"]),

@@ -97,8 +97,8 @@ def test_plan_is_not_changed(tmp_path: Any) -> None:
     assert read_plan(tmp_path) == PLAN
 
 
-@pytest.mark.parametrize("looks", [(), (2, 5), (5, 5), (8, 5)])
-def test_looks_ascend_from_three(looks: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("looks", [(), (2, 5), (5, 5), (8, 5), ("a", 4), (4.5,)])
+def test_looks_ascend_from_three(looks: tuple[Any, ...]) -> None:
     with pytest.raises(SettingError, match="looks must be ascending numbers of seeds, 3 or more"):
         dataclasses.replace(PLAN, looks=looks)
 
@@ -128,7 +128,7 @@ def test_report_says_what_is_resolved(sweep: Any, settings: Any) -> None:
     ]
     text = "\n".join(resolved_section(resolution))
     assert "at 4, 8 seeds" in text
-    assert "| Uniform | fixed, rank 20 | better  | 4" in text
+    assert "| Uniform | fixed, rank 20 | better    | 4" in text
 
 
 def test_report_of_other_runs_says_the_same(sweep: Any, settings: Any) -> None:

@@ -64,7 +64,10 @@ def test_no_cell_is_best_where_all_collapsed(
     n: int, said: str, sweep: Any, settings: Settings
 ) -> None:
     fill(sweep, settings, {0.01: [0.0] * n}, collapsed=True)
-    assert answer(sweep)[0] == f"No cell is best: {said} collapsed, predicting one class only."
+    assert (
+        answer(sweep)[0]
+        == f"No cell is best: {said} collapsed at the end, predicting one class only."
+    )
 
 
 def test_inits_without_a_common_seed_get_no_verdict(sweep: Any, settings: Settings) -> None:

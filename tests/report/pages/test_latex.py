@@ -39,7 +39,11 @@ TABLE = Table(
 
 def _with_notes(table: Table, *more: str) -> Table:
     """The table with notes, and with further settings that vary."""
-    notes = ("1 failed, 2 missing, 1 unreadable, 1 collapsed, shares a run", None, "1 pruned")
+    notes = (
+        "1 failed, 2 missing, 1 unreadable, 1 collapsed at the end, shares a run",
+        None,
+        "1 pruned",
+    )
     values = [tuple(f"encoder.layer.{i}.{name}" for name in more) for i in range(3)]
     parts = zip(table.rows, values, notes, strict=True)
     return Table(

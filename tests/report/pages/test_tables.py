@@ -146,7 +146,7 @@ def test_incomplete_cells_are_marked(sweep: Any, settings: Settings) -> None:
     table = _table(sweep)
     ends = [(row[6], row[9], row[-1]) for row in table.rows]
     assert ends == [
-        (0.001, "2/5", "1 failed, 2 missing, 1 collapsed"),
+        (0.001, "2/5", "1 failed, 2 missing, 1 collapsed at the end"),
         (0.5, "1", "shares a run"),
         (0.6, "1", "shares a run"),
         (0.02, "0/1", "1 missing"),

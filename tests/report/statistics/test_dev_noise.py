@@ -94,6 +94,26 @@ def test_predictions_all_right_leave_wilsons_share_open() -> None:
     assert mcc == (pytest.approx(2 * wilson_low(18) - 1, abs=2e-3), 1.0)
 
 
+@pytest.mark.parametrize("metric", ["pearson", "spearman"])
+def test_numbers_that_are_all_right_have_no_interval(metric: str) -> None:
+    labels = np.linspace(0.1, 4.9, 30) ** 2
+    for predicted in (labels, labels / 3 + 0.1):  # a correlation is 1 for both, up to rounding
+        assert examples_interval(predicted, labels, metric) == (-np.inf, np.inf)
+        interval = metric_interval(np.stack([predicted, predicted]), labels, metric)
+        assert (interval.low, interval.high) == (-np.inf, np.inf)
+    off = labels.copy()
+    off[3] += 5
+    low, high = examples_interval(off, labels, metric)
+    assert low < high
+
+
+def test_one_class_for_all_has_no_interval_of_a_correlation() -> None:
+    labels, ones = np.array([0, 1] * 9), np.ones(18, dtype=np.int64)
+    assert examples_interval(ones, labels, "matthews_correlation") == (-np.inf, np.inf)
+    low, high = examples_interval(ones, labels, "accuracy")
+    assert low < 0.5 < high
+
+
 def test_one_label_alone_can_be_wrong_too() -> None:
     labels = np.zeros(10, dtype=np.int64)
     low, _ = examples_interval(labels, labels, "accuracy")

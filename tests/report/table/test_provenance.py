@@ -68,7 +68,7 @@ def test_runs_are_listed_with_their_files(sweep: Any, settings: Any) -> None:
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines()[-2:]]
     files = "[config](a/config.yaml) [log](a/run.log)"
     assert "In all rows, where it has an effect: LR 0.002." in text
-    expected = ["a (collapsed)", "Uniform", "7", "61.23 (2)", "51.23", "", files]
+    expected = ["a (collapsed at the end)", "Uniform", "7", "61.23 (2)", "51.23", "", files]
     assert rows[0] == expected
     assert rows[1][:6] == ["b", "Fixed", "0", "70.00 (2)", "60.00", "65.00"]
 
@@ -78,4 +78,5 @@ def test_names_can_not_inject(sweep: Any, settings: Any) -> None:
     sweep.finish("c", 0.6, settings(), fingerprint="same")
     text = _section(sweep, "python `rm` '```\n# x'")
     assert "a\\|b&lt;i>" in text
-    assert "````sh\npython `rm` '```\n# x'\n````" in text  # as it was typed, in a longer fence
+    assert r"""python `rm` '```'$'\x0a''# x'""" in text  # on one line, and read as it was typed
+    assert "````sh\n" in text  # in a longer fence
