@@ -43,7 +43,6 @@ def fixed(rank: int, *, rates: str = LINEAR, epochs: int = 50) -> Cell:
     return ("fixed", None, rank, rank, None, None, None, rates, None, epochs)
 
 
-BASELINES = [fixed(20), fixed(25)]
 AT_BOTH = [fixed(rank, rates=rates) for rank in (20, 25) for rates in (LINEAR, CONSTANT)]
 R5_30 = (5, 30, 20)
 RANGES = [(0.1, 5.0, "linear"), (0.01, 10.0, "linear"), (0.5, 3.0, "linear")]
@@ -74,7 +73,7 @@ GRIDS: dict[str, list[Cell]] = {
     "sweep=budget_shrinks": [
         *(learnt("randn", (5, 40, 20), lr, epochs=51) for lr in TENTHS),
         *(learnt(init, (5, 50, 20), lr) for init, lr in product(("randn", "quadratic"), TENTHS)),
-        *BASELINES,
+        *(fixed(rank, epochs=epochs) for rank in (20, 25) for epochs in (51, 50)),
     ],
     "sweep=budget_grows": [
         *(learnt("randn", (5, 30, 25), lr, rates=rates)

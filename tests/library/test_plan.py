@@ -16,6 +16,12 @@ from lora_sweep.library.plan import AdapterPlan, run_plan
             r"rank_average must be within rank_min=5 ... rank_max=25, but got 4",
         ),
         ({"rank_average": 26}, r"rank_average must be within .*, but got 26"),
+        (
+            {"rank_average": 20.5, "init": "fixed"},
+            r"rank_average must be whole with init=fixed, but got 20\.5",
+        ),
+        ({"factors": "best"}, r"factors must be one of exact, .*but got 'best'"),
+        ({"factors_seed": -1}, "factors_seed must be at least 0, but got -1"),
         ({"budget_start": 4.9}, r"budget_start must be within .*, but got 4.9"),
         ({"budget_end": 25.1}, r"budget_end must be within .*, but got 25.1"),
         ({"init": "bell"}, r"init must be one of uniform, .*, fixed, but got 'bell'"),
@@ -56,6 +62,10 @@ def test_broken_rule_is_named(values: dict[str, Any], message: str) -> None:
 def test_both_ends_of_the_rank_range_are_budgets(average: int) -> None:
     plan = AdapterPlan(rank_average=average, budget_start=5.0, budget_end=25.0)
     assert plan.rank_average == average
+
+
+def test_average_may_be_any_number_within_the_range() -> None:
+    assert AdapterPlan(rank_average=23.7).allocation.budget_averages == (23.7, 23.7)
 
 
 def test_budget_is_the_average_unless_said_otherwise() -> None:
