@@ -34,7 +34,7 @@ def make_record(
 
 
 def epoch_record(epoch: int, metrics: dict[str, float | None], *, rank: int = 3) -> EpochRecord:
-    """An evaluation with these metrics, after eight steps an epoch; its one matrix has the rank."""
+    """An evaluation with these metrics, after eight steps an epoch, of one matrix."""
     spent = rank**2
     own, spent_params = [float(rank)], float(spent)
     return EpochRecord(epoch, 8 * epoch, 0.5, metrics, 0.5, spent_params, 0.0, spent, own, [rank])
