@@ -12,7 +12,10 @@ EXPORT_FILE = "lora_sweep.json"
 FIXED, FROZEN = "fixed", "from_run-frozen"
 """What runs with ranks that stay have for an init: all ranks are the same, or another run's."""
 
-ONLY_LEARNT = ("lr", "rank.min", "training.epochs_discrete", "alpha.", "budget.", "allocation.")
+ONLY_LEARNT = (
+    *("lr", "rank.min", "training.epochs_discrete", "training.best_from"),
+    *("alpha.", "budget.", "allocation."),
+)
 """Settings, or starts of their names, that have no effect on fixed ranks."""
 
 FIRST, SETTLED = "first", "settled"

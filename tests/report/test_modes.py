@@ -158,3 +158,12 @@ def test_what_a_run_leaves_unsaid_is_said_beside_others(sweep: Any, settings: An
         "own": 16.0,
         "other": 8.0,
     }
+
+
+def test_epochs_that_count_part_no_run_from_the_baseline(sweep: Any, settings: Any) -> None:
+    """Runs whose budget moves say which epochs count; those with fixed ranks do not."""
+    for seed in (0, 1):
+        sweep.finish(f"l{seed}", 0.6, settings(seed=seed) | {"training.best_from": "settled"})
+        sweep.finish(f"f{seed}", 0.5, settings(init="fixed", seed=seed))
+    (comparison,) = compare_inits(collect_runs(sweep.path))
+    assert comparison.lines[0].paired.differences == pytest.approx((10, 10))

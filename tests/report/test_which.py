@@ -22,10 +22,11 @@ from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.planned import planned_rows
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder
 from lora_sweep.report.write import find
-from lora_sweep.vocabulary import FIXED, ONLY_LEARNT, SPELLED
+from lora_sweep.vocabulary import FIXED, ONLY_LEARNT, SPELLED, UNSAID
 
 _MORE = {"data.metric": "accuracy", "data.positive": "1", "data.content": "a" * 16}
-_OF_RAMPS = {"budget.hold_epochs": 1.0, "budget.move_epochs": 1.0}
+_OF_RAMPS = {"budget.hold_epochs": 1.0, "budget.move_epochs": 1.0, "training.best_from": "first"}
+_OF_ABLATIONS = {**UNSAID, "model.factors_seed": 42}
 _OF_NONE = ("model.adapter_content", "training.max_steps")
 _WORDS = {"lr": "LR ", "allocation.mode": "Uniform, ", "data.task": "", "model.content": ""}
 _WORDS |= {"data.content": "", "model.adapter_content": "model.adapter="}
@@ -39,7 +40,7 @@ _ACT_ON_FIXED_RANKS = ("data.", "model.", "training.", "learning_rate.", "precis
 def all_settings(run_config: RunConfig) -> dict[str, Any]:
     """Every setting that a run of ours can have, with a value."""
     known = run_settings(run_config, 0, {"model.content": "b" * 16})
-    return known | _MORE | _OF_RAMPS | dict.fromkeys(_OF_NONE)
+    return known | _MORE | _OF_RAMPS | _OF_ABLATIONS | dict.fromkeys(_OF_NONE)
 
 
 _NAMES = re.findall(
@@ -52,7 +53,8 @@ _NAMES = re.findall(
     model.adapter_content data.name data.task data.max_length data.selection_fraction data.seed
     data.n_train data.n_dev data.n_out_of_domain data.metric data.positive data.content
     training.epochs training.epochs_discrete training.batch_size training.evaluation_batch_size
-    training.weight_decay training.max_gradient_norm training.max_steps
+    training.weight_decay training.max_gradient_norm training.max_steps training.best_from
+    model.lora_alpha model.adapter_dropout model.factors model.factors_seed
     """,
 )
 
