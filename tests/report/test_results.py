@@ -33,7 +33,7 @@ def test_row_per_epoch(filled: Path) -> None:
         [0.55, 0.6, 0.5, 0.65, 0.7, 0.6]
     )
     assert table["seed"].tolist() == [0] * 3 + [1] * 3
-    assert table["ranks"][0] == (3.0,) and table["matrices"][0] == ("encoder.layer.0.query",)
+    assert table["ranks"][0] == (20.0,) and table["matrices"][0] == ("encoder.layer.0.query",)
 
 
 def test_several_sweeps_are_told_apart(filled: Path) -> None:

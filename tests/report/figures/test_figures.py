@@ -101,7 +101,9 @@ def runs(n_inits: int, n_seeds: int, lrs: Sequence[float] = (0.001, 0.01)) -> pd
         for init, lr, rank in cells
         for seed in range(n_seeds)
     ]
-    table = pd.DataFrame(rows).assign(status="finished", metric=METRIC, collapsed=False)
+    table = pd.DataFrame(rows).assign(
+        status="finished", metric=METRIC, collapsed=False, spent_average=20.0
+    )
     table["folder"] = [f"run{i}" for i in range(len(table))]
     table["reported_metric"] = RNG.uniform(0.3, 0.7, len(table))
     table["final_metric"] = table["reported_metric"]
