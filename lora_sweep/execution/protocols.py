@@ -63,8 +63,8 @@ class Handle(Protocol):
         False while it waits in a queue, and where the library itself tells of dead workers.
         """
 
-    def drop(self) -> None:
-        """Ends the worker, if there is one: it does not answer, and others take the pack."""
+    def drop(self) -> str:
+        """Ends a worker that gives no sign of life, and returns its name, as `job 12_3`."""
 
 
 class Executor(Protocol):

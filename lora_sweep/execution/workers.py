@@ -239,8 +239,8 @@ class _Dispatch:
             return
         if end is None:
             if self.heartbeats.are_gone(pack, one):
-                one.handle.drop()
-                self._try_again(pack, one, WorkerDiedError("no sign of life"))
+                died = WorkerDiedError(f"{one.handle.drop()}: no sign of life")
+                self._try_again(pack, one, died)
             return
         self._take_back(pack)
         for line in end.warnings:

@@ -118,8 +118,9 @@ class _Order:
     def is_started(self) -> bool:
         return False  # loky tells of dead ones
 
-    def drop(self) -> None:
+    def drop(self) -> str:
         self.worker.end()
+        return "a process of this machine"
 
 
 def _cause(error: Exception) -> str:

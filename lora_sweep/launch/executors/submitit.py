@@ -236,9 +236,10 @@ class _Queued:
     def is_started(self) -> bool:
         return self.queue.is_started(self.job)
 
-    def drop(self) -> None:
+    def drop(self) -> str:
         self.forget()
         self.queue.drop(self.job)
+        return f"job {self.job.job_id}"
 
 
 def _sender(folder: Path, cluster: str, parameters: Mapping[str, Any]) -> Any:
