@@ -193,9 +193,9 @@ def test_pack_with_a_heartbeat_is_left_to_its_job(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(workers.time, "sleep", sleep)
-    with Claims(tmp_path / "outputs" / "tiny" / ".packs").claimed("pack-000000"):
-        with pytest.raises(KeyboardInterrupt):
-            train(cells, here, pack_size=4)
+    claims = Claims(tmp_path / "outputs" / "tiny" / ".packs")
+    with claims.claimed("pack-000000"), pytest.raises(KeyboardInterrupt):
+        train(cells, here, pack_size=4)
     assert not silent.is_dropped and here.is_stopped
 
 
