@@ -88,9 +88,9 @@ class Engine:
 
                 return on_processes(**own)
             case "submitit":
-                from lora_sweep.launch.executors.submitit import SubmititExecutor
+                from lora_sweep.launch.executors.submitit import SubmititExecutor, nothing
 
-                return SubmititExecutor(sweep_dir, at_end=at_end, **own)
+                return SubmititExecutor(sweep_dir, at_end=at_end or nothing, **own)
             case "ray":
                 from lora_sweep.launch.executors.ray import RayExecutor
 

@@ -38,6 +38,10 @@ _MOST_SLOTS = 1_000_000
 """A pack that gets on is put back as often as it takes."""
 
 
+def nothing() -> None:
+    """Does nothing at a job's end."""
+
+
 class SubmititExecutor:
     """A queue of jobs, each a pack.
 
@@ -52,7 +56,7 @@ class SubmititExecutor:
         cluster: str,
         max_queued: int,
         parameters: Mapping[str, Any],
-        at_end: Callable[[], None] | None = None,
+        at_end: Callable[[], None] = nothing,
     ) -> None:
         """Asks the queue for nothing yet.
 
@@ -61,7 +65,7 @@ class SubmititExecutor:
             cluster: `slurm`, `local` for processes here, or `auto` for Slurm if it is there.
             max_queued: jobs in the queue at once, at least 1: the largest job array.
             parameters: as submitit's `AutoExecutor.update_parameters` takes them.
-            at_end: called by each job at its end; picklable; None for nothing.
+            at_end: called by each job at its end; picklable.
 
         Raises:
             SettingError: a setting breaks its rule, or there is no such cluster here.
@@ -123,13 +127,14 @@ class SubmititExecutor:
             if not has_answer(job):
                 self.queue.check(job)
         ids = sorted({job.job_id.partition("_")[0] for job in self.jobs})
-        sweep_dir = self.folder.parent
-        return (
-            f"{counted(len(self.jobs), 'pack')} in the queue, and not waited for\n"
-            f"look:   python -m lora_sweep.status {shlex.quote(str(sweep_dir))}\n"
-            f"cancel: scancel {' '.join(ids)}\n"
-            "join:   the same command with hydra.launcher.wait=true"
-        )
+        sweep_dir = shlex.quote(str(self.folder.parent))
+        lines = [
+            f"{counted(len(self.jobs), 'pack')} in the queue, and not waited for",
+            f"look:   python -m lora_sweep.status {sweep_dir}",
+            *([f"cancel: scancel {' '.join(ids)}"] if ids else []),
+            "join:   the same command with hydra.launcher.wait=true",
+        ]
+        return "\n".join(lines)
 
     def stop(self) -> None:
         """Takes back the jobs that wait, and has the others save and stop."""
@@ -170,7 +175,7 @@ def _on_its_own(errors: Path) -> Iterator[None]:
 class _SlotTask:
     """A task that trains for a time slot, and may be put back in the queue for the next one."""
 
-    def __init__(self, task: Task, at_end: Callable[[], None] | None) -> None:
+    def __init__(self, task: Task, at_end: Callable[[], None]) -> None:
         self.task, self.at_end = task, at_end
         self.n_idle_slots = 0
 
@@ -180,11 +185,13 @@ class _SlotTask:
         with told_by_cluster():
             end = self.task()
         stop = end.stopped
-        if stop is None:
-            if self.at_end is not None:
-                self.at_end()
-            return end
         log = logging.getLogger("submitit")  # whose lines are the job's output
+        if stop is None:
+            try:
+                self.at_end()
+            except Exception:  # the pack is trained all the same
+                log.exception("what follows the pack failed")
+            return end
         log.warning("%s", stop.said)
         if stop.signal_number == signal.SIGUSR2 and callable(theirs):
             used_up = theirs.__self__.has_timed_out()  # else it was preempted before its time

@@ -14,7 +14,12 @@ from omegaconf import OmegaConf
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import SettingError, WorkersAwayError
 from lora_sweep.execution.protocols import PackEnd, Stop
-from lora_sweep.launch.executors.submitit import MOST_IDLE_SLOTS, SubmititExecutor, _SlotTask
+from lora_sweep.launch.executors.submitit import (
+    MOST_IDLE_SLOTS,
+    SubmititExecutor,
+    _SlotTask,
+    nothing,
+)
 from lora_sweep.slurm import SlurmJob
 from lora_sweep.store.pack_jobs import PackJobs
 
@@ -162,13 +167,13 @@ def slot(task: _SlotTask, *, used_up: bool = True) -> int:
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_gets_on_is_put_back_as_often_as_it_takes() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 3), None)
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 3), nothing)
     assert [slot(task) for _ in range(20)] == [1] * 20
 
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), None)
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
     for _ in range(MOST_IDLE_SLOTS - 1):
         assert slot(task) == 1
     signal.signal(signal.SIGUSR2, _PutBack(used_up=True).put_back)
@@ -180,19 +185,23 @@ def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
 
 @pytest.mark.usefixtures("usr2")
 def test_job_preempted_before_its_time_is_always_put_back() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), None)
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
     assert [slot(task, used_up=False) for _ in range(5)] == [1] * 5
 
 
 @pytest.mark.usefixtures("usr2")
 def test_cancelled_job_is_not_put_back() -> None:
-    assert slot(_SlotTask(lambda: stopped(signal.SIGTERM, 3), None)) == 0
+    assert slot(_SlotTask(lambda: stopped(signal.SIGTERM, 3), nothing)) == 0
 
 
 def test_job_that_comes_to_its_end_calls_what_is_to_follow() -> None:
     called: list[str] = []
     assert _SlotTask(PackEnd, lambda: called.append("report"))() == PackEnd()
     assert called == ["report"]
+
+
+def test_pack_is_trained_also_if_what_follows_fails() -> None:
+    assert _SlotTask(PackEnd, lambda: 1 / 0)() == PackEnd()  # type: ignore[arg-type, return-value]
 
 
 def test_queue_is_bounded() -> None:
