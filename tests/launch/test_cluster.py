@@ -148,11 +148,13 @@ def test_job_is_killed_then_told_of_its_limit_and_comes_to_its_end(
     process = command.start()
     wait_for(lambda: len(command.checkpoints()) > 3)
     claim = sorted(command.sweep_dir.glob(".packs/*.claim"))[0]
+    before = PackJobs(command.sweep_dir).job(claim.stem)
     (line,) = lines_with(text_of(claim), "pid=")
     os.kill(int(line.removeprefix("pid=")), signal.SIGKILL)
-    wait_for(lambda: line not in text_of(claim) and "pid=" in text_of(claim))
-    job = PackJobs(command.sweep_dir).all()[claim.stem]
-    cluster.run("scancel", "--signal=USR2", job)
+    wait_for(lambda: PackJobs(command.sweep_dir).job(claim.stem) not in (None, before))
+    wait_for(lambda: "pid=" in text_of(claim))
+    job = PackJobs(command.sweep_dir).job(claim.stem)
+    cluster.run("scancel", "--signal=USR2", str(job))
     code, output = end(process)
     assert code == 0, output
     assert f"while it trained {claim.stem}: queued again, try 2 of 3" in output
