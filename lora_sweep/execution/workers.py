@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lora_sweep.errors import StorageError, WorkerDiedError, WorkersAwayError
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.group import WAIT_SECONDS, Group, Options, compatible_groups
+from lora_sweep.execution.heartbeats import Heartbeats
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.pack_task import PackTask
 from lora_sweep.execution.protocols import Executor, Handle, PackEnd
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 MAX_TRIES = 3
 """Workers that one pack may cost; then its runs fail."""
-HEARTBEAT_LOOK_SECONDS = 10.0
-UNCLAIMED_SECONDS = 150.0
-"""A worker that has a pack for so long, and never claims it, is none."""
 AWAY_LOOK_SECONDS, MOST_AWAY_SECONDS = 30.0, 900.0
 """Between two tries to have workers where there are none, and until the command ends."""
 
@@ -73,34 +71,6 @@ class _PackUnderWay(NamedTuple):
     members: list[str]
 
 
-class _Heartbeats:
-    """Whether those who should train packs are seen to do so."""
-
-    def __init__(self) -> None:
-        self._next_look: dict[str, float] = {}
-        self._claimed_at: dict[str, float] = {}
-
-    def are_gone(self, pack: str, one: _PackUnderWay) -> bool:
-        """Whether nobody trains a pack that a worker has begun; looks now and then."""
-        now = time.monotonic()
-        if now < self._next_look.get(pack, 0.0):
-            return False
-        self._next_look[pack] = now + HEARTBEAT_LOOK_SECONDS
-        if not one.handle.is_started():
-            self._claimed_at.pop(pack, None)
-            return False
-        claims = one.group.claims
-        if pack not in claims.names():
-            return now - self._claimed_at.setdefault(pack, now) > UNCLAIMED_SECONDS
-        self._claimed_at[pack] = now
-        # A dead process's claim, and not one that was given back since it was listed.
-        return claims.is_free(pack) and bool(one.group.waiting(one.members))
-
-    def forget(self, pack: str) -> None:
-        """Another worker gets the pack."""
-        self._claimed_at.pop(pack, None)
-
-
 class _Dispatch:
     """The packs of one call: those to hand out, and those under way."""
 
@@ -113,7 +83,7 @@ class _Dispatch:
         self.todo: dict[str, tuple[Group, list[str]]] = {}
         self.under_way: dict[str, _PackUnderWay] = {}
         self.n_deaths: Counter[str] = Counter()
-        self.heartbeats = _Heartbeats()
+        self.heartbeats = Heartbeats()
         self._next_look = self._next_hand_out = 0.0
         self._away_since: float | None = None
 
@@ -141,6 +111,7 @@ class _Dispatch:
         Raises:
             LeftError: that is done; it says where they are.
             SettingError: they are more than may be handed out at once.
+            WorkersAwayError: the cluster does not answer.
         """
         for group in self.groups:
             group.reopen()
@@ -149,6 +120,8 @@ class _Dispatch:
         rule = f"at least the {n_packs} packs where none is waited for, or pack_size larger"
         require(n_packs <= capacity, "hydra.launcher.submitit.max_queued", rule, capacity)
         self._hand_out()
+        if self.todo:
+            raise WorkersAwayError("the cluster does not answer: the same command tries again")
         if any(len(group.outcomes) < len(group.jobs) for group in self.groups):
             assert self.options.leave is not None
             raise LeftError(self.options.leave())
@@ -238,7 +211,7 @@ class _Dispatch:
             self._wait_for_workers(error)
             return
         if end is None:
-            if self.heartbeats.are_gone(pack, one):
+            if self.heartbeats.are_gone(pack, *one):
                 died = WorkerDiedError(f"{one.handle.drop()}: no sign of life")
                 self._try_again(pack, one, died)
             return

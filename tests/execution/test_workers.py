@@ -8,7 +8,7 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError, StorageError, WorkerDiedError, WorkersAwayError
-from lora_sweep.execution import workers
+from lora_sweep.execution import heartbeats, workers
 from lora_sweep.execution.execute import run_cells
 from lora_sweep.execution.group import Options
 from lora_sweep.execution.protocols import Handle, PackEnd, Stop, Task
@@ -161,8 +161,9 @@ class Silent:
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HEARTBEAT_LOOK_SECONDS", "UNCLAIMED_SECONDS", "AWAY_LOOK_SECONDS"):
-        monkeypatch.setattr(workers, name, 0.0)
+    monkeypatch.setattr(workers, "AWAY_LOOK_SECONDS", 0.0)
+    for name in ("LOOK_SECONDS", "UNCLAIMED_SECONDS"):
+        monkeypatch.setattr(heartbeats, name, 0.0)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -249,6 +250,13 @@ def test_command_that_leaves_hands_out_all_or_nothing(cells: list[RunConfig]) ->
     with pytest.raises(SettingError, match=r"max_queued must be at least the 4 packs .* got 3"):
         train(cells, here, pack_size=1, leave=lambda: "four jobs")
     assert here.packs == []
+
+
+def test_command_does_not_leave_what_nobody_has(cells: list[RunConfig]) -> None:
+    here = Here(capacity=4)
+    here.n_away = 1
+    with pytest.raises(WorkersAwayError, match="the same command tries again"):
+        train(cells, here, pack_size=1, leave=lambda: "four jobs")
 
 
 def test_finished_sweep_is_not_left(cells: list[RunConfig]) -> None:
