@@ -1,6 +1,7 @@
 """The executor `ray`: packs as tasks on a Ray cluster, which may be this machine alone."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,12 @@ from lora_sweep.errors import (
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.interrupt import handlers_kept
 from lora_sweep.rules import is_positive, is_rate, require
+
+
+log = logging.getLogger(__name__)
+
+NODE_LIST_SECONDS = 10.0
+"""After a node's end it may be listed for so long."""
 
 
 class RayExecutor:
@@ -119,10 +126,11 @@ class _Sent:
 
     def __init__(self, reference: Any, gone: Callable[[], WorkersAwayError | None]) -> None:
         self.reference, self.gone = reference, gone
+        self._lost_at: float | None = None
 
     def end(self) -> PackEnd | None:
         import ray
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import NodeDiedError, RayError, RayTaskError
 
         ready, _ = ray.wait([self.reference], timeout=0)
         if not ready:
@@ -135,6 +143,11 @@ class _Sent:
         except RayError as error:
             if (gone := self.gone()) is not None:
                 raise gone from error
+            # A task is told of its node's end before the list of nodes is.
+            now = time.monotonic()
+            self._lost_at = self._lost_at or now
+            if isinstance(error, NodeDiedError) and now - self._lost_at < NODE_LIST_SECONDS:
+                return None
             raise WorkerDiedError(_words(error)) from error
 
     def is_started(self) -> bool:
@@ -178,7 +191,10 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
             with handlers_kept():
                 # What Ray has to say of nodes and workers stands in its own log.
                 quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-                ray.init(address=address, **(quiet | own | dict(init)))
+                asked = quiet | own | dict(init)
+                if not asked["log_to_driver"]:
+                    _keep_raylets_quiet()
+                ray.init(address=address, **asked)
         return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -186,6 +202,16 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
             f"hydra.launcher.ray.address must be that of a running cluster, or local, but got "
             f"{address}: {reason}"
         ) from error
+
+
+def _keep_raylets_quiet() -> None:
+    """Keeps paragraphs of dead raylets from standard output; Ray has no setting for that."""
+    from ray._private import worker
+
+    def note(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        log.debug("%s", "\n".join(map(str, data.get("lines", ()))))
+
+    worker.print_to_stdstream = note
 
 
 def _room(found: Mapping[str, float], of_a_pack: Mapping[str, float]) -> int:

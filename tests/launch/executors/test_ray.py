@@ -66,7 +66,9 @@ def ended(handle: Handle, seconds: float = 240.0) -> PackEnd:
 @pytest.mark.skipif(not TORTURE, reason="the long version: make torture")
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_packs_go_to_the_nodes_that_are_left(cluster: Any) -> None:
+def test_packs_go_to_the_nodes_that_are_left(
+    cluster: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     made, nodes = cluster
     one = {"cpus_per_pack": 1, "gpus_per_pack": 0, "max_packs": None, "init": {}}
     executor = RayExecutor(address=made.address, **one)  # type: ignore[arg-type]
@@ -85,3 +87,4 @@ def test_packs_go_to_the_nodes_that_are_left(cluster: Any) -> None:
         ended(handle)
     with pytest.raises(WorkersAwayError):
         executor.submit([PackEnd])
+    assert "(raylet)" not in capfd.readouterr().out
