@@ -152,14 +152,18 @@ def test_job_is_killed_then_told_of_its_limit_and_comes_to_its_end(
     (line,) = lines_with(text_of(claim), "pid=")
     os.kill(int(line.removeprefix("pid=")), signal.SIGKILL)
     wait_for(lambda: PackJobs(command.sweep_dir).job(claim.stem) not in (None, before))
-    wait_for(lambda: "pid=" in text_of(claim))
+    wait_for(lambda: "go on after step" in _logs(command))
     job = PackJobs(command.sweep_dir).job(claim.stem)
     cluster.run("scancel", "--signal=USR2", str(job))
     code, output = end(process)
     assert code == 0, output
     assert f"while it trained {claim.stem}: queued again, try 2 of 3" in output
-    logs = "".join(text_of(path) for path in command.sweep_dir.glob("*/run.log"))
-    assert logs.count("go on after step") >= 2 and "stopped after step" in logs
+    assert _logs(command).count("go on after step") == 2
+    assert "stopped after step" in _logs(command)
+
+
+def _logs(command: Command) -> str:
+    return "".join(text_of(path) for path in command.sweep_dir.glob("*/run.log"))
 
 
 @pytest.mark.skipif(not TORTURE, reason=LONG)

@@ -15,7 +15,6 @@ from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.interrupt import handlers_kept
 from lora_sweep.rules import is_positive, is_rate, require
 
-
 log = logging.getLogger(__name__)
 
 NODE_LIST_SECONDS = 10.0
