@@ -11,7 +11,7 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || \
 	"$(PYTHON)" tools/install.py $(CHOSEN)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report status report-demo bench docs test test-fast torture cluster lint types wheel constraints pins clean
+.PHONY: help install run sweep report status report-demo bench gpu docs test test-fast torture cluster lint types wheel constraints pins clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 bench: ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(INSTALL) bench
 	$(BIN)/python -m bench
+
+gpu: ## on a machine with CUDA: right, fast, and a sweep end to end; at most nine minutes
+	$(INSTALL) bench
+	$(BIN)/python -m bench.gpu
 
 docs: ## build guides and API reference into docs/_build; a warning is an error
 	$(INSTALL) docs

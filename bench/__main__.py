@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 from tabulate import tabulate
 
-from bench.cuda import roberta_large
 from bench.data import data_share
 from bench.measure import Row
 from bench.packs import compute_bound, launch_bound, operator_calls
@@ -32,10 +31,6 @@ from bench.work import COLA, Stepper, cell, lengths_of, load
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
-NOT_MEASURED = (
-    "RoBERTa-large on CUDA (run-steps per second at K = 1, 4, 16, 64, share of peak, the study's "
-    "wall time): not measured, for this machine has no CUDA device."
-)
 
 
 def main() -> None:
@@ -94,15 +89,7 @@ def _about(stepper: Stepper) -> dict[str, Any]:
         "corpus": f"{'CoLA' if COLA.is_dir() else 'minimal_pairs'}, "
         f"{lengths_of(stepper.pack.texts.train)}",
         "data": data_share(stepper, 30),
-        "cuda": _cuda(stepper) if torch.cuda.is_available() else NOT_MEASURED,
     }
-
-
-def _cuda(stepper: Stepper) -> str:
-    """The rows of a GPU, as a table."""
-    lines = roberta_large(stepper.pack.texts, torch.device("cuda"))
-    table = tabulate(lines, headers="keys", tablefmt="github", floatfmt=".3g")
-    return f"RoBERTa-large, bfloat16, {torch.cuda.get_device_name()}:\n\n{table}"
 
 
 def _processor() -> str:
@@ -121,7 +108,6 @@ def _show(rows: list[Row], about: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(about["data"])
-    console.print(about["cuda"])
 
 
 def _cells(row: Row) -> list[str]:
@@ -147,7 +133,7 @@ def _write(rows: list[Row], about: dict[str, Any]) -> None:
         f"- Machine: {about['processor']}, {about['threads']} threads, no other work\n"
         f"- Python {about['python']}, {versions}, commit {about['commit']}\n"
         f"- Work: {about['corpus']}, MiniLM, batch 32, rank range 5-25, average 20\n\n"
-        f"{table}\n\n{what}\n\n{about['data']}\n\n{about['cuda']}"
+        f"{table}\n\n{what}\n\n{about['data']}"
     )
     PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 

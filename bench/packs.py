@@ -5,14 +5,14 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.measure import Row, medians, paired
-from bench.work import Stepper, cell, random_encoder
+from bench.work import Shape, Stepper, cell, random_encoder
 from lora_sweep.training.pack import PackTexts
 
 
 def launch_bound(texts: PackTexts, n_pairs: int) -> Row:
     """A base whose step is call overhead: 2 layers, hidden 64, batch 4."""
     config = cell("training.batch_size=4")
-    encoder = random_encoder("bert", n_layers=2, d=64, n_heads=2)
+    encoder = random_encoder("bert", Shape(n_layers=2, d=64, n_heads=2))
     single, many = (Stepper(config, encoder, texts, n) for n in (1, 32))
     pairs = paired(many.step, single.step, n_pairs=n_pairs)
     return Row(
@@ -57,7 +57,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def operator_calls(texts: PackTexts) -> Row:
     """RoBERTa-large's layers and matrices at a small width: the calls are the same."""
     config = cell()
-    encoder = random_encoder("roberta", n_layers=24, d=32, n_heads=2)
+    encoder = random_encoder("roberta", Shape(n_layers=24, d=32, n_heads=2))
     calls = []
     for n_runs in (1, 32):
         stepper = Stepper(config, encoder, texts, n_runs)

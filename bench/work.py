@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -91,25 +92,34 @@ class Stepper:
         self.n_taken += 1
 
 
+class Shape(NamedTuple):
+    """Sizes of an encoder: layers, hidden size, attention heads."""
+
+    n_layers: int
+    d: int
+    n_heads: int
+
+
 def random_encoder(
     model_type: str,
+    shape: Shape,
     *,
-    n_layers: int,
-    d: int,
-    n_heads: int,
     device: torch.device = CPU,
     dtype: torch.dtype = torch.float32,
+    dropout: float = 0.1,
 ) -> AdaptedEncoder:
     """Returns a base with random weights: where only its shape counts."""
     register()
     torch.manual_seed(0)
     config = AutoConfig.for_model(
         model_type,
-        hidden_size=d,
-        num_hidden_layers=n_layers,
-        num_attention_heads=n_heads,
-        intermediate_size=4 * d,
+        hidden_size=shape.d,
+        num_hidden_layers=shape.n_layers,
+        num_attention_heads=shape.n_heads,
+        intermediate_size=4 * shape.d,
         vocab_size=40_000,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]
         config, attn_implementation=RAGGED
@@ -121,10 +131,10 @@ def random_encoder(
     return AdaptedEncoder(
         encoder=encoder.to(device=device, dtype=dtype),
         layers=layers,
-        d=d,
-        n_heads=n_heads,
+        d=shape.d,
+        n_heads=shape.n_heads,
         pooling="cls",
-        head_dropout=0.1,
+        head_dropout=dropout,
         dropout=seed_dropout(encoder, family.attention_dropout),
         pad_id=config.pad_token_id,
         first_position=family.first_position(config.pad_token_id),

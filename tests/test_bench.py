@@ -1,11 +1,20 @@
 """The benchmark's own logic; its figures are nobody's expected values."""
 
-import torch
-from toy import make_texts
+import math
+from pathlib import Path
 
-from bench.cuda import roberta_large
+import pytest
+import torch
+
+from bench.gpu import right, speed, whole
+from bench.gpu.checks import Check, line, run_checks
 from bench.measure import Row, paired
 from bench.page import BEGIN, END, PAGE, with_figures
+from bench.work import Shape
+from lora_sweep.data.sources import load_minimal_pairs
+from lora_sweep.models.base import load_tokenizer
+
+CPU = torch.device("cpu")
 
 
 def test_pairs_are_called_in_turn() -> None:
@@ -22,10 +31,41 @@ def test_bar_is_met_on_its_good_side() -> None:
     assert not Row("", "", "<= 2", [2.1], "").is_met
 
 
-def test_gpu_rows_work_on_a_cpu_at_a_small_size() -> None:
-    lines = roberta_large(make_texts(), torch.device("cpu"), (1, 2), n_layers=1, d=32, n_heads=2)
-    assert [line["K"] for line in lines] == [1, 2]
-    assert all(line["run-steps per second"] > 0 for line in lines)
+def test_gpu_battery_is_right_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks that need no GPU; a CPU compared with itself must be equal in every bit."""
+    monkeypatch.setattr(right, "N_TEXTS", 128)
+    checks = right.checks(CPU, tmp_path, tmp_path)
+    results = run_checks(checks, until=math.inf)
+    assert {result.name: result.is_met for result in results} == {c.name: True for c in checks}
+    assert results[0].value == 0
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT's own call
+def test_gpu_speeds_have_figures_on_a_cpu() -> None:
+    shape = Shape(n_layers=1, d=32, n_heads=2)
+    checks = speed.checks(speed.work(CPU, shape, (1, 2), n_train=640, n_dev=16))
+    results = run_checks(checks, until=math.inf)
+    assert len(results) == 8
+    assert not [line(result) for result in results if not math.isfinite(result.value)]
+
+
+def test_small_base_knows_all_words(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(whole.small_base(tmp_path))
+    corpus = load_minimal_pairs(seed=0, n_train=2000, n_dev=200, n_out_of_domain=100)
+    unknown = tokenizer.unk_token_id
+    assert all(unknown not in tokenizer(text)["input_ids"] for text in corpus.train.texts)
+
+
+def test_check_that_breaks_fails_and_costs_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks() -> tuple[float, str]:
+        raise RuntimeError("no such kernel")
+
+    broken, good, late = run_checks(
+        [Check("a", "<= 1", breaks), Check("b", "<= 1", lambda: (0.5, ""))], until=math.inf
+    ) + run_checks([Check("c", "", lambda: (1.0, ""))], until=-math.inf)
+    assert (broken.is_met, good.is_met, late.is_met) == (False, True, None)
+    assert "RuntimeError: no such kernel" in broken.details and "time was over" in late.details
+    assert "NOT MET" in capsys.readouterr().out
 
 
 def test_figures_are_put_between_their_lines_of_the_page() -> None:

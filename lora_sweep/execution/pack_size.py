@@ -44,7 +44,7 @@ def best_pack_size(
     """
     if len(plans) == 1:
         return 1
-    per_run = _bytes_per_run(encoder, texts, plans, shared)
+    per_run = bytes_per_run(encoder, texts, plans, shared)
     fits = max(1, _free_bytes(shared.device) // 2 // per_run)
     size, most = min(SMALLEST, len(plans), fits), min(LARGEST, len(plans), fits)
     n_run_steps = len(plans) * shared.length(len(texts.train)).n_steps
@@ -98,7 +98,7 @@ def _cost(
     return statistics.median(seconds[1:]) / len(plans)
 
 
-def _bytes_per_run(
+def bytes_per_run(
     encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
 ) -> int:
     """Memory that one more run takes: what a backward pass keeps, and the optimiser's state."""

@@ -1,5 +1,8 @@
 """A pack's rank allocation: logits -> ranks -> masks, at any step, for all runs at once.
 
+What a step needs of the plans is on the device before it: a step makes no tensor of Python's
+numbers, for which a GPU's host would wait.
+
 Run axis first: K runs, N adapted matrices, masks (K, N, r, r) with r the largest rank_max. How
 logits become ranks is said by each run's mode; runs without logits have fixed ranks, or ones that
 are cut by importance.
@@ -55,6 +58,7 @@ class PackAllocator:
         self.importance = PackImportance(plans, n_matrices, r=r, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
+        self._known_flags: dict[tuple[bool, ...], Tensor] = {}
         self._take(plans)
         self._hard: tuple[list[list[int]], Tensor] | None = None
 
@@ -94,9 +98,7 @@ class PackAllocator:
         for mode, rows in self._rows_of.items():
             ranks = torch.where(self._flags(rows, 2), mode.ranks(w, terms), ranks)
         if self.importance:
-            ranks = ranks.clone()
-            for row, cut in self.importance.ranks.items():
-                ranks[row] = torch.tensor(cut).to(ranks)
+            ranks = ranks.index_copy(0, self.importance.rows, self.importance.as_cut.to(ranks))
         return ranks
 
     def integer_ranks(self, ranks: Tensor, step: int) -> list[list[int]]:
@@ -162,11 +164,14 @@ class PackAllocator:
         Rounding needs the ranks' values, and so waits for the device. A run's ranks only change
         with its budget once its logits rest, so they are rounded once a budget, not once a step.
         """
+        plan = self.plans[row].allocation
+        if plan.has_fixed_ranks:
+            return plan.fixed_ranks(self.n_matrices)
         if row in self.importance.ranks:
             return self.importance.ranks[row]
         held = self._held.get(row)
         if held is None or held[0] != budget_params:
-            rounded = _round(self.plans[row].allocation, ranks[row].tolist(), budget_params)
+            rounded = _round(plan, ranks[row].tolist(), budget_params)
             held = self._held[row] = budget_params, rounded
         return held[1]
 
@@ -209,14 +214,17 @@ class PackAllocator:
             gumbel_noise(self.n_matrices, self.r, tau=tau, generator=generator)
             for tau, generator in zip(taus, self._noise, strict=True)
         ]
-        return torch.stack(draws).to(self.device)
+        return torch.stack(draws).to(self.device, non_blocking=True)
 
     def _vector(self, values: Sequence[float] | Sequence[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self.device)
 
     def _flags(self, flags: Sequence[bool], n_axes: int) -> Tensor:
-        """Flags of the runs (K, 1, ...) with that many axes."""
-        return torch.tensor(flags, device=self.device).view(-1, *[1] * (n_axes - 1))
+        """Flags of the runs (K, 1, ...) with that many axes; a pack has few, made once each."""
+        key = tuple(flags)
+        if key not in self._known_flags:
+            self._known_flags[key] = torch.tensor(flags, device=self.device)
+        return self._known_flags[key].view(-1, *[1] * (n_axes - 1))
 
 
 def _round(plan: AllocationPlan, ranks: list[float], budget_params: float) -> list[int]:

@@ -16,6 +16,7 @@ class PackImportance:
 
     Attributes:
         ranks: row in the pack -> integer ranks (N) of its run.
+        rows, as_cut: the same on the device, rows (K',) and ranks (K', N).
         sensitivity, uncertainty: moving averages (K', N, r, r), run after run.
     """
 
@@ -64,13 +65,13 @@ class PackImportance:
             before: rank budget of every run before the step (K).
             after: rank budget of every run after it (K).
         """
-        rows = list(self.ranks)
-        latest = (latent[rows] * gradient[rows]).abs()  # (K', N, r, r)
+        latest = (latent[self.rows] * gradient[self.rows]).abs()  # (K', N, r, r)
         smooth_importance(
             self.sensitivity, self.uncertainty, latest, beta1=self._beta1, beta2=self._beta2
         )
-        for place, row in enumerate(rows):
-            if after[row] < before[row]:
+        falling = [row for row in self.ranks if after[row] < before[row]]
+        for place, row in enumerate(self.ranks):
+            if row in falling:
                 scores = shell_scores(self.sensitivity[place] * self.uncertainty[place])
                 self.ranks[row] = cut_ranks(
                     self.ranks[row],
@@ -78,6 +79,8 @@ class PackImportance:
                     after[row],
                     rank_min=self._plans[row].allocation.rank_min,
                 )
+        if falling:
+            self._place()
 
     def state(self, row: int) -> dict[str, Tensor]:
         """Returns what the run in a row of the pack needs to go on; nothing for one not cut."""
@@ -98,6 +101,7 @@ class PackImportance:
         self.sensitivity[place, :, :r, :r] = state[_SENSITIVITY].to(self.device)
         self.uncertainty[place, :, :r, :r] = state[_UNCERTAINTY].to(self.device)
         self.ranks[row] = [int(rank) for rank in state[_RANKS].tolist()]
+        self._place()
 
     def _take(self, plans: Sequence[RunPlan]) -> None:
         self._plans = list(plans)
@@ -105,3 +109,10 @@ class PackImportance:
         own = [mode for mode in all_modes if mode is not None]
         self._beta1 = torch.tensor([plan.beta1 for plan in own], device=self.device)
         self._beta2 = torch.tensor([plan.beta2 for plan in own], device=self.device)
+        self._place()
+
+    def _place(self) -> None:
+        """Puts rows and ranks on the device, where a step finds them without a copy."""
+        self.rows = torch.tensor(list(self.ranks), dtype=torch.long, device=self.device)
+        cut = list(self.ranks.values())
+        self.as_cut = torch.tensor(cut, dtype=torch.long, device=self.device)

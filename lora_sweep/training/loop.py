@@ -162,15 +162,8 @@ def train_step(
         epoch: 0 for the first.
         generators: of every run's dropout (K), on the pack's device; each is moved on.
     """
-    encoder, n_runs = pack.encoder, len(pack.runs)
-    batch = batch.to(pack.shared.device)
-    dropout = encoder.draw_dropout(batch, generators)
-    allocator = pack.allocator
-    masks = allocator.masks(pack.logits, pack.step, allocator.schedules.is_discrete(epoch))
-    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=encoder.dtype)
-    features = encoder.features(batch, cores, n_runs)  # (K, b, d)
-    losses = run_losses(head_outputs(features, pack.parameters, dropout), batch.labels)
-    bank = pack.optimiser.bank
+    losses = step_losses(pack, batch, epoch, generators)
+    bank, allocator = pack.optimiser.bank, pack.allocator
     gradient = bank.gradient(losses.sum())
     if allocator.importance:
         allocator.observe(pack.latent, bank.split(gradient)[LATENT], pack.step)
@@ -178,6 +171,23 @@ def train_step(
     pack.optimiser.step(gradient, pack.learning_rates())
     pack.step += 1
     return losses.detach()
+
+
+def step_losses(
+    pack: Pack, batch: Batch, epoch: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Returns the losses (K,) of the runs' next step, differentiable in what they train.
+
+    Args:
+        pack, batch, epoch, generators: as in `train_step`.
+    """
+    encoder, allocator = pack.encoder, pack.allocator
+    batch = batch.to(pack.shared.device)
+    dropout = encoder.draw_dropout(batch, generators)
+    masks = allocator.masks(pack.logits, pack.step, allocator.schedules.is_discrete(epoch))
+    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=encoder.dtype)
+    features = encoder.features(batch, cores, len(pack.runs))  # (K, b, d)
+    return run_losses(head_outputs(features, pack.parameters, dropout), batch.labels)
 
 
 def _tell_snapshots(

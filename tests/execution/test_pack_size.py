@@ -41,7 +41,7 @@ def test_size_is_within_the_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_size_is_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    per_run = pack_size._bytes_per_run(make_encoder(), make_texts(), PLANS, SHARED)
+    per_run = pack_size.bytes_per_run(make_encoder(), make_texts(), PLANS, SHARED)
     costs = {size: 1.0 / size for size in (4, 8, 16)}
     assert _size(monkeypatch, costs, free=2 * 9 * per_run) == 8
     assert _size(monkeypatch, costs, free=2 * 3 * per_run) == 3
@@ -50,9 +50,9 @@ def test_size_is_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_memory_of_a_run_counts_what_backward_keeps() -> None:
     encoder, texts = make_encoder(), make_texts()
-    small = pack_size._bytes_per_run(encoder, texts, PLANS, SHARED)
+    small = pack_size.bytes_per_run(encoder, texts, PLANS, SHARED)
     shared = dataclasses.replace(SHARED, batch_size=20)
-    large = pack_size._bytes_per_run(encoder, texts, PLANS, shared)
+    large = pack_size.bytes_per_run(encoder, texts, PLANS, shared)
     # the hidden states of two layers at least, float32; less than ten times all of their parts
     tokens = 5 * 6
     assert 2 * tokens * encoder.d * 4 < small < large
