@@ -1,6 +1,7 @@
 """The executor `ray`: packs as tasks on a Ray cluster, which may be this machine alone."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,8 +18,8 @@ from lora_sweep.rules import is_positive, is_rate, require
 
 log = logging.getLogger(__name__)
 
-NODE_LIST_SECONDS = 10.0
-"""After a node's end it may be listed for so long."""
+NODE_LIST_SECONDS = 60.0
+"""After its end a node may be listed for so long: Ray's health checks take half a minute."""
 
 
 class RayExecutor:
@@ -145,7 +146,8 @@ class _Sent:
             # A task is told of its node's end before the list of nodes is.
             now = time.monotonic()
             self._lost_at = self._lost_at or now
-            if isinstance(error, NodeDiedError) and now - self._lost_at < NODE_LIST_SECONDS:
+            is_listed = isinstance(error, NodeDiedError) and _is_listed(str(error))
+            if is_listed and now - self._lost_at < NODE_LIST_SECONDS:
                 return None
             raise WorkerDiedError(_words(error)) from error
 
@@ -162,6 +164,16 @@ class _Sent:
 def _fits(found: Mapping[str, float], of_a_pack: Mapping[str, float]) -> bool:
     """Whether a node has room for a pack, once nothing else runs there."""
     return all(found.get(kind, 0) >= amount for kind, amount in of_a_pack.items())
+
+
+def _is_listed(said: str) -> bool:
+    """Whether the node whose end an error tells of is still listed as one that is there."""
+    import ray
+
+    told = re.search(r"node ID: (\w+)", said)
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["NodeID"] for node in nodes if node["Alive"]]
+    return told is not None and told.group(1) in alive
 
 
 def _words(error: Exception) -> str:
