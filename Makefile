@@ -11,7 +11,7 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || \
 	"$(PYTHON)" tools/install.py $(CHOSEN)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report status report-demo bench gpu docs test test-fast torture lint types wheel constraints pins clean
+.PHONY: help install run sweep report status report-demo bench gpu docs test test-fast torture cluster lint types wheel constraints pins clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ torture: ## run the long tests: 50 kills, 500 runs in one process, true workers;
 	$(INSTALL) dev
 	LORA_SWEEP_TORTURE=1 $(BIN)/python -m pytest -q tests/reliability tests/launch tests/search/test_processes.py \
 		tests/training/test_snapshot.py tests/training/test_loop.py
+
+cluster: ## start a Slurm of one node here, for your own tries (Debian: slurm-wlm, munge); Ctrl-C ends it
+	@"$(PYTHON)" tools/slurm_cluster.py
 
 lint: ## check style
 	$(INSTALL) dev

@@ -50,7 +50,24 @@ class ClaimedElsewhereError(LoraSweepError):
 
 
 class WorkerDiedError(LoraSweepError):
-    """A process that trained a pack is gone without a word."""
+    """A process that trained a pack is gone without a word.
+
+    Attributes:
+        remedy: what helps if it happens to the pack again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str = "where memory ran out, a smaller hydra.launcher.pack_size helps",
+    ) -> None:
+        """Takes how it ended, and what helps."""
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class WorkersAwayError(LoraSweepError):
+    """No worker can be had just now: the cluster does not answer, or has no node left."""
 
 
 class SweepFailedError(LoraSweepError):

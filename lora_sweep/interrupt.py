@@ -1,6 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP: a training ends after the step under way, and is saved.
+"""Ctrl-C, SIGTERM, SIGHUP and SIGUSR2: a training ends after the step under way, and is saved.
 
-SIGHUP comes where the terminal is closed or the connection ends.
+SIGHUP comes where the terminal is closed or the connection ends, SIGUSR2 where a cluster says that
+a job's time is nearly over.
 
 Python calls a handler between two of its own instructions, and a backward pass is one of them: of
 a large pack it takes many seconds. So a thread, which C wakes by a byte at the very signal, says
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 _SAID = b"\nstopping: the step is finished and saved first; Ctrl-C again stops without it\n"
 
 
@@ -27,15 +28,34 @@ class StoppedError(KeyboardInterrupt):
     run's own failure.
     """
 
-    def __init__(self, signal_number: int, message: str) -> None:
-        """Says which signal it was, and what became of the work."""
+    def __init__(self, signal_number: int, message: str, n_steps: int = 0) -> None:
+        """Says which signal it was, and what became of the work.
+
+        Args:
+            signal_number: of the signal.
+            message: for people.
+            n_steps: optimiser steps that the training took before it was saved.
+        """
         super().__init__(message)
-        self.signal_number = signal_number
+        self.signal_number, self.n_steps = signal_number, n_steps
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        """What a shell expects: 128 and the signal, as 130 for Ctrl-C or 143 for SIGTERM."""
         return 128 + self.signal_number
+
+
+class LeftError(StoppedError):
+    """The work goes on elsewhere, and the command was asked not to wait for it."""
+
+    def __init__(self, message: str) -> None:
+        """Takes what becomes of the work."""
+        super().__init__(0, message)
+
+    @property
+    def exit_code(self) -> int:
+        """Success: 0."""
+        return 0
 
 
 class StopRequest:
@@ -56,17 +76,47 @@ class StopRequest:
         self.signal_number = signal_number
 
 
+class ClusterNotice(StopRequest):
+    """Whether a cluster has told its job to end: then nobody is in a hurry but the cluster itself.
+
+    A cluster sends its signals several times, and more than one kind, while the step is finished
+    and saved: none of them stops at once.
+    """
+
+    def __init__(self) -> None:
+        """Starts without a notice, before the training."""
+        super().__init__()
+        self._trains = False
+
+    def receive(self, signal_number: int, frame: FrameType | None) -> None:
+        """Notes the signal, SIGUSR2 in place of any other; stops at once where nothing trains."""
+        is_first = self.signal_number is None
+        if is_first or signal_number == signal.SIGUSR2:
+            self.signal_number = signal_number
+        if is_first and not self._trains:
+            raise_stopped(signal_number, frame)
+
+    @contextmanager
+    def training(self) -> Iterator["ClusterNotice"]:
+        """Leaves it to the training to end after a step, also if the notice came before it."""
+        self._trains = True
+        try:
+            yield self
+        finally:
+            self._trains = False
+
+
 def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
     """Signal handler for when nothing trains: stops at once."""
     raise StoppedError(signal_number, "stopped: the same command goes on from what was saved last")
 
 
 def handle_termination() -> None:
-    """Makes SIGTERM and SIGHUP end the process as Ctrl-C does: claims are given back.
+    """Makes SIGTERM, SIGHUP and SIGUSR2 end the process as Ctrl-C does: claims are given back.
 
     What somebody else has decided stays: `nohup` has SIGHUP ignored.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, raise_stopped)
 
@@ -87,11 +137,29 @@ def handlers_kept() -> Iterator[None]:
 
 
 @contextmanager
+def told_by_cluster() -> Iterator[ClusterNotice]:
+    """Takes SIGTERM and SIGUSR2 of a cluster's job in place of whatever handles them."""
+    notice = ClusterNotice()
+    numbers = (signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.signal(number, notice.receive) for number in numbers}
+    try:
+        yield notice
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Collects the signals that ask for an end, instead of ending at once.
 
     Handlers that others have installed stay: a cluster's launcher has its own plans for them.
     """
+    notice = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(notice, ClusterNotice):
+        with notice.training():
+            yield notice
+        return
     request = StopRequest()
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():

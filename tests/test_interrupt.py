@@ -12,11 +12,13 @@ import pytest
 
 from lora_sweep.interrupt import (
     SIGNALS,
+    ClusterNotice,
     StoppedError,
     handle_termination,
     handlers_kept,
     raise_stopped,
     stop_on_signals,
+    told_by_cluster,
 )
 
 
@@ -104,3 +106,28 @@ def test_step_is_answered_once_and_no_other_signal_is(monkeypatch: pytest.Monkey
     assert len(said) == 1
     signal.signal(signal.SIGUSR1, before)
     assert signal.set_wakeup_fd(-1) == -1  # given back
+
+
+def test_cluster_may_tell_a_training_several_times() -> None:
+    with told_by_cluster() as notice, stop_on_signals() as stop:
+        for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert stop is notice
+        assert stop.signal_number == signal.SIGUSR2  # only it has the job put back
+
+
+def test_cluster_ends_what_does_not_train_at_once() -> None:
+    with told_by_cluster() as notice:
+        with pytest.raises(StoppedError):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # while the claim is given back
+        with stop_on_signals() as stop:
+            assert stop.signal_number == notice.signal_number == signal.SIGTERM
+
+
+def test_handlers_of_a_clusters_job_come_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)]
+    with told_by_cluster(), stop_on_signals():
+        assert isinstance(signal.getsignal(signal.SIGTERM).__self__, ClusterNotice)  # type: ignore[union-attr]
+    after = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)]
+    assert after == before

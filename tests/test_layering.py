@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "metrics": set(),
     "spreadsheets": set(),
+    "slurm": set(),
     "tensor_files": {"files"},
     "allocation": set(),
     "config": {"allocation", "data"},
@@ -46,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         *("tensor_files", "training"),
     },
     "report": {"allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
-    "status": {"durations", "metrics", "store"},
+    "status": {"durations", "metrics", "slurm", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),
         *("training", *FILES_ON_DISK),
@@ -54,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "predict": {"data", "files", "spreadsheets", "trained"},
     "evaluate": {"config", "data", "execution", "metrics", "plugins", "report", "trained"},
     "export": {"adapters", "files", "metrics", "models", "trained"},
-    "launch": {"config", "execution", "interrupt", "report", "store", "terminal"},
+    "launch": {"config", "execution", "interrupt", "report", "slurm", "store", "terminal"},
     "search": {"config", "execution", "files", "interrupt", "launch", "store"},
     "commands": {
         *("config", "evaluate", "execution", "export", "files", "interrupt", "launch", "plugins"),

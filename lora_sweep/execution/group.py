@@ -7,7 +7,7 @@ Several processes that work on one sweep take a pack each, and wait for each oth
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +43,8 @@ class Options:
         waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
         executor: who trains the packs; None for this process.
         command: that asks for single runs; None where the sweep's list has it.
+        leave: called once the executor has all packs, which then are not waited for; returns
+            where they are. None for waiting.
     """
 
     pack_size: int | None = None
@@ -51,6 +53,7 @@ class Options:
     waits: bool = True
     executor: Executor | None = None
     command: str | None = None
+    leave: Callable[[], str] | None = None
 
 
 def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:

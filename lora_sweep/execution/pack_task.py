@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lora_sweep.errors import LoraSweepError, TrainingFailedError
 from lora_sweep.execution.group import Group, Options
 from lora_sweep.execution.job import Job
-from lora_sweep.execution.protocols import PackEnd, StopPolicy
+from lora_sweep.execution.protocols import PackEnd, Stop, StopPolicy
 from lora_sweep.interrupt import StoppedError
 
 
@@ -43,7 +43,7 @@ class PackTask:
                 group = Group(self.jobs, Options(stop_policy=self.stop_policy, waits=False))
                 group.try_pack(self.pack, list(group.jobs))
             except StoppedError as stop:
-                stopped = str(stop)
+                stopped = Stop(stop.signal_number, str(stop), stop.n_steps)
             except LoraSweepError as own:
                 error = own
             except Exception as other:  # it may not be picklable, or known where it comes back

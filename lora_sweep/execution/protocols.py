@@ -15,17 +15,32 @@ from lora_sweep.errors import LoraSweepError
 
 
 @dataclass(frozen=True)
+class Stop:
+    """That somebody else asked a worker to stop.
+
+    Attributes:
+        signal_number: of the signal that asked.
+        said: what the worker says of it.
+        n_steps: optimiser steps that it took and saved.
+    """
+
+    signal_number: int
+    said: str
+    n_steps: int
+
+
+@dataclass(frozen=True)
 class PackEnd:
     """How a worker's work on a pack ended.
 
     Attributes:
         error: what kept it from training, or from writing; None for what stands in the folders.
-        stopped: what a worker says that somebody else asked to stop; None for one that was not.
+        stopped: that somebody else asked it to stop; None if nobody did.
         warnings: what it logged as warnings and errors, a line each.
     """
 
     error: LoraSweepError | None = None
-    stopped: str | None = None
+    stopped: Stop | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -42,6 +57,15 @@ class Handle(Protocol):
             WorkerDiedError: its worker is gone, and has left no answer.
         """
 
+    def is_started(self) -> bool:
+        """Returns whether a worker should have the pack's claim by now.
+
+        False while it waits in a queue, and where the library itself tells of dead workers.
+        """
+
+    def drop(self) -> str:
+        """Ends a worker that gives no sign of life, and returns its name, as `job 12_3`."""
+
 
 class Executor(Protocol):
     """Workers that take packs.
@@ -57,6 +81,12 @@ class Executor(Protocol):
 
         Raises:
             LoraSweepError: the workers can't be had; the message says what to do.
+        """
+
+    def resume(self, pack: str) -> Handle | None:
+        """Returns the pack's handle, if an earlier command has handed it out.
+
+        None unless it is queued, is trained, or has left an answer.
         """
 
     def stop(self) -> None:

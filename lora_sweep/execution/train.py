@@ -128,7 +128,8 @@ def _train(
         )
         if not is_done:
             assert stop.signal_number is not None
-            raise StoppedError(stop.signal_number, _stopped(display.n, n_steps, len(jobs)))
+            said = _stopped(display.n, n_steps, len(jobs))
+            raise StoppedError(stop.signal_number, said, display.n - n_done)
         recorder.finish()
     return [one.record or _early_end(one) for one in recorders]
 

@@ -8,16 +8,18 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lora_sweep.errors import StorageError, WorkerDiedError
+from lora_sweep.errors import StorageError, WorkerDiedError, WorkersAwayError
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.group import WAIT_SECONDS, Group, Options, compatible_groups
+from lora_sweep.execution.heartbeats import Heartbeats
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.pack_task import PackTask
 from lora_sweep.execution.protocols import Executor, Handle, PackEnd
-from lora_sweep.interrupt import StoppedError, StopRequest, stop_on_signals
+from lora_sweep.interrupt import LeftError, StoppedError, StopRequest, stop_on_signals
+from lora_sweep.rules import require
 from lora_sweep.store.pack_list import Packs
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 MAX_TRIES = 3
 """Workers that one pack may cost; then its runs fail."""
+AWAY_LOOK_SECONDS, MOST_AWAY_SECONDS = 30.0, 900.0
+"""Between two tries to have workers where there are none, and until the command ends."""
 
 
 def dispatch_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
@@ -36,6 +40,7 @@ def dispatch_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
 
     Raises:
         StoppedError: a signal came; the workers have saved.
+        LeftError: the packs are handed out, and are not to be waited for.
         StorageError: something can't be written.
     """
     assert options.executor is not None
@@ -46,7 +51,11 @@ def dispatch_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
     ):
         dispatch = _Dispatch(groups, options, options.executor, display)
         try:
+            if options.leave is not None:
+                dispatch.leave()
             dispatch.run(stop)
+        except LeftError:
+            raise
         except BaseException:
             options.executor.stop()
             raise
@@ -74,7 +83,9 @@ class _Dispatch:
         self.todo: dict[str, tuple[Group, list[str]]] = {}
         self.under_way: dict[str, _PackUnderWay] = {}
         self.n_deaths: Counter[str] = Counter()
-        self._next_look = 0.0
+        self.heartbeats = Heartbeats()
+        self._next_look = self._next_hand_out = 0.0
+        self._away_since: float | None = None
 
     def run(self, stop: StopRequest) -> None:
         """Returns when every run has an outcome, and every worker has come back.
@@ -93,6 +104,27 @@ class _Dispatch:
                 self._stop(stop.signal_number)
             self.display.move(self.display.n)
             time.sleep(POLL_SECONDS)
+
+    def leave(self) -> None:
+        """Hands out every pack that is left, and waits for none; returns if nothing is left.
+
+        Raises:
+            LeftError: that is done; it says where they are.
+            SettingError: they are more than may be handed out at once.
+            WorkersAwayError: the cluster does not answer.
+        """
+        for group in self.groups:
+            group.reopen()
+        self._look()
+        n_packs, capacity = len(self.todo), self.executor.capacity
+        rule = f"at least the {n_packs} packs where none is waited for, or pack_size larger"
+        require(n_packs <= capacity, "hydra.launcher.submitit.max_queued", rule, capacity)
+        self._hand_out()
+        if self.todo:
+            raise WorkersAwayError("the cluster does not answer: the same command tries again")
+        if any(len(group.outcomes) < len(group.jobs) for group in self.groups):
+            assert self.options.leave is not None
+            raise LeftError(self.options.leave())
 
     def _look(self) -> None:
         """Agrees on packs as soon as there are none left to hand out."""
@@ -115,10 +147,14 @@ class _Dispatch:
         """Fills the workers; a pack that another process trains is looked at again later."""
         chosen: dict[str, tuple[Group, list[str]]] = {}
         busy: list[tuple[Group, Packs]] = []
+        if time.monotonic() < self._next_hand_out:
+            return
         while self.todo and len(self.under_way) + len(chosen) < self.executor.capacity:
             pack = next(iter(self.todo))
             group, members = self.todo.pop(pack)
-            if group.claims.is_free(pack):
+            if (handle := self.executor.resume(pack)) is not None:
+                self.under_way[pack] = _PackUnderWay(handle, group, members)
+            elif group.claims.is_free(pack):
                 chosen[pack] = group, members
             else:
                 busy.append((group, {pack: members}))
@@ -128,10 +164,29 @@ class _Dispatch:
             elif not self.under_way and not chosen:
                 group.give_up(packs)
         if chosen:
-            tasks = [self._task(pack, *one) for pack, one in chosen.items()]
+            self._submit(chosen)
+
+    def _submit(self, chosen: Mapping[str, tuple[Group, list[str]]]) -> None:
+        tasks = [self._task(pack, *one) for pack, one in chosen.items()]
+        try:
             handles = self.executor.submit(tasks)
-            for (pack, one), handle in zip(chosen.items(), handles, strict=True):
-                self.under_way[pack] = _PackUnderWay(handle, *one)
+        except WorkersAwayError as error:
+            self.todo = {**chosen, **self.todo}
+            self._wait_for_workers(error)
+            return
+        self._away_since = None
+        for (pack, one), handle in zip(chosen.items(), handles, strict=True):
+            self.under_way[pack] = _PackUnderWay(handle, *one)
+
+    def _wait_for_workers(self, error: WorkersAwayError) -> None:
+        """Puts the next try off; ends the command where there have been no workers for long."""
+        now = time.monotonic()
+        self._next_hand_out = now + AWAY_LOOK_SECONDS
+        if self._away_since is None:
+            self._away_since = now
+            log.warning("%s: waiting for it, Ctrl-C ends the command", error)
+        elif now - self._away_since > MOST_AWAY_SECONDS:
+            raise error
 
     def _task(self, pack: str, group: Group, members: Sequence[str]) -> PackTask:
         return PackTask(
@@ -148,18 +203,29 @@ class _Dispatch:
         try:
             end = one.handle.end()
         except WorkerDiedError as error:
-            del self.under_way[pack]
-            self._try_again(pack, one, str(error))
+            self._try_again(pack, one, error)
+            return
+        except WorkersAwayError as error:  # no fault of the pack's: it costs no try
+            self._take_back(pack)
+            self.todo[pack] = one.group, one.members
+            self._wait_for_workers(error)
             return
         if end is None:
+            if self.heartbeats.are_gone(pack, *one):
+                died = WorkerDiedError(f"{one.handle.drop()}: no sign of life")
+                self._try_again(pack, one, died)
             return
-        del self.under_way[pack]
+        self._take_back(pack)
         for line in end.warnings:
             log.warning("%s: %s", pack, line)
         if end.stopped is not None:
-            self._try_again(pack, one, end.stopped)
+            self._try_again(pack, one, WorkerDiedError(end.stopped.said))
         else:
             self._note(pack, one, end)
+
+    def _take_back(self, pack: str) -> None:
+        self.under_way.pop(pack, None)
+        self.heartbeats.forget(pack)
 
     def _note(self, pack: str, one: _PackUnderWay, end: PackEnd) -> None:
         if isinstance(end.error, StorageError):
@@ -170,8 +236,9 @@ class _Dispatch:
         n_done, n_runs = self._show()
         log.info("%s has ended: %d of %d runs done", pack, n_done, n_runs)
 
-    def _try_again(self, pack: str, one: _PackUnderWay, reason: str) -> None:
+    def _try_again(self, pack: str, one: _PackUnderWay, reason: WorkerDiedError) -> None:
         """Queues the pack of a dead worker again, or fails its runs after too many."""
+        self._take_back(pack)
         self.n_deaths[pack] += 1
         n_tries, left = self.n_deaths[pack], one.group.waiting(one.members)
         if n_tries < MAX_TRIES:
@@ -181,7 +248,7 @@ class _Dispatch:
             return
         error = WorkerDiedError(
             f"{pack} must leave its workers alive, but got {n_tries} that died (last: {reason}): "
-            "where memory ran out, a smaller hydra.launcher.pack_size helps"
+            f"{reason.remedy}"
         )
         log.error("%s", error)
         one.group.fail(left, error)

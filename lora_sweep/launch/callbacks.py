@@ -1,6 +1,7 @@
 """The Hydra callback that ends every sweep with its report."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ from lora_sweep.launch import resolve
 from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
 from lora_sweep.launch.last_words import next_lines, print_unbroken
-from lora_sweep.report.compare.question import Question, write_question
+from lora_sweep.launch.sweep_report import SweepReport
+from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
-from lora_sweep.store.scope import Scope, runs_meant
-from lora_sweep.store.state import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
 _NAME = "hydra.callbacks.report"
@@ -72,17 +72,17 @@ class WriteReport(Callback):
             note(failed)
 
     def _report(self, config: DictConfig) -> None:
-        sweep_dir = Path(str(config.hydra.sweep.dir))
-        scope = Scope(command_line(config, list(config.hydra.overrides.task)))
-        meant, _ = runs_meant(sweep_dir, scope)
-        if not any((sweep_dir / name / SETTINGS_FILE).exists() for name in meant):
-            return  # ended before a run started: there is nothing to report
-        from lora_sweep.report.show import show_report
-        from lora_sweep.report.write import Forms
-
-        forms = Forms(figures=self.figures, page=self.page)
-        write_question(sweep_dir, self.question)
-        best = show_report([sweep_dir], scope=scope, question=self.question, forms=forms)
+        report = SweepReport(
+            sweep_dir=Path(str(config.hydra.sweep.dir)),
+            command=command_line(config, list(config.hydra.overrides.task)),
+            question=self.question,
+            figures=self.figures,
+            page=self.page,
+            folder=os.getcwd(),
+        )
+        if not report.has_begun:
+            return
+        best = report.show()
         for name, run in best.items():
             print_unbroken(next_lines(run, of=name if len(best) > 1 else ""))
         if config.hydra.runtime.choices["hydra/sweeper"] == resolve.NAME:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -27,10 +27,14 @@ from lora_sweep.launch.asked_runs import add_runs, command_to_list
 from lora_sweep.launch.cells import Cell, job_title
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
+from lora_sweep.launch.executors.submitit import SubmititExecutor
+from lora_sweep.launch.sweep_report import sweep_report
 from lora_sweep.rules import require
 
 log = logging.getLogger(__name__)
 
+_WAIT = "hydra.launcher.wait"
+_ALL_AT_ONCE = "grids"
 Result = float | Exception
 Typed = RunConfig | Exception
 
@@ -49,6 +53,7 @@ class PackLauncher(Launcher):
         *,
         devices: Any = AUTO,
         packs_per_device: int = 1,
+        wait: bool = True,
         **settings: Any,
     ) -> None:
         """Takes what stands under `hydra.launcher`.
@@ -58,6 +63,7 @@ class PackLauncher(Launcher):
             executor: who trains the packs: `local`, `joblib`, `submitit` or `ray`.
             devices: of `local`, as in `Engine`.
             packs_per_device: of `local`, as in `Engine`.
+            wait: for the packs' end; else the command returns when all are queued.
             settings: of `joblib`, `submitit` and `ray`, each one's own.
 
         Raises:
@@ -69,6 +75,10 @@ class PackLauncher(Launcher):
         self.pack_size = pack_size if isinstance(pack_size, int) else None
         devices, settings = _plain(devices), _plain(settings)
         self.engine = Engine(executor, devices, packs_per_device, settings)
+        require(isinstance(wait, bool), _WAIT, "true or false", wait)
+        rule = "true unless hydra.launcher.executor=submitit"
+        require(wait or executor == "submitit", _WAIT, rule, f"false with {executor}")
+        self.waits = wait
         self._cells: dict[tuple[str, ...], Cell] = {}
         self._stop_policy: StopPolicy | None = None
         self._together = 1
@@ -76,7 +86,9 @@ class PackLauncher(Launcher):
     @cached_property
     def executor(self) -> Executor | None:
         """Who trains the packs of all launches; None for this process."""
-        return self.engine.executor(Path(str(self.config.hydra.sweep.dir)))
+        report = None if self.waits else sweep_report(self.config)
+        at_end = None if report is None else report.show_if_over
+        return self.engine.executor(Path(str(self.config.hydra.sweep.dir)), at_end)
 
     @property
     def trains_here(self) -> bool:
@@ -86,8 +98,18 @@ class PackLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keeps what Hydra gives; called by Hydra."""
+        """Keeps what Hydra gives; called by Hydra.
+
+        Raises:
+            SettingError: packs are not to be waited for, but the sweeper needs their results.
+        """
         self.context, self.config = hydra_context, config
+        if not self.waits:
+            sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
+            rule = "true unless hydra/sweeper=grids, whose runs are all known beforehand"
+            require(sweeper == _ALL_AT_ONCE, _WAIT, rule, f"false with {sweeper}")
+            batch = config.hydra.sweeper.max_batch_size
+            require(batch is None, _WAIT, "true with hydra.sweeper.max_batch_size", "false")
         self._composer = Composer(hydra_context, config)
 
     def expect(self, cells: Sequence[Cell], *, stop_policy: StopPolicy | None) -> None:
@@ -135,7 +157,11 @@ class PackLauncher(Launcher):
         if (command := command_to_list(self.config)) is not None:
             add_runs(command, cells)  # before they train: a status asks for them meanwhile
         options = Options(
-            self.pack_size, self._together, self._stop_policy, executor=self.executor
+            self.pack_size,
+            self._together,
+            self._stop_policy,
+            executor=self.executor,
+            leave=None if self.waits else cast(SubmititExecutor, self.executor).farewell,
         )
         trained = iter(run_cells(cells, options))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]
@@ -178,6 +204,7 @@ def register() -> None:
                 "executor": "local",
                 "devices": AUTO,
                 "packs_per_device": 1,
+                "wait": True,
                 **DEFAULTS,
             }
         ),

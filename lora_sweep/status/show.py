@@ -33,7 +33,7 @@ def status_text(status: Status) -> RenderableType:
 
 def commands_to_go_on(status: Status) -> list[str]:
     """Returns the commands that train what is left, where nobody does; to be printed unwrapped."""
-    if status.is_over or status.packs:
+    if status.is_over or status.packs or status.queue:
         return []
     return _shortened([pasteable(command) for command in status.commands])
 
@@ -46,8 +46,9 @@ def status_json(status: Status) -> str:
 def _counts(status: Status) -> str:
     names = ("running", "finished", "failed", "pruned", "left")
     counts = [f"{getattr(status, name)} {name}" for name in names]
-    if status.damaged:
-        counts[-1] += f" ({status.damaged} of them damaged)"
+    parts = {"queued": status.queued, "damaged": status.damaged}
+    if named := [f"{n} of them {name}" for name, n in parts.items() if n]:
+        counts[-1] += f" ({', '.join(named)})"
     return f"{status.sweep}: {counted(status.n_runs, 'run')}: {', '.join(counts)}"
 
 
@@ -65,6 +66,7 @@ def _rows(status: Status) -> dict[str, list[str]]:
         "saved midway": _saved(status),
         "best cell so far": list(map(_cell, status.best)) or ["no run is finished"],
         "running": _shortened(packs),
+        "queued": _shortened([f"{pack}: {words}" for pack, words in status.queue.items()]),
         "failed": _by_reason(status.failures),
         "damaged": _by_reason(status.damages),
         "not counted": _not_counted(status),
@@ -82,6 +84,8 @@ def _pace(status: Status) -> str:
 def _time_left(status: Status) -> str:
     if status.is_over:
         return "nothing is left"
+    if not status.packs and status.queue:
+        return f"not known: {counted(len(status.queue), 'pack')} in the queue, none is trained now"
     if not status.packs:
         return "nothing is trained now: the same command goes on with it"
     if status.seconds_left is None:

@@ -8,6 +8,7 @@ from lora_sweep.status.cells import CellStatus, best_cells
 from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
 from lora_sweep.status.packs import PackStatus, pack_states
+from lora_sweep.status.queue import queued_packs
 from lora_sweep.store.state import State
 
 
@@ -20,6 +21,7 @@ class Status:
         n_runs: asked for, or found.
         finished, failed, pruned, running, left: they sum to `n_runs`. Left is what is not trained
             now, begun or not.
+        queued: those of the left whose pack has a job in Slurm's queue.
         damaged: those of the left whose record can't be read: the same command trains them anew.
         saved: those of the left that are saved midway, and go on from there.
         collapsed: finished runs that predict one class only.
@@ -29,6 +31,7 @@ class Status:
             nothing is trained now.
         best: see `best_cells`.
         packs: trained now.
+        queue: of the packs that wait, name -> job, and Slurm's words on it.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
         commands: that ask for the runs that are left or running: the same ones go on with them.
@@ -43,6 +46,7 @@ class Status:
     pruned: int
     running: int
     left: int
+    queued: int
     damaged: int
     saved: int
     collapsed: int
@@ -51,6 +55,7 @@ class Status:
     seconds_left: float | None
     best: list[CellStatus]
     packs: list[PackStatus]
+    queue: dict[str, str]
     failures: dict[str, str]
     damages: dict[str, str]
     commands: list[str]
@@ -78,6 +83,8 @@ def sweep_status(folder: SweepFolder) -> Status:
     live = [pack for pack in packs if pack.owner is not None]
     count = Counter(run.state for run in runs)
     running = {name for pack in live for name in pack.runs}
+    queue = queued_packs(folder.path, except_for=[pack.name for pack in live])
+    in_queue = {name for pack in queue for name in pack.runs} - running
     saved = [run for run in runs if run.has_begun and run.name not in running]
     pace = _pace(runs, live)
     # What is trained of the runs that are not done, in runs.
@@ -90,6 +97,7 @@ def sweep_status(folder: SweepFolder) -> Status:
         pruned=count[State.PRUNED],
         running=len(running),
         left=count[State.OPEN] + count[State.DAMAGED] - len(running),
+        queued=sum(run.name in in_queue and run.state is State.OPEN for run in runs),
         damaged=count[State.DAMAGED],
         saved=sum(run.state is State.OPEN for run in saved),
         collapsed=sum(run.collapsed for run in runs),
@@ -98,6 +106,7 @@ def sweep_status(folder: SweepFolder) -> Status:
         seconds_left=_seconds_left(pace, live, count[State.OPEN] + count[State.DAMAGED] - begun),
         best=best_cells(runs),
         packs=live,
+        queue={pack.name: pack.words for pack in queue},
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
         commands=folder.commands(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from lora_sweep.files import writing
 from lora_sweep.store.run_folder import LOG_FILE
@@ -22,7 +23,7 @@ _SPEAKING: ContextVar[Path | None] = ContextVar("speaking", default=None)
 def log_to(folder: Path) -> Iterator[None]:
     """Copies log lines to the run's log file, but not those of another run of its pack.
 
-    An exception leaves its traceback there too.
+    An exception leaves its traceback there too, and who stops it what became of the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / LOG_FILE):
@@ -33,8 +34,12 @@ def log_to(folder: Path) -> Iterator[None]:
     root.addHandler(handler)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        handler.handle(_record(logging.INFO, str(stop) or "interrupted"))
+        raise
     except Exception as error:
-        handler.handle(_as_record(error))
+        trace = (type(error), error, error.__traceback__)
+        handler.handle(_record(logging.ERROR, "the run failed", trace))
         raise
     finally:
         root.removeHandler(handler)
@@ -71,7 +76,6 @@ class _RunLog(logging.FileHandler):
             raise error
 
 
-def _as_record(error: Exception) -> logging.LogRecord:
-    """A log record that carries a traceback, for the file alone."""
-    trace = (type(error), error, error.__traceback__)
-    return log.makeRecord(log.name, logging.ERROR, __file__, 0, "the run failed", (), trace)
+def _record(level: int, said: str, trace: Any = None) -> logging.LogRecord:
+    """A log record for the file alone; `trace` is what `sys.exc_info` returns."""
+    return log.makeRecord(log.name, level, __file__, 0, said, (), trace)

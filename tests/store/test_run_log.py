@@ -30,3 +30,10 @@ def test_error_leaves_its_traceback_and_goes_on(tmp_path: Path) -> None:
     assert "the run failed\nTraceback (most recent call last):" in text
     assert text.rstrip().endswith("RuntimeError: out of luck")
     assert logging.getLogger().handlers == handlers
+
+
+def test_stop_is_told_with_what_became_of_the_run(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), log_to(tmp_path):
+        raise KeyboardInterrupt("stopped after step 7 of 9")
+    text = (tmp_path / LOG_FILE).read_text()
+    assert text.endswith("[INFO] - stopped after step 7 of 9\n") and "Traceback" not in text

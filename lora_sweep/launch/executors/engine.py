@@ -1,6 +1,6 @@
 """`hydra.launcher.executor=NAME` -> the executor of that name, made of its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "submitit": {
         "cluster": "auto",
         "max_queued": 64,
-        "max_num_timeout": 10,
         "parameters": {"timeout_min": 60},
     },
     "ray": {
@@ -70,11 +69,14 @@ class Engine:
                 f"{install_command(self.name)}"
             )
 
-    def executor(self, sweep_dir: Path) -> Executor | None:
+    def executor(
+        self, sweep_dir: Path, at_end: Callable[[], None] | None = None
+    ) -> Executor | None:
         """Returns who trains the packs; None for this process.
 
         Args:
             sweep_dir: where submitit may leave its jobs' files.
+            at_end: called by each job of submitit's at its end; None for nothing.
 
         Raises:
             SettingError: what is asked for is not to be had.
@@ -86,9 +88,9 @@ class Engine:
 
                 return on_processes(**own)
             case "submitit":
-                from lora_sweep.launch.executors.submitit import SubmititExecutor
+                from lora_sweep.launch.executors.submitit import SubmititExecutor, nothing
 
-                return SubmititExecutor(sweep_dir / ".submitit", **own)
+                return SubmititExecutor(sweep_dir, at_end=at_end or nothing, **own)
             case "ray":
                 from lora_sweep.launch.executors.ray import RayExecutor
 

@@ -45,6 +45,9 @@ class PoolExecutor:
         idle = [worker for worker in self.workers if worker.is_idle]
         return [worker.start(task) for worker, task in zip(idle, tasks, strict=False)]
 
+    def resume(self, pack: str) -> None:
+        """Returns None: the workers end with the command that started them."""
+
     def stop(self) -> None:
         """Asks all workers to save and stop, and returns when they have."""
         try:
@@ -111,6 +114,13 @@ class _Order:
             self.worker.end()
             raise WorkerDiedError(_cause(error)) from error
         return PackEnd(TrainingFailedError(f"{type(error).__name__}: {error}"))
+
+    def is_started(self) -> bool:
+        return False  # loky tells of dead ones
+
+    def drop(self) -> str:
+        self.worker.end()
+        return "a process of this machine"
 
 
 def _cause(error: Exception) -> str:

@@ -1,12 +1,25 @@
 """The executor `ray`: packs as tasks on a Ray cluster, which may be this machine alone."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lora_sweep.errors import SettingError, TrainingFailedError, WorkerDiedError
+from lora_sweep.errors import (
+    SettingError,
+    TrainingFailedError,
+    WorkerDiedError,
+    WorkersAwayError,
+)
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
 from lora_sweep.interrupt import handlers_kept
 from lora_sweep.rules import is_positive, is_rate, require
+
+log = logging.getLogger(__name__)
+
+NODE_LIST_SECONDS = 60.0
+"""After its end a node may be listed for so long: Ray's health checks take half a minute."""
 
 
 class RayExecutor:
@@ -45,8 +58,8 @@ class RayExecutor:
         require(is_share, f"{place}.gpus_per_pack", "at least 0 and finite", gpus_per_pack)
         is_bound = max_packs is None or (isinstance(max_packs, int) and max_packs >= 1)
         require(is_bound, f"{place}.max_packs", "null, or an integer of at least 1", max_packs)
-        found = _join(address, init)
-        room = _room(found, {"CPU": cpus_per_pack, "GPU": gpus_per_pack})
+        self.of_a_pack = {"CPU": cpus_per_pack, "GPU": gpus_per_pack}
+        room = _room(_join(address, init), self.of_a_pack)
         self.capacity = max_packs or room
         import ray
 
@@ -57,8 +70,15 @@ class RayExecutor:
         self.references: list[Any] = []
 
     def submit(self, tasks: Sequence[Task]) -> list[Handle]:
-        """Sends the tasks to the cluster, which starts each where there is room."""
+        """Sends the tasks to the cluster, which starts each where there is room.
+
+        Raises:
+            WorkersAwayError: no node is left that could hold one; Ray would wait for ever.
+        """
         import ray
+
+        if (gone := self._gone()) is not None:
+            raise gone
 
         if self.references:
             _, self.references = ray.wait(
@@ -66,7 +86,23 @@ class RayExecutor:
             )
         sent = [self.remote.remote(task) for task in tasks]
         self.references += sent
-        return [_Sent(reference) for reference in sent]
+        return [_Sent(reference, self._gone) for reference in sent]
+
+    def resume(self, pack: str) -> None:
+        """Returns None: Ray ends the tasks of a command with it."""
+
+    def _gone(self) -> WorkersAwayError | None:
+        """What is missing, where the nodes that are left can't hold a pack; None if they can."""
+        import ray
+
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        alive = [node for node in nodes if node["Alive"]]
+        if any(_fits(node["Resources"], self.of_a_pack) for node in alive):
+            return None
+        return WorkersAwayError(
+            f"no node of the Ray cluster is left that holds a pack ({len(alive)} of {len(nodes)} "
+            "nodes are there)"
+        )
 
     def stop(self) -> None:
         """Asks all workers to save and stop, and returns when they have."""
@@ -88,12 +124,13 @@ class RayExecutor:
 class _Sent:
     """A task that the cluster has."""
 
-    def __init__(self, reference: Any) -> None:
-        self.reference = reference
+    def __init__(self, reference: Any, gone: Callable[[], WorkersAwayError | None]) -> None:
+        self.reference, self.gone = reference, gone
+        self._lost_at: float | None = None
 
     def end(self) -> PackEnd | None:
         import ray
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import NodeDiedError, RayError, RayTaskError
 
         ready, _ = ray.wait([self.reference], timeout=0)
         if not ready:
@@ -104,7 +141,46 @@ class _Sent:
         except RayTaskError as error:  # it raised: the package is missing there, say
             return PackEnd(TrainingFailedError(str(error.cause)))
         except RayError as error:
-            raise WorkerDiedError(type(error).__name__) from error
+            if (gone := self.gone()) is not None:
+                raise gone from error
+            # A task is told of its node's end before the list of nodes is.
+            now = time.monotonic()
+            self._lost_at = self._lost_at or now
+            is_listed = isinstance(error, NodeDiedError) and _is_listed(str(error))
+            if is_listed and now - self._lost_at < NODE_LIST_SECONDS:
+                return None
+            raise WorkerDiedError(_words(error)) from error
+
+    def is_started(self) -> bool:
+        return False  # Ray tells of dead workers
+
+    def drop(self) -> str:
+        import ray
+
+        ray.cancel(self.reference, force=True)
+        return "a task of Ray's"
+
+
+def _fits(found: Mapping[str, float], of_a_pack: Mapping[str, float]) -> bool:
+    """Whether a node has room for a pack, once nothing else runs there."""
+    return all(found.get(kind, 0) >= amount for kind, amount in of_a_pack.items())
+
+
+def _is_listed(said: str) -> bool:
+    """Whether the node whose end an error tells of is still listed as one that is there."""
+    import ray
+
+    told = re.search(r"node ID: (\w+)", said)
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["NodeID"] for node in nodes if node["Alive"]]
+    return told is not None and told.group(1) in alive
+
+
+def _words(error: Exception) -> str:
+    """How a worker ended, without the paragraph in which Ray says it."""
+    known = {"NodeDiedError": "its node is gone", "WorkerCrashedError": "its process is gone"}
+    name = type(error).__name__
+    return known.get(name, name)
 
 
 def _train(task: Task) -> PackEnd:
@@ -124,7 +200,12 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
         if not ray.is_initialized():
             own = {"include_dashboard": False} if address == "local" else {}
             with handlers_kept():
-                ray.init(address=address, log_to_driver=False, **(own | dict(init)))
+                # What Ray has to say of nodes and workers stands in its own log.
+                quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+                asked = quiet | own | dict(init)
+                if not asked["log_to_driver"]:
+                    _keep_raylets_quiet()
+                ray.init(address=address, **asked)
         return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -132,6 +213,16 @@ def _join(address: str, init: Mapping[str, Any]) -> dict[str, float]:
             f"hydra.launcher.ray.address must be that of a running cluster, or local, but got "
             f"{address}: {reason}"
         ) from error
+
+
+def _keep_raylets_quiet() -> None:
+    """Keeps paragraphs of dead raylets from standard output; Ray has no setting for that."""
+    from ray._private import worker
+
+    def note(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        log.debug("%s", "\n".join(map(str, data.get("lines", ()))))
+
+    worker.print_to_stdstream = note
 
 
 def _room(found: Mapping[str, float], of_a_pack: Mapping[str, float]) -> int:

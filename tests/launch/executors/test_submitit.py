@@ -1,6 +1,9 @@
 """The Slurm queue: the script that is really submitted, and its bounds. No Slurm is needed."""
 
+import dataclasses
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +12,27 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lora_sweep.config.store import CONF
-from lora_sweep.errors import SettingError
-from lora_sweep.execution.protocols import PackEnd
-from lora_sweep.launch.executors.submitit import SubmititExecutor
+from lora_sweep.errors import SettingError, WorkersAwayError
+from lora_sweep.execution.protocols import PackEnd, Stop
+from lora_sweep.launch.executors.submitit import (
+    MOST_IDLE_SLOTS,
+    SubmititExecutor,
+    _SlotTask,
+    nothing,
+)
+from lora_sweep.slurm import SlurmJob
+from lora_sweep.store.pack_jobs import PackJobs
 
 
 def _train() -> PackEnd:
     return PackEnd()
 
 
-def preset(*overrides: str) -> dict[str, Any]:
-    """The settings of `hydra/launcher=pack_slurm`."""
+def preset(*overrides: str, name: str = "pack_slurm") -> dict[str, Any]:
+    """The settings of `hydra/launcher=NAME`."""
     with initialize_config_dir(CONF):
         config = compose(
-            "config", ["hydra/launcher=pack_slurm", *overrides], return_hydra_config=True
+            "config", [f"hydra/launcher={name}", *overrides], return_hydra_config=True
         )
     settings: Any = OmegaConf.to_container(config.hydra.launcher.submitit)
     return dict(settings)
@@ -53,13 +63,145 @@ def submitted(slurm: Path, folder: Path, n_packs: int, *overrides: str) -> list[
 
 def test_slurm_script_holds_the_preset(slurm: Path, tmp_path: Path) -> None:
     partition = "hydra.launcher.submitit.parameters.slurm_partition=a100"
-    lines = submitted(slurm, tmp_path / "jobs", 40, partition)
+    lines = submitted(slurm, tmp_path / "sweep", 40, partition)
     for line in ("--partition=a100", "--gpus-per-node=1", "--time=240", "--requeue"):
         assert f"#SBATCH {line}" in lines
     assert "#SBATCH --array=0-39%16" in lines  # 40 packs, 16 at once
     assert "#SBATCH --signal=USR2@120" in lines
     assert "#SBATCH --cpus-per-task=4" in lines and "#SBATCH --mem=32GB" in lines
     assert any("submitit.core._submit" in line for line in lines)
+
+
+def test_preset_without_gpu_asks_for_none(slurm: Path, tmp_path: Path) -> None:
+    SubmititExecutor(tmp_path / "sweep", **preset(name="pack_slurm_cpu")).submit([_train])
+    (script,) = slurm.iterdir()
+    asked = script.read_text()
+    assert "--gpus" not in asked and "--partition" not in asked
+    assert "#SBATCH --requeue" in asked.splitlines()  # the rest is as in the other
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pack:
+    """A task with a name, as `PackTask`."""
+
+    pack: str
+
+    def __call__(self) -> PackEnd:
+        return PackEnd()
+
+
+def test_job_of_a_pack_is_found_again(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = {"42_0": SlurmJob("RUNNING", "None"), "42_1": SlurmJob("PENDING", "Resources")}
+    monkeypatch.setattr("lora_sweep.slurm.jobs_in_queue", lambda: queue)
+    first = SubmititExecutor(tmp_path / "sweep", **preset())
+    first.submit([_Pack("pack-000000"), _Pack("pack-000001")])
+    assert PackJobs(tmp_path / "sweep").all() == {"pack-000000": "42_0", "pack-000001": "42_1"}
+    later = SubmititExecutor(tmp_path / "sweep", **preset())
+    handles = [later.resume(pack) for pack in ("pack-000000", "pack-000001", "pack-000002")]
+    assert [handle and handle.is_started() for handle in handles] == [True, False, None]
+    assert [job.job_id for job in later.jobs] == ["42_0", "42_1"]
+
+
+def test_job_that_ended_is_not_found_again(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_sweep.slurm.jobs_in_queue", dict)
+    jobs = PackJobs(tmp_path / "sweep")
+    jobs.note("pack-000000", "42_0")
+    assert SubmititExecutor(tmp_path / "sweep", **preset()).resume("pack-000000") is None
+    assert jobs.all() == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("Unable to contact slurm controller (connect failure)", WorkersAwayError),
+        ("Invalid qos specification", SettingError),
+    ],
+)
+def test_failing_sbatch_is_told_apart(
+    slurm: Path, tmp_path: Path, message: str, error: type[Exception]
+) -> None:
+    script = f"#!/bin/sh\necho 'sbatch: error: {message}' >&2\nexit 1\n"
+    (slurm.parent / "bin" / "sbatch").write_text(script)
+    with pytest.raises(error, match=message.partition(" (")[0]):
+        SubmititExecutor(tmp_path / "sweep", **preset()).submit([_train])
+
+
+class _PutBack:
+    """submitit's handler of SIGUSR2."""
+
+    def __init__(self, *, used_up: bool) -> None:
+        self.used_up, self.n_calls = used_up, 0
+
+    def has_timed_out(self) -> bool:
+        return self.used_up
+
+    def put_back(self, number: int, frame: object) -> None:
+        self.n_calls += 1
+        raise SystemExit(-1)
+
+
+@pytest.fixture
+def usr2() -> Iterator[None]:
+    """The signal's handler is put back."""
+    before = signal.getsignal(signal.SIGUSR2)
+    yield
+    signal.signal(signal.SIGUSR2, before)
+
+
+def stopped(number: signal.Signals, n_steps: int) -> PackEnd:
+    return PackEnd(stopped=Stop(number, "stopped after step 7", n_steps))
+
+
+def slot(task: _SlotTask, *, used_up: bool = True) -> int:
+    """Runs a slot of a task that is told to end; how often it was put back."""
+    theirs = _PutBack(used_up=used_up)
+    signal.signal(signal.SIGUSR2, theirs.put_back)
+    with pytest.raises(SystemExit):
+        task()
+    return theirs.n_calls
+
+
+@pytest.mark.usefixtures("usr2")
+def test_pack_that_gets_on_is_put_back_as_often_as_it_takes() -> None:
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 3), nothing)
+    assert [slot(task) for _ in range(20)] == [1] * 20
+
+
+@pytest.mark.usefixtures("usr2")
+def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
+    for _ in range(MOST_IDLE_SLOTS - 1):
+        assert slot(task) == 1
+    signal.signal(signal.SIGUSR2, _PutBack(used_up=True).put_back)
+    end = task()
+    assert "took no step in 2 jobs: raise hydra.launcher.submitit.parameters.timeout_min" in str(
+        end.error
+    )
+
+
+@pytest.mark.usefixtures("usr2")
+def test_job_preempted_before_its_time_is_always_put_back() -> None:
+    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
+    assert [slot(task, used_up=False) for _ in range(5)] == [1] * 5
+
+
+@pytest.mark.usefixtures("usr2")
+def test_cancelled_job_is_not_put_back() -> None:
+    assert slot(_SlotTask(lambda: stopped(signal.SIGTERM, 3), nothing)) == 0
+
+
+def test_job_that_comes_to_its_end_calls_what_is_to_follow() -> None:
+    called: list[str] = []
+    assert _SlotTask(PackEnd, lambda: called.append("report"))() == PackEnd()
+    assert called == ["report"]
+
+
+def test_pack_is_trained_also_if_what_follows_fails() -> None:
+    assert _SlotTask(PackEnd, lambda: 1 / 0)() == PackEnd()  # type: ignore[arg-type, return-value]
 
 
 def test_queue_is_bounded() -> None:
