@@ -141,6 +141,7 @@ class SlurmCluster:
             stderr=subprocess.DEVNULL,
             timeout=SECONDS,
         )
+        self._let_jobs_end()
         for process in reversed(self._started):
             process.send_signal(signal.SIGTERM)
             try:
@@ -149,6 +150,17 @@ class SlurmCluster:
                 process.kill()
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _let_jobs_end(self, seconds: float = 15.0) -> None:
+        """Waits until no job is left, whose own daemon would outlive the others."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if not self.run("squeue", "--noheader"):
+                    return
+            except (OSError, subprocess.CalledProcessError):
+                return  # there is no cluster yet
+            time.sleep(0.2)
 
     def _start(self) -> None:
         folder = self.folder

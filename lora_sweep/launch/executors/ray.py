@@ -18,6 +18,8 @@ from lora_sweep.rules import is_positive, is_rate, require
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 10.0
+"""Between two looks at the nodes."""
 NODE_LIST_SECONDS = 60.0
 """After its end a node may be listed for so long: Ray's health checks take half a minute."""
 
@@ -60,7 +62,7 @@ class RayExecutor:
         require(is_bound, f"{place}.max_packs", "null, or an integer of at least 1", max_packs)
         self.of_a_pack = {"CPU": cpus_per_pack, "GPU": gpus_per_pack}
         room = _room(_join(address, init), self.of_a_pack)
-        self.capacity = max_packs or room
+        self.capacity, self.grows = max_packs or room, max_packs is not None
         import ray
 
         # A dead worker's pack is queued again where it can be told of: not by Ray.
@@ -92,7 +94,12 @@ class RayExecutor:
         """Returns None: Ray ends the tasks of a command with it."""
 
     def _gone(self) -> WorkersAwayError | None:
-        """What is missing, where the nodes that are left can't hold a pack; None if they can."""
+        """What is missing, where the nodes that are left can't hold a pack; None if they can.
+
+        A cluster that grows on demand, as `max_packs` says, is left to start nodes.
+        """
+        if self.grows:
+            return None
         import ray
 
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
@@ -127,6 +134,7 @@ class _Sent:
     def __init__(self, reference: Any, gone: Callable[[], WorkersAwayError | None]) -> None:
         self.reference, self.gone = reference, gone
         self._lost_at: float | None = None
+        self._next_look = time.monotonic() + LOOK_SECONDS
 
     def end(self) -> PackEnd | None:
         import ray
@@ -134,6 +142,7 @@ class _Sent:
 
         ready, _ = ray.wait([self.reference], timeout=0)
         if not ready:
+            self._check_nodes()
             return None
         try:
             end: PackEnd = ray.get(self.reference)
@@ -150,6 +159,15 @@ class _Sent:
             if is_listed and now - self._lost_at < NODE_LIST_SECONDS:
                 return None
             raise WorkerDiedError(_words(error)) from error
+
+    def _check_nodes(self) -> None:
+        """Checks now and then that a node is left; without one Ray lets a task wait for ever."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        if (gone := self.gone()) is not None:
+            self.drop()
+            raise gone
 
     def is_started(self) -> bool:
         return False  # Ray tells of dead workers
