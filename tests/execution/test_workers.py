@@ -200,6 +200,24 @@ def test_pack_with_a_heartbeat_is_left_to_its_job(
     assert not silent.is_dropped and here.is_stopped
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_job_that_has_trained_its_pack_may_take_its_time(cells: list[RunConfig]) -> None:
+    class Reporting(Silent):
+        n_looks = 0
+
+        def end(self) -> PackEnd | None:
+            self.n_looks += 1
+            if self.n_looks == 1:
+                train(cells, Here())
+            return PackEnd() if self.n_looks == 5 else None
+
+    here, job = Here(), Reporting()
+    here.queued["pack-000000"] = job
+    results = train(cells, here, pack_size=4)
+    assert all(isinstance(result, float) for result in results)
+    assert not job.is_dropped and here.packs == []
+
+
 def test_pack_of_an_earlier_command_is_not_handed_out_again(cells: list[RunConfig]) -> None:
     here = Here()
 
