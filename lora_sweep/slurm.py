@@ -26,7 +26,7 @@ WAITING = frozenset(
         *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
     )
 )
-"""States of jobs without a process; while one is CONFIGURING its nodes boot, which may take long."""
+"""States of jobs without a process; while one is CONFIGURING its nodes boot, for minutes."""
 GONE = "no longer in the queue"
 """Said in place of a state of jobs that Slurm knows no more."""
 

@@ -161,7 +161,7 @@ class PackLauncher(Launcher):
             self._together,
             self._stop_policy,
             executor=self.executor,
-            leave=None if self.waits else cast(SubmititExecutor, self.executor).farewell,
+            leave=None if self.waits else cast(SubmititExecutor, self.executor).describe_queue,
         )
         trained = iter(run_cells(cells, options))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]

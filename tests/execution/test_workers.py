@@ -277,6 +277,24 @@ def test_command_does_not_leave_what_nobody_has(cells: list[RunConfig]) -> None:
         train(cells, here, pack_size=1, leave=lambda: "four jobs")
 
 
+def test_command_that_leaves_reads_what_earlier_jobs_answered(cells: list[RunConfig]) -> None:
+    here = Here(ends=[PackEnd(WorkerDiedError("no such package"))])
+    here.queued["pack-000000"] = _Order(here, PackEnd)
+    results = train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert [str(result) for result in results] == ["no such package"] * 4
+    with pytest.raises(LeftError, match="one job"):
+        train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert len(here.packs) == 1
+
+
+def test_command_that_leaves_queues_the_pack_of_a_dead_job_again(cells: list[RunConfig]) -> None:
+    here = Here(n_deaths=1)
+    here.queued["pack-000000"] = _Order(here, PackEnd)
+    with pytest.raises(LeftError, match="one job"):
+        train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert here.packs == ["pack-000000"]
+
+
 def test_finished_sweep_is_not_left(cells: list[RunConfig]) -> None:
     before = train(cells, Here())
     assert train(cells, Here(), leave=lambda: "nothing") == before
