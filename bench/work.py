@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -100,6 +100,20 @@ class Shape(NamedTuple):
     n_heads: int
 
 
+def random_config(model_type: str, shape: Shape, *, dropout: float = 0.1) -> Any:
+    """Returns the config, as transformers has it, of an encoder of this shape."""
+    return AutoConfig.for_model(
+        model_type,
+        hidden_size=shape.d,
+        num_hidden_layers=shape.n_layers,
+        num_attention_heads=shape.n_heads,
+        intermediate_size=4 * shape.d,
+        vocab_size=40_000,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+
+
 def random_encoder(
     model_type: str,
     shape: Shape,
@@ -111,16 +125,7 @@ def random_encoder(
     """Returns a base with random weights: where only its shape counts."""
     register()
     torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        model_type,
-        hidden_size=shape.d,
-        num_hidden_layers=shape.n_layers,
-        num_attention_heads=shape.n_heads,
-        intermediate_size=4 * shape.d,
-        vocab_size=40_000,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
+    config = random_config(model_type, shape, dropout=dropout)
     encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]
         config, attn_implementation=RAGGED
     )

@@ -9,10 +9,8 @@ from lora_sweep.errors import SettingError
 
 MOST_SEED = 2**63 - 1
 """The largest integer of a table."""
-MOST_SUBSET_SEED = 2**32 - 1
-"""The largest seed of scikit-learn."""
-MOST_FACTORS_SEED = 2**32 - 1
-"""The largest that numpy's older generators take, which scikit-learn draws by."""
+MOST_NUMPY_SEED = 2**32 - 1
+"""The largest that numpy's `RandomState` takes, which scikit-learn draws by too."""
 MOST_RUNS_A_CELL = 10_000
 MOST_JOBS = 100_000
 """Of one command; to compose so many takes hours."""

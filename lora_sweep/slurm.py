@@ -20,10 +20,15 @@ OVER = frozenset(
     )
 )
 """States of jobs that come to nothing any more; one that is put back is PENDING again."""
-WAITING = frozenset(("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
-
-
+WAITING = frozenset(
+    (
+        *("PENDING", "CONFIGURING", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
+        *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+    )
+)
+"""States of jobs without a process; while one is CONFIGURING its nodes boot, for minutes."""
 GONE = "no longer in the queue"
+"""Said in place of a state of jobs that Slurm knows no more."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class SlurmJob:
     """What Slurm says of a job.
 
     Attributes:
-        state: in Slurm's words: `PENDING`, `RUNNING`, `FAILED`, ...
+        state: in Slurm's words: `PENDING`, `RUNNING`, `FAILED`, ...; or `GONE`.
         reason: why it waits, or how it ended; `None` in Slurm's word for none.
     """
 

@@ -28,6 +28,8 @@ COLLAPSED = "collapsed at the end"
 MISSING, UNREADABLE = "missing", "unreadable"
 """What a report says of a run without a result, and of one whose result can't be read."""
 
+GRIDS = "grids"
+"""The sweeper whose runs are all known before one starts."""
 RESOLVE = "hydra/sweeper=resolve"
 """What makes a sweep's command one that adds seeds."""
 

@@ -42,6 +42,12 @@ def test_queue_lists_the_jobs_of_arrays_one_by_one(commands: Commands) -> None:
     assert f"--user={os.getuid()}" in called.read_text()
 
 
+@pytest.mark.parametrize("state", ["CONFIGURING", "REQUEUE_HOLD"])
+def test_job_whose_processes_are_to_come_waits(state: str) -> None:
+    job = SlurmJob(state, "None")
+    assert job.is_waiting and not job.is_over
+
+
 @pytest.mark.parametrize("script", ["exit 1", "echo error; exit 1"])
 def test_queue_that_does_not_answer_is_no_error(commands: Commands, script: str) -> None:
     commands(squeue=script, sacct="echo Slurm accounting storage is disabled >&2; exit 1")

@@ -231,21 +231,18 @@ def _out_of_memory(base: Path, folder: Path) -> tuple[float, str]:
         "run", "--multirun", f"model.path={base}", "data=minimal_pairs", "data.n_train=512",
         "training=short", "training.epochs=1", "training.epochs_discrete=0",
         "training.batch_size=128", "seed=range(16)", "hydra.launcher.pack_size=16",
-        "device=cuda", f"paths.sweep={folder / 'out_of_memory'}",
-        "hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false",
+        "device=cuda", "hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false",
     ]  # fmt: skip
     for megabytes in (400, 200, 100):
-        fraction = megabytes * 2**20 / total
+        sweep = folder / f"within_{megabytes}_mb"  # runs that are finished would not train again
+        limit = [sys.executable, "-c", _LIMITED, str(megabytes * 2**20 / total)]
         done = subprocess.run(
-            [sys.executable, "-c", _LIMITED, str(fraction), *command],
-            capture_output=True,
-            text=True,
-            check=False,
+            [*limit, *command, f"paths.sweep={sweep}"], capture_output=True, text=True, check=False
         )
         output = done.stdout + done.stderr
         if "its halves are tried" in output or done.returncode:
             break
     if "its halves are tried" not in output:
         return 0.0, f"memory never ran out; exit code {done.returncode}: {output[-500:]}"
-    n_done = len(list((folder / "out_of_memory").glob("*/result.json")))
+    n_done = len(list(sweep.glob("*/result.json")))
     return float(n_done), f"within {megabytes} MB, exit code {done.returncode}"

@@ -7,19 +7,19 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 from bench.gpu.checks import Check
 from bench.gpu.work import generated_texts, pack_plan, run_plan
 from bench.measure import seconds
-from bench.work import Shape, random_encoder
+from bench.work import Shape, random_config, random_encoder
 from lora_sweep.adapters.inject import STUDY_SUFFIXES
 from lora_sweep.adapters.layer import LoRAXSLinear
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -64,7 +64,7 @@ def checks(work: Work) -> list[Check]:
     step = cache(lambda n_runs: _step_seconds(work, n_runs))
     many = min(64, max(work.sizes))
     rates = [
-        Check(f"run-steps per second, K = {k}", "", lambda k=k: _rate(work, step, k))  # type: ignore[misc]
+        Check(f"run-steps per second, K = {k}", "", partial(_rate, work, step, k))
         for k in work.sizes
     ]
     return [
@@ -123,9 +123,12 @@ def _step_seconds(work: Work, n_runs: int) -> float:
 
 
 def _rate(work: Work, step: StepSeconds, n_runs: int) -> tuple[float, str]:
+    on_gpu = work.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     taken = step(n_runs)
+    peak = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else 0.0
     share = _products_seconds(work, n_runs)[0] / taken
-    peak = torch.cuda.max_memory_allocated() / 1e9 if work.device.type == "cuda" else 0.0
     return n_runs / taken, (
         f"a step takes {1000 * taken:.1f} ms, {share:.2f} of the products' rate, "
         f"peak {peak:.1f} GB"
@@ -178,15 +181,7 @@ def _peft_seconds(work: Work) -> float:
     The Trainer's own loop: forward, backward, clipping, AdamW, its collated batches. Its logging
     and its data loader are left out, which only favours it.
     """
-    config = AutoConfig.for_model(
-        "roberta",
-        hidden_size=work.shape.d,
-        num_hidden_layers=work.shape.n_layers,
-        num_attention_heads=work.shape.n_heads,
-        intermediate_size=4 * work.shape.d,
-        vocab_size=40_000,
-        num_labels=2,
-    )
+    config = random_config("roberta", work.shape)  # of two labels, as all are by default
     model = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
     lora = LoraConfig(
         r=25, lora_alpha=16, target_modules=list(STUDY_SUFFIXES), task_type="SEQ_CLS"
@@ -195,12 +190,11 @@ def _peft_seconds(work: Work) -> float:
     trained = [part for part in peer.parameters() if part.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-3)
     train = work.texts.train
-    longest, order = int(train.lengths.max()), torch.randperm(len(train))
+    order = torch.randperm(len(train))
 
     def step(at: int) -> None:
         rows = order[torch.arange(32 * at, 32 * at + 32) % len(order)]
-        width = int(train.lengths[rows].max())
-        place = torch.arange(min(width, longest))
+        place = torch.arange(int(train.lengths[rows].max()))
         real = place < train.lengths[rows, None]
         ids = torch.where(real, train.ids[(train.offsets[rows, None] + place) * real].long(), 1)
         inputs = {"input_ids": ids, "attention_mask": real.long(), "labels": train.labels[rows]}

@@ -23,8 +23,9 @@ class AllocationPlan:
     Attributes:
         rank_min: least rank a matrix may get, at least 1.
         rank_max: size at which R is stored.
-        rank_average: rank of every matrix where ranks are fixed, then a whole number; else what
-            the budget pays for on average, M_p = N rank_average^2. Within rank_min ... rank_max.
+        rank_average: rank of every matrix where ranks are fixed, and in evaluations where they are
+            drawn, then a whole number; else what the budget pays for on average, M_p =
+            N rank_average^2. Within rank_min ... rank_max.
         init: where the allocation logits start, an init schedule's name; `fixed` for ranks that
             stay at rank_average.
         mode: how the budget is split.
@@ -132,10 +133,10 @@ class AllocationPlan:
         require(low <= high, "rank_min", f"at most rank_max={high}", low)
         within = f"within rank_min={low} ... rank_max={high}"
         require(low <= average <= high, "rank_average", within, average)
-        is_whole = average == int(average)
-        require(
-            is_whole or not self.has_fixed_ranks, "rank_average", "whole with init=fixed", average
-        )
+        is_fixed = self.has_fixed_ranks and self.frozen_ranks is None
+        is_free = average == int(average) or not (is_fixed or self.has_random_squares)
+        rule = f"whole with {'init=fixed' if is_fixed else 'mode=random_square'}"
+        require(is_free, "rank_average", rule, average)
 
     def _check_init(self) -> None:
         known = [*INIT_SCHEDULES, FROM_RUN, FIXED]

@@ -18,8 +18,8 @@ from lora_sweep.data.tasks import TASKS
 from lora_sweep.data.text_files import check_readable
 from lora_sweep.errors import SettingError
 from lora_sweep.rules import (
+    MOST_NUMPY_SEED,
     MOST_SEED,
-    MOST_SUBSET_SEED,
     MOST_TEXTS,
     absolute,
     expand_home,
@@ -128,7 +128,7 @@ class SubsetConfig(DataConfig):
             value = getattr(self, name)
             if value is not None:
                 require_count(f"data.{name}", value, 10, MOST_TEXTS)
-        require_count("data.seed", self.seed, 0, MOST_SUBSET_SEED)
+        require_count("data.seed", self.seed, 0, MOST_NUMPY_SEED)
 
     @property
     def is_whole(self) -> bool:

@@ -15,7 +15,7 @@ from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
 from lora_sweep.rules import (
     MOST_EPOCHS,
-    MOST_FACTORS_SEED,
+    MOST_NUMPY_SEED,
     MOST_STEPS,
     MOST_TEXTS,
     expand_home,
@@ -189,7 +189,7 @@ class ModelConfig:
         require(0 <= share < 1, "model.adapter_dropout", rule, share)
         rule = "a list of module-name endings, none of them empty"
         require(bool(self.adapted) and all(self.adapted), "model.adapted", rule, self.adapted)
-        require_count("model.factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
+        require_count("model.factors_seed", self.factors_seed, 0, MOST_NUMPY_SEED)
         rule = "null or a finished run's folder"
         require(self.adapter is None or bool(self.adapter), "model.adapter", rule, self.adapter)
         is_of_one = self.adapter is not None or self.adapter_head is None

@@ -39,11 +39,13 @@ class Heartbeats:
         if not handle.is_started():
             self._claimed_at.pop(pack, None)
             return False
-        if pack not in group.claims.names():
-            return now - self._claimed_at.setdefault(pack, now) > UNCLAIMED_SECONDS
-        self._claimed_at[pack] = now
-        # A dead process's claim, and not one that was given back since it was listed.
-        return group.claims.is_free(pack) and bool(group.waiting(members))
+        if pack in group.claims.names():
+            self._claimed_at[pack] = now
+            is_left = group.claims.is_free(pack)  # a dead process's claim
+        else:
+            is_left = now - self._claimed_at.setdefault(pack, now) > UNCLAIMED_SECONDS
+        # Who has trained all of its runs has given the claim back, and may still write a report.
+        return is_left and bool(group.waiting(members))
 
     def forget(self, pack: str) -> None:
         """Forgets what was seen: another worker gets the pack, or none."""

@@ -108,6 +108,8 @@ class _Dispatch:
     def leave(self) -> None:
         """Hands out every pack that is left, and waits for none; returns if nothing is left.
 
+        What the jobs of an earlier command have answered is read.
+
         Raises:
             LeftError: that is done; it says where they are.
             SettingError: they are more than may be handed out at once.
@@ -116,7 +118,11 @@ class _Dispatch:
         for group in self.groups:
             group.reopen()
         self._look()
-        n_packs, capacity = len(self.todo), self.executor.capacity
+        for pack, (group, members) in list(self.todo.items()):
+            if self._take_up(pack, group, members):
+                del self.todo[pack]
+                self._collect(pack)
+        n_packs, capacity = len(self.todo) + len(self.under_way), self.executor.capacity
         rule = f"at least the {n_packs} packs where none is waited for, or pack_size larger"
         require(n_packs <= capacity, "hydra.launcher.submitit.max_queued", rule, capacity)
         self._hand_out()
@@ -152,9 +158,9 @@ class _Dispatch:
         while self.todo and len(self.under_way) + len(chosen) < self.executor.capacity:
             pack = next(iter(self.todo))
             group, members = self.todo.pop(pack)
-            if (handle := self.executor.resume(pack)) is not None:
-                self.under_way[pack] = _PackUnderWay(handle, group, members)
-            elif group.claims.is_free(pack):
+            if self._take_up(pack, group, members):
+                continue
+            if group.claims.is_free(pack):
                 chosen[pack] = group, members
             else:
                 busy.append((group, {pack: members}))
@@ -165,6 +171,13 @@ class _Dispatch:
                 group.give_up(packs)
         if chosen:
             self._submit(chosen)
+
+    def _take_up(self, pack: str, group: Group, members: list[str]) -> bool:
+        """Takes up a pack that an earlier command has handed out; whether one has."""
+        handle = self.executor.resume(pack)
+        if handle is not None:
+            self.under_way[pack] = _PackUnderWay(handle, group, members)
+        return handle is not None
 
     def _submit(self, chosen: Mapping[str, tuple[Group, list[str]]]) -> None:
         tasks = [self._task(pack, *one) for pack, one in chosen.items()]

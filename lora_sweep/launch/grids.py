@@ -45,11 +45,12 @@ from lora_sweep.launch.cells import Cell, command_line, compose_cell
 from lora_sweep.launch.composing import Composer
 from lora_sweep.rules import MOST_JOBS, require
 from lora_sweep.store.sweep_list import add_to_sweep
+from lora_sweep.vocabulary import GRIDS
 from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
-NAME = "grids"
+NAME = GRIDS
 SETTINGS: dict[str, Any] = dict.fromkeys(("max_batch_size", "params", "grids"))
 """What stands under `hydra.sweeper`, null where the command does not say it."""
 WAIT_SECONDS = 5.0

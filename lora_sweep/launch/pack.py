@@ -30,11 +30,11 @@ from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.launch.executors.submitit import SubmititExecutor
 from lora_sweep.launch.sweep_report import sweep_report
 from lora_sweep.rules import require
+from lora_sweep.vocabulary import GRIDS
 
 log = logging.getLogger(__name__)
 
 _WAIT = "hydra.launcher.wait"
-_ALL_AT_ONCE = "grids"
 Result = float | Exception
 Typed = RunConfig | Exception
 
@@ -106,8 +106,8 @@ class PackLauncher(Launcher):
         self.context, self.config = hydra_context, config
         if not self.waits:
             sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
-            rule = "true unless hydra/sweeper=grids, whose runs are all known beforehand"
-            require(sweeper == _ALL_AT_ONCE, _WAIT, rule, f"false with {sweeper}")
+            rule = f"true unless hydra/sweeper={GRIDS}, whose runs are all known beforehand"
+            require(sweeper == GRIDS, _WAIT, rule, f"false with {sweeper}")
             batch = config.hydra.sweeper.max_batch_size
             require(batch is None, _WAIT, "true with hydra.sweeper.max_batch_size", "false")
         self._composer = Composer(hydra_context, config)
@@ -161,7 +161,7 @@ class PackLauncher(Launcher):
             self._together,
             self._stop_policy,
             executor=self.executor,
-            leave=None if self.waits else cast(SubmititExecutor, self.executor).farewell,
+            leave=None if self.waits else cast(SubmititExecutor, self.executor).describe_queue,
         )
         trained = iter(run_cells(cells, options))
         return [next(trained) if isinstance(c, RunConfig) else c for c in configs]

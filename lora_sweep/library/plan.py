@@ -8,7 +8,7 @@ from typing import Any
 from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
-from lora_sweep.rules import MOST_FACTORS_SEED, is_positive, require, require_count
+from lora_sweep.rules import MOST_NUMPY_SEED, is_positive, require, require_count
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.vocabulary import EXACT, LORA_ALPHA
 
@@ -77,7 +77,7 @@ class AdapterPlan:
         require(is_positive(self.lora_alpha), "lora_alpha", "above 0 and finite", self.lora_alpha)
         share, rule = self.adapter_dropout, "within 0 ... 1 (1 excluded)"
         require(0 <= share < 1, "adapter_dropout", rule, share)
-        require_count("factors_seed", self.factors_seed, 0, MOST_FACTORS_SEED)
+        require_count("factors_seed", self.factors_seed, 0, MOST_NUMPY_SEED)
         self.allocation, self.recipe  # noqa: B018 - runs their rules
 
     @property

@@ -100,10 +100,10 @@ class PackSchedules:
     def _budget(self, plan: AllocationPlan, step: int) -> float:
         if plan.has_logits:
             return self._ramp(plan, step)
-        spent = float(sum(rank**2 for rank in plan.fixed_ranks(self.n_matrices)))
         if plan.importance is None:
-            return spent
-        return self._shrunk(plan.importance, step, self.n_matrices * plan.rank_max**2, spent)
+            return float(sum(rank**2 for rank in plan.fixed_ranks(self.n_matrices)))
+        start, end = (self.n_matrices * r**2.0 for r in (plan.rank_max, plan.rank_average))
+        return self._shrunk(plan.importance, step, start, end)
 
     def _ramp(self, plan: AllocationPlan, step: int) -> float:
         start, end = plan.budget_averages

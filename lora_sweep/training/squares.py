@@ -16,7 +16,8 @@ class PackSquares:
 
     Attributes:
         flags: which of the pack's runs train random squares (K).
-        ranks: rank of every step (n_steps, K), int64; 0 for the other runs.
+        ranks: rank of every step (n_steps, K), int64; 0 for the other runs. (0, K) where no run
+            trains random squares.
     """
 
     def __init__(self, plans: Sequence[RunPlan], n_steps: int, *, device: torch.device) -> None:
@@ -28,7 +29,7 @@ class PackSquares:
             device: where the masks are.
         """
         self.flags = [plan.allocation.has_random_squares for plan in plans]
-        columns = [_ranks(plan, n_steps) for plan in plans]
+        columns = [_ranks(plan, n_steps if any(self.flags) else 0) for plan in plans]
         self.ranks = torch.tensor(columns, dtype=torch.long).T.contiguous().to(device)
 
     def __bool__(self) -> bool:

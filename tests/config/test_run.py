@@ -332,6 +332,12 @@ def test_fixed_ranks_want_a_whole_average(changed: Changed) -> None:
         changed({"init.name": "fixed", "rank.average": 20.5})
 
 
+def test_random_squares_want_a_whole_average(changed: Changed) -> None:
+    rule = r"rank\.average must be whole with allocation=random_square, but got 20\.5"
+    with pytest.raises(SettingError, match=rule):
+        changed({"allocation.mode": "random_square", "rank.average": 20.5})
+
+
 def test_exact_factors_are_not_spelled_out(run_config: RunConfig) -> None:
     assert not {"model.factors", "model.factors_seed"} & set(run_settings(run_config, 0))
 

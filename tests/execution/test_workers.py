@@ -200,6 +200,24 @@ def test_pack_with_a_heartbeat_is_left_to_its_job(
     assert not silent.is_dropped and here.is_stopped
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_job_that_has_trained_its_pack_may_take_its_time(cells: list[RunConfig]) -> None:
+    class Reporting(Silent):
+        n_looks = 0
+
+        def end(self) -> PackEnd | None:
+            self.n_looks += 1
+            if self.n_looks == 1:
+                train(cells, Here())
+            return PackEnd() if self.n_looks == 5 else None
+
+    here, job = Here(), Reporting()
+    here.queued["pack-000000"] = job
+    results = train(cells, here, pack_size=4)
+    assert all(isinstance(result, float) for result in results)
+    assert not job.is_dropped and here.packs == []
+
+
 def test_pack_of_an_earlier_command_is_not_handed_out_again(cells: list[RunConfig]) -> None:
     here = Here()
 
@@ -257,6 +275,24 @@ def test_command_does_not_leave_what_nobody_has(cells: list[RunConfig]) -> None:
     here.n_away = 1
     with pytest.raises(WorkersAwayError, match="the same command tries again"):
         train(cells, here, pack_size=1, leave=lambda: "four jobs")
+
+
+def test_command_that_leaves_reads_what_earlier_jobs_answered(cells: list[RunConfig]) -> None:
+    here = Here(ends=[PackEnd(WorkerDiedError("no such package"))])
+    here.queued["pack-000000"] = _Order(here, PackEnd)
+    results = train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert [str(result) for result in results] == ["no such package"] * 4
+    with pytest.raises(LeftError, match="one job"):
+        train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert len(here.packs) == 1
+
+
+def test_command_that_leaves_queues_the_pack_of_a_dead_job_again(cells: list[RunConfig]) -> None:
+    here = Here(n_deaths=1)
+    here.queued["pack-000000"] = _Order(here, PackEnd)
+    with pytest.raises(LeftError, match="one job"):
+        train(cells, here, pack_size=4, leave=lambda: "one job")
+    assert here.packs == ["pack-000000"]
 
 
 def test_finished_sweep_is_not_left(cells: list[RunConfig]) -> None:

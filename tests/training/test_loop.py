@@ -298,6 +298,12 @@ def test_cut_ranks_fall_to_the_average_budget() -> None:
     assert "logits" not in train(BY_IMPORTANCE).states[0]
 
 
+def test_cut_ranks_may_average_to_what_is_no_rank() -> None:
+    last = train(changed(BY_IMPORTANCE, rank_average=3.5)).evaluations[0][-1]
+    assert last.budget_params == 8 * 3.5**2  # N = 8
+    assert last.budget_params - 2 * 5 < last.budget_spent_params <= last.budget_params
+
+
 def test_soft_topk_meets_the_budget_and_moves() -> None:
     evaluations = train(TOPK).evaluations[0]
     for e in evaluations:

@@ -133,9 +133,8 @@ def _ready() -> None:
     """Makes a new worker ready for its first pack.
 
     Ctrl-C and a hang-up reach a terminal's every process: workers leave it to the main one to tell
-    them. What
-    trains is imported here, because loky takes a worker that grows by 300 MB after its first call
-    for one that leaks, and replaces it: base and tokens would be loaded anew.
+    them. What trains is imported here, because loky takes a worker that grows by 300 MB after its
+    first call for one that leaks, and replaces it: base and tokens would be loaded anew.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -66,6 +66,7 @@ class SlurmQueue:
     def __init__(self) -> None:
         """Asks nothing yet."""
         self._jobs: dict[str, SlurmJob] | None = None
+        self._accounts: dict[str, SlurmJob | None] = {}
         self._looked_at = -float("inf")
         self._over_since: dict[str, float] = {}
 
@@ -77,16 +78,23 @@ class SlurmQueue:
             anew: whether to ask, however short ago the last look was.
         """
         if anew or time.monotonic() - self._looked_at > LOOK_SECONDS:
-            self._jobs, self._looked_at = slurm.jobs_in_queue(), time.monotonic()
+            self._jobs, self._accounts = slurm.jobs_in_queue(), {}
+            self._looked_at = time.monotonic()
         if self._jobs is not None:
             # Those of an array that were cancelled before they started stand in one line.
             found = self._jobs.get(job_id) or self._jobs.get(job_id.partition("_")[0])
             if found is not None:
                 return found
-        accounts = slurm.states_in_accounts([job_id]).get(job_id)
+        accounts = self._in_accounts(job_id)
         if accounts is not None and accounts.is_over:
             return accounts
         return None if self._jobs is None else SlurmJob(GONE, "")
+
+    def _in_accounts(self, job_id: str) -> SlurmJob | None:
+        """What the accounts say of a job; asked once a look, for all of a cluster share them."""
+        if job_id not in self._accounts:
+            self._accounts[job_id] = slurm.states_in_accounts([job_id]).get(job_id)
+        return self._accounts[job_id]
 
     def is_over(self, job: Any) -> bool:
         """Returns whether a job has left its answer; see `Queue`."""

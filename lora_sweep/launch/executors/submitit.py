@@ -99,6 +99,7 @@ class SubmititExecutor:
             if is_away(str(error)):
                 raise WorkersAwayError(f"Slurm does not answer: {_last_line(error)}") from error
             raise SettingError(refusal(str(error), self.parameters)) from error
+        self.jobs = [*_without_answer(self.jobs), *jobs]
         return [self._handle(job, task) for job, task in zip(jobs, tasks, strict=True)]
 
     def resume(self, pack: str) -> Handle | None:
@@ -116,20 +117,20 @@ class SubmititExecutor:
         self.jobs.append(job)
         return _Queued(job, self.queue, lambda: self.pack_jobs.forget(pack))
 
-    def farewell(self) -> str:
-        """Returns where the packs wait, and how to look, cancel and join.
+    def describe_queue(self) -> str:
+        """Returns how many packs wait or are trained, and how to look, cancel and join.
 
         Raises:
             SettingError: the cluster will never start one of them.
         """
         time.sleep(SETTLE_SECONDS)
-        for job in self.jobs:
-            if not has_answer(job):
-                self.queue.check(job)
-        ids = sorted({job.job_id.partition("_")[0] for job in self.jobs})
+        jobs = _without_answer(self.jobs)
+        for job in jobs:
+            self.queue.check(job)
+        ids = sorted({job.job_id.partition("_")[0] for job in jobs})
         sweep_dir = shlex.quote(str(self.folder.parent))
         lines = [
-            f"{counted(len(self.jobs), 'pack')} in the queue, and not waited for",
+            f"{counted(len(jobs), 'pack')} in the queue, and not waited for",
             f"look:   python -m lora_sweep.status {sweep_dir}",
             *([f"cancel: scancel {' '.join(ids)}"] if ids else []),
             "join:   the same command with hydra.launcher.wait=true",
@@ -139,10 +140,9 @@ class SubmititExecutor:
     def stop(self) -> None:
         """Takes back the jobs that wait, and has the others save and stop."""
         jobs, self.jobs = self.jobs, []
-        self.queue.stop([job for job in jobs if not has_answer(job)])
+        self.queue.stop(_without_answer(jobs))
 
     def _handle(self, job: Any, task: Task) -> Handle:
-        self.jobs = [one for one in self.jobs if not has_answer(one)] + [job]
         pack = getattr(task, "pack", None)
         if pack is None or not isinstance(self.queue, SlurmQueue):
             return _Queued(job, self.queue, lambda: None)
@@ -272,6 +272,10 @@ def _sender(folder: Path, cluster: str, parameters: Mapping[str, Any]) -> Any:
             f"hydra.launcher.submitit.parameters must be submitit's, but got {error}"
         ) from error
     return sender
+
+
+def _without_answer(jobs: Sequence[Any]) -> list[Any]:
+    return [job for job in jobs if not has_answer(job)]
 
 
 def _last_line(error: Exception) -> str:

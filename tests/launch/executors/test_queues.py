@@ -22,18 +22,23 @@ class Cluster:
         accounts: that sacct knows of.
         now: seconds.
         n_looks: at the queue.
+        n_asked: times that the accounts were asked.
         told: signals and cancellations.
     """
 
     def __init__(self) -> None:
         self.jobs: dict[str, SlurmJob] | None = {}
         self.accounts: dict[str, SlurmJob] = {}
-        self.now, self.n_looks = 1000.0, 0
+        self.now, self.n_looks, self.n_asked = 1000.0, 0, 0
         self.told: list[tuple[str, list[str]]] = []
 
     def look(self) -> dict[str, SlurmJob] | None:
         self.n_looks += 1
         return self.jobs
+
+    def ask_accounts(self, jobs: list[str]) -> dict[str, SlurmJob]:
+        self.n_asked += 1
+        return self.accounts
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -43,7 +48,7 @@ class Cluster:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster()
     monkeypatch.setattr(slurm, "jobs_in_queue", made.look)
-    monkeypatch.setattr(slurm, "states_in_accounts", lambda jobs: made.accounts)
+    monkeypatch.setattr(slurm, "states_in_accounts", made.ask_accounts)
     for name in ("cancel", "cancel_waiting"):
         told = lambda jobs, name=name: made.told.append((name, list(jobs)))  # noqa: E731
         monkeypatch.setattr(slurm, name, told)
@@ -136,6 +141,18 @@ def test_one_look_serves_all_jobs_for_a_while(cluster: Cluster) -> None:
     cluster.now += LOOK_SECONDS + 1
     queue.find("12_0")
     assert cluster.n_looks == 2
+
+
+@pytest.mark.parametrize("jobs", [{}, None], ids=["gone", "away"])
+def test_accounts_are_asked_once_a_look(
+    cluster: Cluster, job: Any, jobs: dict[str, SlurmJob] | None
+) -> None:
+    cluster.jobs, queue = jobs, SlurmQueue()
+    for _ in range(5):
+        assert not later(queue, cluster, job, 0.1)
+    assert (cluster.n_looks, cluster.n_asked) == (1, 1)
+    later(queue, cluster, job, LOOK_SECONDS + 1)
+    assert (cluster.n_looks, cluster.n_asked) == (2, 2)
 
 
 def test_job_that_never_starts_ends_the_command(cluster: Cluster, job: Any) -> None:

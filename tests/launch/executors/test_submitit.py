@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import SettingError, WorkersAwayError
 from lora_sweep.execution.protocols import PackEnd, Stop
+from lora_sweep.launch.executors import submitit
 from lora_sweep.launch.executors.submitit import (
     MOST_IDLE_SLOTS,
     SubmititExecutor,
@@ -102,6 +103,21 @@ def test_job_of_a_pack_is_found_again(
     handles = [later.resume(pack) for pack in ("pack-000000", "pack-000001", "pack-000002")]
     assert [handle and handle.is_started() for handle in handles] == [True, False, None]
     assert [job.job_id for job in later.jobs] == ["42_0", "42_1"]
+
+
+def test_packs_that_are_done_are_not_in_the_queue(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitit, "SETTLE_SECONDS", 0.0)
+    queue = {f"42_{number}": SlurmJob("RUNNING", "None") for number in range(3)}
+    monkeypatch.setattr("lora_sweep.slurm.jobs_in_queue", lambda: queue)
+    executor = SubmititExecutor(tmp_path / "sweep", **preset())
+    executor.submit([_Pack(f"pack-00000{number}") for number in range(3)])
+    answer = executor.jobs[0].paths.result_pickle
+    answer.parent.mkdir(parents=True, exist_ok=True)
+    answer.write_bytes(b"")
+    said = executor.describe_queue()
+    assert said.startswith("2 packs in the queue") and "cancel: scancel 42\n" in said
 
 
 def test_job_that_ended_is_not_found_again(
