@@ -107,7 +107,7 @@ class ClusterNotice(StopRequest):
 
 
 def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
-    """Signal handler for when nothing trains: stops at once."""
+    """Signal handler for when nothing trains, or nothing any more: stops at once."""
     raise StoppedError(signal_number, "stopped: the same command goes on from what was saved last")
 
 
@@ -154,6 +154,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
     """Collects the signals that ask for an end, instead of ending at once.
 
     Handlers that others have installed stay: a cluster's launcher has its own plans for them.
+
+    Raises:
+        StoppedError: one came, and the work within has come to its end all the same: nothing
+            else is to be begun.
     """
     notice = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(notice, ClusterNotice):
@@ -173,6 +177,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if request.signal_number is not None:
+        raise_stopped(request.signal_number, None)
 
 
 @contextmanager

@@ -47,11 +47,11 @@ def heard() -> Iterator[None]:
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_first_signal_asks_and_the_second_ends(number: int) -> None:
-    with stop_on_signals() as stop:
+    with pytest.raises(StoppedError) as stopped, stop_on_signals() as stop:
         os.kill(os.getpid(), number)
         assert stop.signal_number == number
-        with pytest.raises(StoppedError) as stopped:
-            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        pytest.fail("the second signal did not end it")
     assert stopped.value.exit_code == 128 + number
 
 
@@ -72,9 +72,21 @@ def test_signal_is_heard_where_the_terminal_is_gone(monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "write", gone)
-    with stop_on_signals() as stop:
+    with pytest.raises(StoppedError), stop_on_signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-    assert stop.signal_number == signal.SIGTERM
+        assert stop.signal_number == signal.SIGTERM
+
+
+@pytest.mark.usefixtures("heard")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_that_comes_too_late_for_the_work_ends_what_would_follow(number: int) -> None:
+    before, is_done = signal.getsignal(number), False
+    with pytest.raises(StoppedError) as stopped, stop_on_signals():
+        os.kill(os.getpid(), number)
+        is_done = True
+    assert is_done
+    assert stopped.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
 
 
 def test_signal_in_a_step_that_hears_none_is_answered_at_once(
@@ -83,7 +95,7 @@ def test_signal_in_a_step_that_hears_none_is_answered_at_once(
     """A step is one call into C here, as a backward pass is: no handler runs before its end."""
     said: list[float] = []
     monkeypatch.setattr(os, "write", lambda number, text: said.append(time.monotonic()))
-    with stop_on_signals() as stop:
+    with pytest.raises(StoppedError), stop_on_signals() as stop:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
         while stop.signal_number is None:
             began = time.monotonic()
