@@ -137,12 +137,9 @@ def _without_shared(tables: Mapping[str, Table], columns: Sequence[str]) -> Tabl
             f"in all {n_rows} rows"
         )
     n_dropped = n_rows - len(kept)
-    log.info(
-        "%s: %d of %d rows dropped, for their texts stand in dev too",
-        train.path,
-        n_dropped,
-        n_rows,
-    )
+    if n_dropped:
+        said = "%s: %d of %d rows dropped, for their texts stand in dev too"
+        log.info(said, train.path, n_dropped, n_rows)
     return train.rows(kept)
 
 

@@ -84,6 +84,6 @@ class WriteReport(Callback):
             return
         best = report.show()
         for name, run in best.items():
-            print_unbroken(next_lines(run, of=name if len(best) > 1 else ""))
+            print_unbroken(next_lines(run, of=name if len(best) > 1 else report.sweep_dir.name))
         if config.hydra.runtime.choices["hydra/sweeper"] == resolve.NAME:
             print_unbroken(resolve.last_lines(config))

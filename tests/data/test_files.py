@@ -134,6 +134,17 @@ def test_shared_texts_are_dropped_from_train(
     assert "train.tsv: 2 of 5 rows dropped, for their texts stand in dev too" in caplog.text
 
 
+def test_nothing_is_said_of_dropped_rows_where_none_is_shared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    files = write_shared(tmp_path)
+    files["dev"].write_text("text\tlabel\nF.\tx\nG.\ty\n")
+    corpus = load(tmp_path, [], [], **files, shared_texts="drop")
+    assert len(corpus.train.texts) == 5
+    assert "dropped" not in caplog.text
+
+
 @pytest.mark.parametrize("shared_texts", ["refuse", "drop", "keep"])
 def test_text_that_is_none_is_named_whatever_becomes_of_shared_ones(
     tmp_path: Path, shared_texts: str

@@ -282,7 +282,9 @@ def test_sweep_ends_with_commands_for_its_best_run(
         sweep.finish(name, value, mean_settings(), collapsed=collapsed)
         sweep.start(name, mean_settings())
     WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
-    _, _, following = capsys.readouterr().out.rpartition("next:\n")
+    _, _, following = capsys.readouterr().out.partition(
+        f"next, with the best run of {sweep.path.name}:\n"
+    )
     words = [shlex.split(line) for line in following.splitlines() if line.startswith("python")]
     run = str(sweep.path / "b")
     assert [word[2:4] for word in words] == [
