@@ -24,6 +24,7 @@ from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.summarise import init_place
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
 from lora_sweep.report.write import (
     PAGE_FILE,
@@ -122,8 +123,12 @@ def _best_runs(sweep: Sweep) -> dict[str, Path]:
     learnt_something = (sweep.runs["status"] == FINISHED) & ~sweep.runs["collapsed"].fillna(True)
     best = {}
     for name, own in group_runs(sweep.runs[learnt_something]).items():
-        by_metric = own.sort_values("reported_metric", ascending=False, kind="stable")
-        best[name] = sweep.folder / str(by_metric["folder"].iloc[0])
+        highest = own[own["reported_metric"] == own["reported_metric"].max()]
+        # Of equal ones the first in the order of the tables, as the answer's best cell is.
+        first = min(highest["init"], key=init_place, default=None)
+        if first is not None:
+            folder = highest["folder"][highest["init"] == first].iloc[0]
+            best[name] = sweep.folder / str(folder)
     return best
 
 

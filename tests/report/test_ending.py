@@ -274,6 +274,21 @@ def test_best_run_is_of_each_corpus_that_is_told_apart(
 
 
 @pytest.mark.usefixtures("unrendered")
+def test_of_equal_runs_the_commands_are_for_the_answers(
+    sweep: Any, mean_settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables begin with uniform, so the answer names its cell."""
+    for name, init in (("a", "quadratic"), ("b", "uniform")):
+        own = mean_settings(init=init)
+        sweep.finish(name, 0.5, own)
+        sweep.start(name, own)
+    WriteReport(figures=False, page=False).on_multirun_end(_config(sweep))
+    out = capsys.readouterr().out
+    assert "Best cell: Uniform" in out
+    assert f"python -m lora_sweep.evaluate {sweep.path / 'b'}" in out
+
+
+@pytest.mark.usefixtures("unrendered")
 def test_sweep_ends_with_commands_for_its_best_run(
     sweep: Any, mean_settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
