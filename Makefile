@@ -46,6 +46,7 @@ report-demo: install ## make docs/example_report from a real sweep of 70 runs, h
 	rm -rf $(EXAMPLE) && mkdir -p $(EXAMPLE)
 	cd outputs/example && cp -r report.md report.html results.csv runs.csv table.tex figures "$(CURDIR)/$(EXAMPLE)"
 	cd outputs/example && cp --parents */config.yaml */run.log "$(CURDIR)/$(EXAMPLE)"
+	sed -i "s|: $$HOME/|: ~/|" $(EXAMPLE)/report.html $(EXAMPLE)/*/config.yaml
 
 bench: ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(INSTALL) bench

@@ -7,7 +7,7 @@ A file a pack: two commands that hand out different packs never write the same o
 
 from pathlib import Path
 
-from lora_sweep.files import write_text, writing
+from lora_sweep.files import read_text, write_text, writing
 from lora_sweep.store.run_folder import PACKS
 
 JOB = ".job"
@@ -31,9 +31,13 @@ class PackJobs:
         write_text(self.folder / f"{pack}{JOB}", job)
 
     def job(self, pack: str) -> str | None:
-        """Returns the job that was queued for a pack last; None for none."""
+        """Returns the job that was queued for a pack last; None for none.
+
+        Raises:
+            DamagedFileError: what is there is no text file.
+        """
         try:
-            return (self.folder / f"{pack}{JOB}").read_text(encoding="utf-8").strip() or None
+            return read_text(self.folder / f"{pack}{JOB}").strip() or None
         except FileNotFoundError:
             return None
 

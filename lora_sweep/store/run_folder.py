@@ -28,10 +28,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lora_sweep.errors import DamagedRecordError, RecordError
+from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import (
     clear_unfinished,
     digest_of,
+    read_text,
     remove,
     set_aside,
     write_text,
@@ -217,17 +218,17 @@ class RunFolder:
 def read_command(folder: Path) -> str | None:
     """Returns the command that trains a single run; None where none is kept.
 
+    One that can't be read is warned of: nothing but a line to paste depends on it.
+
     Args:
         folder: of the run.
-
-    Raises:
-        RecordError: it can't be read.
     """
     path = folder / COMMAND_FILE
     try:
-        return path.read_text(encoding="utf-8") if path.exists() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} can't be read: {error}") from error
+        return read_text(path) if path.exists() else None
+    except (OSError, DamagedFileError) as error:
+        _log.warning("the command of a run is not known: %s", error)
+        return None
 
 
 def _line(entry: Mapping[str, Any]) -> str:

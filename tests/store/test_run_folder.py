@@ -84,6 +84,18 @@ def test_log_in_whose_place_a_pipe_lies_is_made_anew(tmp_path: Path) -> None:
     assert not (tmp_path / "run.log").exists()
 
 
+@pytest.mark.parametrize("damage", ["pipe", "folder", "bytes"])
+def test_command_that_cannot_be_read_is_warned_of(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pipe would be waited for without end."""
+    path = tmp_path / "command.txt"
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "bytes": lambda at: at.write_bytes(b"\xff")}
+    make[damage](path)
+    assert read_command(tmp_path) is None
+    assert f"the command of a run is not known: {path}" in caplog.text
+
+
 def test_run_of_another_fingerprint_is_refused(tmp_path: Path, record: RunRecord) -> None:
     folder = RunFolder(tmp_path)
     folder.finish(replace(record, fingerprint="0" * 64))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lora_sweep.errors import RecordError
-from lora_sweep.files import write_text, writing
+from lora_sweep.errors import DamagedFileError, RecordError
+from lora_sweep.files import read_text, write_text, writing
 
 MADE_FILE = "resolve_looks.json"
 
@@ -28,8 +28,8 @@ def read_made(folder: Path) -> int:
     if not path.exists():
         return 0
     try:
-        n = json.loads(path.read_text(encoding="utf-8"))["seeds"]
-    except (TypeError, ValueError, KeyError) as error:
+        n = json.loads(read_text(path))["seeds"]
+    except (DamagedFileError, TypeError, ValueError, KeyError) as error:
         raise RecordError(f"{path} can't be read: {error}") from error
     if not isinstance(n, int) or isinstance(n, bool) or n < 0:
         raise RecordError(f"{path} must hold a number of seeds, but got {n!r}")
