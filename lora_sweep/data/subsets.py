@@ -151,12 +151,15 @@ def _divide(
     """
     from sklearn.model_selection import train_test_split
 
+    n_strata = len(set(strata))
+    # Fewer rows to hold out than there are strata: they can't be of each, and need not be.
+    is_small = isinstance(n_or_share, int) and n_or_share < n_strata
     try:
         kept, rest = train_test_split(
             range(len(strata)),
             test_size=n_or_share,
             random_state=seed,
-            stratify=strata if len(set(strata)) > 1 else None,
+            stratify=strata if n_strata > 1 and not is_small else None,
         )
     except ValueError:
         return None

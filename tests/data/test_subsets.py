@@ -29,6 +29,13 @@ def test_part_of_train_keeps_every_class_and_the_order() -> None:
     assert take_train(CORPUS, n=20, seed=0) == CORPUS
 
 
+def test_all_rows_but_one_can_be_taken() -> None:
+    """What is left out is then of one class, and so no part with its share of every class."""
+    part = take_train(CORPUS, n=19, seed=0).train
+    assert len(part) == 19 and set(part.labels) == {0, 1}
+    assert set(part.texts) < set(TRAIN.texts)
+
+
 @pytest.mark.parametrize(
     ("n", "rule"),
     [(21, "be at most the corpus's 20, but got 21"), (1, "leave every label .* got 1")],
@@ -55,6 +62,12 @@ def test_part_of_dev_keeps_every_parts_classes_and_the_order(seed: int) -> None:
         assert list(part.texts) == sorted(part.texts) and set(part.texts) < set(DEV[name].texts)
     assert taken == take_dev(DEV, n=12, seed=seed, is_regression=False)
     assert taken != take_dev(DEV, n=12, seed=seed + 1, is_regression=False)
+
+
+def test_all_rows_of_dev_but_one_can_be_taken() -> None:
+    taken = take_dev(DEV, n=23, seed=0, is_regression=False)
+    assert sum(len(part) for part in taken.values()) == 23
+    assert all(set(part.labels) == {0, 1} for part in taken.values())
 
 
 def test_part_of_dev_of_all_rows_is_dev() -> None:
