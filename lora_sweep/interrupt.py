@@ -196,8 +196,9 @@ def _answered_at_once(numbers: Collection[int]) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        told.close()  # which ends the thread
+        told.shutdown(socket.SHUT_WR)  # ends the thread, whatever forks have inherited
         thread.join()
+        told.close()
         heard.close()
 
 

@@ -6,6 +6,7 @@ its own. Run as a script, this file is that process; `Fork` is the tests' side.
 """
 
 import contextlib
+import faulthandler
 import functools
 import gc
 import importlib
@@ -99,11 +100,23 @@ class Fork:
         return code
 
     def communicate(self, timeout: float) -> tuple[str, None]:
-        """Waits for its end, and returns both its outputs as one text."""
-        self.wait(timeout)
+        """Waits for its end, and returns both its outputs as one text.
+
+        Raises:
+            TimeoutError: it goes on; the message has its output, and where each thread stands.
+        """
+        try:
+            self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGABRT)  # `faulthandler` says where it stands
+            self.wait(60)
+            raise TimeoutError(f"not ended after {timeout} s:\n{self._text()}") from None
+        return self._text(), None
+
+    def _text(self) -> str:
         with self._output:
             self._output.seek(0)
-            return self._output.read().decode(), None
+            return self._output.read().decode()
 
     def send_signal(self, number: int) -> None:
         """Sends a signal, unless it has ended."""
@@ -142,6 +155,7 @@ def _main() -> None:
     request, output = _wait_for_request(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _take_output(output)
+    faulthandler.enable(file=2)
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])

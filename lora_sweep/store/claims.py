@@ -3,18 +3,20 @@
 A claim is a lease of the library filelock: a file that names process and host and is touched by a
 heartbeat. Another process takes it over at once if its owner is known to be dead (same host), else
 once it has seen no heartbeat for `LEASE_SECONDS` of its own steady clock; hosts' clocks are never
-compared. All processes must see the same files, and creating a file must be exclusive, as on local
-disks and NFS from version 3 on.
+compared. An owner that was killed between making the file and writing into it leaves it empty,
+which filelock would respect for ever: after the same time it is removed. All processes must see
+the same files, and creating a file must be exclusive, as on local disks and NFS from version 3 on.
 """
 
 import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import psutil
 from filelock import SoftFileLease, Timeout
@@ -26,6 +28,9 @@ HEARTBEAT_SECONDS = 20.0
 CLAIM = ".claim"
 
 log = logging.getLogger(__name__)
+
+
+_Seen = tuple[int, int, int]
 
 
 class Claim:
@@ -59,6 +64,7 @@ class Claims:
         self.folder, self.lease_seconds = folder, lease_seconds
         # Kept, because a lease times the heartbeats that it sees from one look to the next.
         self._leases: dict[str, SoftFileLease] = {}
+        self._empty: dict[Path, tuple[_Seen, float]] = {}
 
     @contextmanager
     def claimed(self, name: str) -> Iterator[Claim | None]:
@@ -93,16 +99,36 @@ class Claims:
 
     def owner(self, name: str) -> str:
         """Returns who holds a claim, as people would say it."""
-        owner = self._lease(name).owner
-        return "nobody" if owner is None else f"process {owner.pid} on {owner.hostname}"
+        lease = self._lease(name)
+        if (owner := lease.owner) is not None:
+            return f"process {owner.pid} on {owner.hostname}"
+        return "a process without a name" if Path(lease.lock_file).exists() else "nobody"
 
     def _acquired(self, lease: SoftFileLease) -> bool:
-        with writing(Path(lease.lock_file)):
-            try:
-                lease.acquire(timeout=0)
-            except Timeout:
-                return False
-        return True
+        path = Path(lease.lock_file)
+        with writing(path):
+            for _ in range(2):
+                try:
+                    lease.acquire(timeout=0)
+                except Timeout:
+                    if not self._stays_empty(path):
+                        return False
+                    _remove_empty(path)
+                else:
+                    return True
+        return False
+
+    def _stays_empty(self, path: Path) -> bool:
+        """Whether a claim's file has been seen empty and untouched for the lease's duration."""
+        seen, now = _look(path), time.monotonic()
+        if seen is None:
+            self._empty.pop(path, None)
+            return False
+        before, since = self._empty.get(path, (None, now))
+        if before != seen:
+            since = now
+        self._empty[path] = seen, since
+        return now - since >= self.lease_seconds
 
     def _lease(self, name: str) -> SoftFileLease:
         if name not in self._leases:
@@ -114,6 +140,29 @@ class Claims:
                 heartbeat_interval=self.lease_seconds * HEARTBEAT_SECONDS / LEASE_SECONDS,
             )
         return self._leases[name]
+
+
+def _look(path: Path) -> _Seen | None:
+    """What tells one empty file from another, and from itself touched; None for any other."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return None if found.st_size else (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _remove_empty(path: Path) -> None:
+    """Takes an empty claim away; of two processes that try, one does.
+
+    Another may have claimed the name just before: then its file is put back.
+    """
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        if aside.stat().st_size:
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        aside.unlink()
 
 
 def unclaimed_first(

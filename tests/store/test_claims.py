@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_sweep.store.claims import Claims, live_claims, unclaimed_first
+from lora_sweep.store.claims import Claims, _remove_empty, live_claims, unclaimed_first
 
 HOLDER = """
 import sys, time
@@ -87,6 +87,31 @@ def test_owner_that_sleeps_is_taken_over_and_finds_out(tmp_path: Path) -> None:
         path.unlink()
         path.write_text(content)
         assert not claim.is_held
+
+
+def test_owner_that_was_killed_before_it_wrote_its_name_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "p.claim").touch()
+    claims = Claims(tmp_path, 0.6)
+    assert claims.owner("p") == "a process without a name"
+    assert 0.5 < seconds_until_free(claims) < 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_claim_that_is_touched_is_kept(tmp_path: Path) -> None:
+    claims, path = Claims(tmp_path, 0.4), tmp_path / "p.claim"
+    for n_beats in range(8):
+        path.touch()
+        os.utime(path, (n_beats, n_beats))
+        with claims.claimed("p") as claim:
+            assert claim is None
+        time.sleep(0.1)
+
+
+def test_claim_that_came_into_the_place_of_an_empty_one_is_put_back(tmp_path: Path) -> None:
+    with Claims(tmp_path).claimed("p") as claim:
+        _remove_empty(tmp_path / "p.claim")
+        assert claim is not None and claim.is_held
+        assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_owner_on_another_host_is_taken_over_when_its_heart_stops(tmp_path: Path) -> None:

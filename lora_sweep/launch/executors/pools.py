@@ -11,11 +11,12 @@ import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from lora_sweep.errors import TrainingFailedError, WorkerDiedError
 from lora_sweep.execution.protocols import Handle, PackEnd, Task
-from lora_sweep.interrupt import handle_termination
+from lora_sweep.interrupt import handle_termination, raise_stopped
 
 QUIET = {"TQDM_DISABLE": "1"}
 """Workers share a terminal: the progress shown there is that of the whole sweep."""
@@ -80,7 +81,7 @@ class _Worker:
                 max_workers=1, env=self.environment, initializer=_ready
             )
         self.process = self.pool.submit(os.getpid)  # loky replaces a process that grew large
-        self.future = self.pool.submit(task)
+        self.future = self.pool.submit(_Stoppable(task))
         return _Order(self, self.future)
 
     def ask_to_stop(self) -> None:
@@ -94,6 +95,33 @@ class _Worker:
         if self.pool is not None:
             self.pool.shutdown(wait=True, kill_workers=True)
         self.pool = self.future = self.process = None
+
+
+class _Stoppable:
+    """A task that a signal ends, also one that came while the worker was between two tasks.
+
+    There loky's own code runs, and garbage collection, which loses what a handler raises.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def __call__(self) -> PackEnd:
+        signal.signal(signal.SIGTERM, raise_stopped)
+        try:
+            if _told:
+                raise_stopped(_told[0], None)
+            return self.task()
+        finally:
+            signal.signal(signal.SIGTERM, _note)
+
+
+_told: list[int] = []
+"""Signals that came between two tasks; the worker's process is ended after them."""
+
+
+def _note(signal_number: int, frame: FrameType | None) -> None:
+    _told.append(signal_number)
 
 
 class _Order:
@@ -139,4 +167,5 @@ def _ready() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     handle_termination()
+    signal.signal(signal.SIGTERM, _note)
     import_module("lora_sweep.execution.execute")

@@ -9,7 +9,9 @@ import pytest
 
 from lora_sweep.errors import WorkerDiedError
 from lora_sweep.execution.protocols import Handle, PackEnd
-from lora_sweep.launch.executors.pools import PoolExecutor
+from lora_sweep.interrupt import StoppedError
+from lora_sweep.launch.executors import pools as pools_module
+from lora_sweep.launch.executors.pools import PoolExecutor, _Stoppable
 
 
 def _say_device() -> PackEnd:
@@ -66,6 +68,19 @@ def test_dead_worker_is_told_and_replaced(pools: PoolExecutor) -> None:
 def test_error_comes_back_with_its_message(pools: PoolExecutor) -> None:
     (handle,) = pools.submit([_raise])
     assert "ZeroDivisionError: by nothing" in str(waited(handle).error)
+
+
+def test_stop_that_comes_between_two_tasks_ends_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools_module, "_told", [])
+    before = signal.signal(signal.SIGTERM, pools_module._note)
+    try:
+        assert _Stoppable(PackEnd)() == PackEnd()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StoppedError):
+            _Stoppable(lambda: pytest.fail("it began"))()
+        assert signal.getsignal(signal.SIGTERM) is pools_module._note
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_stop_reaches_a_worker_that_is_busy(pools: PoolExecutor) -> None:
