@@ -28,6 +28,19 @@ Flat = TypeVar("Flat", "FailureRecord", "PrunedRecord")
 
 
 @dataclass(frozen=True)
+class CalibrationRecord:
+    """What a run's ranks were before it trained, where they came from the data.
+
+    Attributes:
+        scores: what was measured of every matrix (N, n), n = 1, or one a rank.
+        ranks: that follow from them (N): those of the whole training, or where the logits start.
+    """
+
+    scores: list[list[float]]
+    ranks: list[int]
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One finished run: one training, one row of the tidy table.
 
@@ -50,6 +63,7 @@ class RunRecord:
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
+        calibration: where its ranks came from the data; None for other runs.
         files: name -> SHA-256 of what else the run left: its state and its predictions.
         name: of the folder that it was written to.
     """
@@ -73,6 +87,7 @@ class RunRecord:
     versions: dict[str, str]
     git_commit: str | None
     label_names: list[str]
+    calibration: CalibrationRecord | None = None
     files: dict[str, str] = field(default_factory=dict, compare=False)
     name: str = field(default="", compare=False)
 
@@ -151,13 +166,27 @@ def read_result(path: Path) -> RunRecord:
     fields = _read(path)
     try:
         epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
-        record = RunRecord(epochs=epochs, **fields)
+        calibration = calibration_of(fields.pop("calibration", None))
+        record = RunRecord(epochs=epochs, calibration=calibration, **fields)
         for part in (record, *epochs):
             check_fields(part)
         _check_whole(record)
     except (TypeError, KeyError, ValueError) as error:
         raise DamagedRecordError(f"{path} is no record of a run: {error}") from error
     return record
+
+
+def calibration_of(fields: dict[str, Any] | None) -> CalibrationRecord | None:
+    """Returns the calibration that a file's fields say; None for none.
+
+    Raises:
+        TypeError: they don't say one.
+    """
+    if fields is None:
+        return None
+    calibration = CalibrationRecord(**fields)
+    check_fields(calibration)
+    return calibration
 
 
 def read_failure(path: Path) -> FailureRecord:
@@ -196,6 +225,11 @@ def _check_whole(record: RunRecord) -> None:
         got = getattr(record, name)
         if got != value:
             raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")
+    if record.calibration is not None:
+        for name, own in vars(record.calibration).items():
+            if len(own) != len(record.matrices):
+                n = len(record.matrices)
+                raise ValueError(f"calibration.{name} must be of {n} matrices, but got {len(own)}")
     if not is_rate(record.wall_seconds):
         raise ValueError(f"wall_seconds must be at least 0, but got {record.wall_seconds}")
 
