@@ -110,46 +110,62 @@ def ranks_that_spend(wanted: Sequence[float], budget: RankBudget) -> list[int]:
     """Returns the whole ranks nearest to those wanted among all that spend the budget exactly.
 
     They minimise sum_i (rank_i - wanted_i)^2 over rank_min <= rank_i <= rank_max with
-    sum rank_i^2 = M_p. Where no ranks spend M_p, which is then not N times a square, they spend
-    the most that some can. Of equally near ones, the one whose last matrix has the lower rank, and
-    so on forwards.
+    sum rank_i^2 = M_p. Where no ranks spend M_p (it may be no whole number), they spend the most
+    that some can.
 
     Args:
-        wanted: real-valued ranks (N).
+        wanted: real-valued ranks (N), within rank_min ... rank_max.
         budget: to spend.
 
     Raises:
         ValueError: the budget is not within N rank_min^2 ... N rank_max^2.
 
-    Source: ours, a shortest path over (matrices so far, entries spent so far).
+    Source: ours.
+    """
+    low, high, n = budget.rank_min, budget.rank_max, len(wanted)
+    params = math.floor(budget.params + _ROUNDING)
+    rule = f"within {n} x {low}^2 ... {n} x {high}^2 entries"
+    is_within = n * low**2 <= params and budget.params <= n * high**2 + _ROUNDING
+    require(is_within, "M_p", rule, budget.params)
+    reach = 2
+    while True:
+        ranks = _nearest(wanted, budget, params, reach)
+        pairs = list(zip(ranks, wanted, strict=True))
+        # What plain rounding would be nearer. Ranks with one that is beyond the reach have more
+        # of it than reach^2 - 1/4, so the nearest of all are found if these have less.
+        excess = sum((rank - real) ** 2 - (round(real) - real) ** 2 for rank, real in pairs)
+        is_spent = sum(rank**2 for rank in ranks) == params
+        if reach >= high - low or (is_spent and excess <= reach**2 - 0.25):
+            return ranks
+        reach *= 2
+
+
+def _nearest(wanted: Sequence[float], budget: RankBudget, params: int, reach: int) -> list[int]:
+    """The same among ranks at most `reach` from those wanted: a shortest path.
+
+    Its places are the entries spent so far, beyond rank_min for all; a step is a matrix.
     """
     import torch
 
-    low, high, n = budget.rank_min, budget.rank_max, len(wanted)
-    spare = math.floor(budget.params + _ROUNDING) - n * low**2
-    rule = f"within {n} x {low}^2 ... {n} x {high}^2 entries"
-    is_within = spare >= 0 and budget.params <= n * high**2 + _ROUNDING
-    require(is_within, "M_p", rule, budget.params)
-    distance = torch.full((spare + 1,), math.inf, dtype=torch.float64)  # by what is spent
+    low, high = budget.rank_min, budget.rank_max
+    spare = params - len(wanted) * low**2
+    distance = torch.full((spare + 1,), math.inf, dtype=torch.float64)
     distance[0] = 0.0
-    choices = []
-    for target in wanted:
-        best = torch.full_like(distance, math.inf)
-        choice = torch.zeros(spare + 1, dtype=torch.int16)
-        for rank in range(low, high + 1):
-            cost = rank**2 - low**2
-            if cost > spare:
-                break
-            reached = distance[: spare + 1 - cost] + (rank - target) ** 2
-            is_nearer = reached < best[cost:]
-            best[cost:][is_nearer] = reached[is_nearer]
-            choice[cost:][is_nearer] = rank
-        distance = best
-        choices.append(choice)
+    steps = []
+    for real in wanted:
+        first, last = max(low, math.ceil(real - reach)), min(high, math.floor(real + reach))
+        reached = torch.full((last + 1 - first, spare + 1), math.inf, dtype=torch.float64)
+        for rank in range(first, last + 1):
+            cost = min(rank**2 - low**2, spare + 1)
+            reached[rank - first, cost:] = distance[: spare + 1 - cost] + (rank - real) ** 2
+        distance, chosen = reached.min(dim=0)
+        steps.append((first, chosen))
+    if not distance.isfinite().any():
+        return [low] * len(wanted)
     spent = int(distance.isfinite().nonzero().max())
     ranks = []
-    for choice in reversed(choices):
-        ranks.append(int(choice[spent]))
+    for first, chosen in reversed(steps):
+        ranks.append(first + int(chosen[spent]))
         spent -= ranks[-1] ** 2 - low**2
     return ranks[::-1]
 

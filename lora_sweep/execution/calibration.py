@@ -18,7 +18,7 @@ from lora_sweep.allocation.apportioning import RankBudget
 from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.config.run import RunConfig
 from lora_sweep.execution.origin import device_name
-from lora_sweep.store.record import CalibrationRecord
+from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.tensor_files import kept_tensors
 from lora_sweep.training.calibration import Calibrator, draw_batches
 from lora_sweep.training.encoder import AdaptedEncoder

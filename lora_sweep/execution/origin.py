@@ -17,7 +17,7 @@ import torch
 import lora_sweep
 from lora_sweep.config.run import RunConfig, identity
 from lora_sweep.rules import absolute
-from lora_sweep.store.record import CalibrationRecord
+from lora_sweep.store.calibration import CalibrationRecord
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""

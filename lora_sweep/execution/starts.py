@@ -88,12 +88,10 @@ def _logits(config: RunConfig) -> tuple[float, ...] | None:
 
 
 def _ranks(config: RunConfig) -> tuple[int, ...] | None:
-    if config.init.run is None:
-        return (
-            () if config.calibrates and config.init.freeze else None
-        )  # the data gives them later
     if not config.init.freeze:
         return None
+    if config.init.run is None:
+        return () if config.calibrates else None  # the data gives them later
     return tuple(_source("init.run", config.init.run).integer_ranks)
 
 

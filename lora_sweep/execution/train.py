@@ -17,10 +17,10 @@ from lora_sweep.execution.plans import calibrated, pack_plan
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StoppedError, stop_on_signals
+from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.store.checkpoint import Checkpoint, common_place, places, read_checkpoint
 from lora_sweep.store.claims import Claim
 from lora_sweep.store.predictions import DevLabels
-from lora_sweep.store.record import CalibrationRecord
 from lora_sweep.store.run_log import log_to
 from lora_sweep.store.sweep_list import count_runs
 from lora_sweep.trackers.tracker import start_tracker

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lora_sweep.errors import DamagedFileError
 from lora_sweep.files import set_aside, writing
-from lora_sweep.store.record import CalibrationRecord, calibration_of
+from lora_sweep.store.calibration import CalibrationRecord, calibration_of
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot

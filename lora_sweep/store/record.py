@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
 from lora_sweep.rules import is_rate
+from lora_sweep.store.calibration import CalibrationRecord, calibration_of
 from lora_sweep.store.epochs import EpochRecord, best_from_of, check_epochs, summary_of
 from lora_sweep.store.fields import check_fields
 
@@ -25,19 +26,6 @@ PRUNED_FILE = "pruned.json"
 
 
 Flat = TypeVar("Flat", "FailureRecord", "PrunedRecord")
-
-
-@dataclass(frozen=True)
-class CalibrationRecord:
-    """What a run's ranks were before it trained, where they came from the data.
-
-    Attributes:
-        scores: what was measured of every matrix (N, n), n = 1, or one a rank.
-        ranks: that follow from them (N): those of the whole training, or where the logits start.
-    """
-
-    scores: list[list[float]]
-    ranks: list[int]
 
 
 @dataclass(frozen=True)
@@ -176,19 +164,6 @@ def read_result(path: Path) -> RunRecord:
     return record
 
 
-def calibration_of(fields: dict[str, Any] | None) -> CalibrationRecord | None:
-    """Returns the calibration that a file's fields say; None for none.
-
-    Raises:
-        TypeError: they don't say one.
-    """
-    if fields is None:
-        return None
-    calibration = CalibrationRecord(**fields)
-    check_fields(calibration)
-    return calibration
-
-
 def read_failure(path: Path) -> FailureRecord:
     """Returns the record of a failed run.
 
@@ -226,10 +201,7 @@ def _check_whole(record: RunRecord) -> None:
         if got != value:
             raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")
     if record.calibration is not None:
-        for name, own in vars(record.calibration).items():
-            if len(own) != len(record.matrices):
-                n = len(record.matrices)
-                raise ValueError(f"calibration.{name} must be of {n} matrices, but got {len(own)}")
+        record.calibration.check(len(record.matrices))
     if not is_rate(record.wall_seconds):
         raise ValueError(f"wall_seconds must be at least 0, but got {record.wall_seconds}")
 
