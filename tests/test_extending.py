@@ -12,6 +12,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import MISSING
 
+from lora_sweep.allocation.apportioning import ranks_by_share
+from lora_sweep.allocation.calibration import CALIBRATIONS, Calibration
+from lora_sweep.allocation.calibration_inputs import CalibrationInputs
 from lora_sweep.allocation.init_schedules import INIT_SCHEDULES, InitInputs
 from lora_sweep.commands.evaluate import main as evaluate
 from lora_sweep.config import store
@@ -165,6 +168,28 @@ def test_init_schedule_costs_a_function_and_an_option(
     ranks = run.record.epochs[0].ranks
     assert run.folder.name.startswith("last_only-")
     assert ranks[-1] == max(ranks) > 1.5 * min(ranks)
+
+
+# A calibration: this function, its entry with a way to split, and the YAML below.
+def _first_most(inputs: CalibrationInputs) -> torch.Tensor:
+    scores = torch.ones(len(inputs.weights), 1, dtype=torch.float64)
+    scores[0] = 3.0
+    return scores
+
+
+def test_calibration_costs_a_function_and_an_option(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CALIBRATIONS, "first_most", Calibration(_first_most, ranks_by_share))
+    place = _option(tmp_path, "init", "first_most", "name: first_most\nbatches: 1\n")
+    chosen = ["init=first_most", "init.freeze=true", "rank.max=8", "rank.average=4"]
+    with initialize_config_dir(store.CONF):
+        composed = compose("config", [place, *tiny_run, *chosen])
+    run = trained(to_run_config(composed))
+    assert run.folder.name.startswith("first_most-frozen-")
+    # 37 entries for the first, 13 for each other; 49 + 6 x 9 + 25 are the nearest that spend 128
+    assert sorted(run.integer_ranks) == [3] * 6 + [5, 7]
+    assert run.integer_ranks[0] == 7
 
 
 # An allocation mode: this class in a file of its own, and the YAML below.
