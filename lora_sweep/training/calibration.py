@@ -4,12 +4,12 @@ The base is taken as it is, without adapters, in evaluation mode: nothing is dro
 numbers come from base, head and texts alone, whatever else trains beside the run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lora_sweep.allocation.calibration_inputs import CalibrationInputs
 from lora_sweep.data.batches import Batch, epoch_order
@@ -72,24 +72,10 @@ class Calibrator:
     def _activations(self) -> Iterator[Sequence[Tensor]]:
         """What goes into the matrices, N tensors (T, d_in), a row a real token."""
         layers = self.encoder.layers
-        seen: dict[str, Tensor] = {}
         for batch in self._on_device():
-            is_real = batch.is_real.flatten() if batch.texts is None else None
-
-            def keep(name: str, x: Tensor, is_real: Tensor | None = is_real) -> None:
-                tokens = x.detach().reshape(-1, x.shape[-1])
-                seen[name] = tokens if is_real is None else tokens[is_real]
-
-            handles = [
-                layer.register_forward_pre_hook(lambda _, given, name=name: keep(name, given[0]))
-                for name, layer in layers.items()
-            ]
-            try:
+            with _listening(layers) as heard:
                 self.encoder.pooled(batch, 1)
-            finally:
-                for handle in handles:
-                    handle.remove()
-            yield [seen[name] for name in layers]
+            yield [_real_tokens(heard[name], batch) for name in layers]
 
     def _on_device(self) -> Iterator[Batch]:
         """The batches, with the base as it is."""
@@ -111,3 +97,28 @@ def _differentiable(weights: Sequence[Tensor]) -> Iterator[None]:
     finally:
         for weight in weights:
             weight.requires_grad_(False)
+
+
+@contextmanager
+def _listening(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """Name -> what goes into that layer meanwhile."""
+    heard: dict[str, Tensor] = {}
+
+    def keep(name: str, given: tuple[Tensor, ...]) -> None:
+        heard[name] = given[0]
+
+    handles = [
+        layer.register_forward_pre_hook(lambda _, given, name=name: keep(name, given))
+        for name, layer in layers.items()
+    ]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _real_tokens(x: Tensor, batch: Batch) -> Tensor:
+    """A layer's input (..., d_in) -> its real tokens (T, d_in); a ragged batch has no others."""
+    rows = x.reshape(-1, x.shape[-1])
+    return rows if batch.texts is not None else rows[batch.is_real.flatten()]
