@@ -1,7 +1,8 @@
 """What an addition costs: each test makes one, the way the package's own stand, and uses it."""
 
 import json
-import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,6 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import MISSING
-from processes import ENVIRONMENT, Fork
-from sweeps import end
 
 from lora_sweep.allocation.init_schedules import INIT_SCHEDULES, InitInputs
 from lora_sweep.commands.evaluate import main as evaluate
@@ -220,19 +219,17 @@ def test_allocation_mode_costs_a_file_and_an_option(tiny_run: list[str], tmp_pat
     place = _option(tmp_path, "allocation", "sharp", "mode: sharp\ntau: 0\nfactor: 2.0\n")
     sweep = ["--multirun", place, *tiny_run, "init=randn", "allocation=sharp"]
     quiet = ["hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false"]
-    script = tmp_path / "swept.py"
-    script.write_text(SWEPT)
-
-    def swept(factors: str) -> tuple[int, str]:
-        command = [str(script), str(modes), *sweep, *quiet, f"allocation.factor={factors}"]
-        return end(Fork(command, cwd=tmp_path, env=os.environ | ENVIRONMENT))
-
-    code, output = swept("1.0,4.0")
-    assert code == 0, output
+    command = [sys.executable, "-c", SWEPT, str(modes), *sweep, *quiet]
+    done = subprocess.run(
+        [*command, "allocation.factor=1.0,4.0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     runs = sorted((tmp_path / "outputs" / "tiny").glob("*/result.json"))
     assert [path.parent.name.split("-")[:2] for path in runs] == [["randn", "sharp"]] * 2
     records = {read_result(path).settings["allocation.factor"]: read_result(path) for path in runs}
     least = {factor: min(record.epochs[0].ranks) for factor, record in records.items()}
     assert least[4.0] < least[1.0]
-    code, output = swept("0")
-    assert code != 0 and "allocation.factor must be above 0, but got 0.0" in output
+    refused = subprocess.run(
+        [*command, "allocation.factor=0"], capture_output=True, text=True, check=False
+    )
+    assert "allocation.factor must be above 0, but got 0.0" in refused.stderr
