@@ -2,7 +2,7 @@
 
 import dataclasses
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,18 @@ hypothesis_settings.load_profile("no_deadline")
 WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
 HIDDEN, LAYERS = 16, 2
 NO_PICTURES = ("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """`-n auto`: one process more than cores, for the time that tests wait for Slurm or Ray."""
+    return (yield) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that short ones are left for the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -200,6 +212,18 @@ def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
         return dataclasses.replace(run_config, **root)
 
     return change
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn but not turned into pixels and paths: their files are empty."""
+    from lora_sweep.report.figures import write
+
+    def touch(figure: Any, path: Path) -> None:
+        for suffix in (".png", ".svg"):
+            path.with_suffix(suffix).touch()
+
+    monkeypatch.setattr(write, "_save", touch)
 
 
 @pytest.fixture(scope="session")
