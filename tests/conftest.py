@@ -2,7 +2,7 @@
 
 import dataclasses
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +234,9 @@ def trained_runs(
     tiny_deberta: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    """What -> folder of a finished run; all but `mean` read the first token.
+    """What -> folder of a finished run, trained when it is asked for.
+
+    All but `mean` read the first token.
 
     `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
     """
@@ -261,10 +263,23 @@ def trained_runs(
         "pairs": ["model.pooling=cls", "data.text_pair=text", "paths.sweep=pairs"],
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],
     }
-    runs = {}
-    for what, overrides in own.items():
-        config = composed(*tiny_settings, *places, *overrides)
+
+    def train(what: str) -> Path:
+        config = composed(*tiny_settings, *places, *own[what])
         run_cell(config)
         (name,) = runs_of(config)
-        runs[what] = outputs / config.paths.sweep / name
-    return runs
+        return outputs / config.paths.sweep / name
+
+    return _TrainedRuns(train, of_one_sweep=("bert", "other_seed", "longer"))
+
+
+class _TrainedRuns(dict[str, Path]):
+    """Runs that are trained when they are asked for, those of one sweep together."""
+
+    def __init__(self, train: Callable[[str], Path], of_one_sweep: Sequence[str]) -> None:
+        self.train, self.of_one_sweep = train, of_one_sweep
+
+    def __missing__(self, what: str) -> Path:
+        for one in self.of_one_sweep if what in self.of_one_sweep else (what,):
+            self[one] = self.train(one)
+        return self[what]
