@@ -104,7 +104,7 @@ class Replayer:
             study_name=f"replay {seed}",
             storage=open_storage(place),
             direction="maximize",
-            sampler=make_sampler(sampler, space, seed=seed, n_jobs=self.n_jobs),
+            sampler=make_sampler(sampler, space, seed=seed),
             pruner=make_pruner(pruner, n_epochs=self.trained.n_epochs),
         )
         done = Replay()
@@ -126,7 +126,7 @@ class Replayer:
         keys = {trial.number: self.trained.nearest(trial.params) for trial in trials}
         is_pruning = not isinstance(study.pruner, NopPruner)
         stop_policy = OptunaStopPolicy(
-            place, study.study_name, study.pruner, runs, self.trained.n_seeds
+            place, study.study_name, study.pruner, self.trained.n_seeds, runs
         )
         left = dict(runs)
         for epoch in range(1, self.trained.n_epochs + 1):
