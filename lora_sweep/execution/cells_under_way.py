@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from lora_sweep.config.run import RunConfig
+from lora_sweep.execution.dispatch import Dispatch
 from lora_sweep.execution.execute import CellRuns, cell_result, prepare_cells
 from lora_sweep.execution.group import Options
-from lora_sweep.execution.workers import Dispatch
 
 
 class CellsUnderWay:
