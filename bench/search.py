@@ -38,7 +38,7 @@ from lora_sweep.search.storage import open_storage
 SAMPLERS = ("random", "tpe", "gp")
 BATCHES = (1, 4)
 """Trials at a time: one after the other, and the sweeper's default."""
-PRUNERS = ("median", "hyperband", "wilcoxon")
+PRUNERS = ("median", "successive_halving", "hyperband", "wilcoxon")
 N_REPETITIONS = 10
 MARGIN = 0.01
 """One point of the metric."""

@@ -113,7 +113,9 @@ class OptunaStopPolicy:
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         for step, value in self._steps(epoch, metrics).items():
             storage.set_trial_intermediate_value(trial_id, step, value)
-        if not self.pruner.prune(study, storage.get_trial(trial_id)):
+        trial = storage.get_trial(trial_id)
+        # What was decided before a kill stays so: the pruner may ask another time for more.
+        if PRUNED_EPOCH not in trial.user_attrs and not self.pruner.prune(study, trial):
             return False
         storage.set_trial_user_attr(trial_id, PRUNED_EPOCH, epoch)
         return True

@@ -60,6 +60,17 @@ def test_halving_cuts_between_its_rungs_nothing(
     assert not _ends(policy, 1, 3, 0.1)
 
 
+def test_trial_that_was_to_end_before_a_kill_ends(
+    study: optuna.Study, policy: OptunaStopPolicy
+) -> None:
+    for number in range(2):
+        study.ask()
+        policy.add(number, [f"run{number}"])
+    assert not _ends(policy, 0, 1, 0.5)
+    assert _ends(policy, 1, 1, 0.4)
+    assert _ends(policy, 1, 2, 0.9)  # it went on for an epoch
+
+
 def test_run_goes_by_the_first_of_the_trials_under_way(policy: OptunaStopPolicy) -> None:
     policy.add(3, ["a", "b"])
     policy.add(5, ["b", "c"])
