@@ -104,8 +104,8 @@ class Search:
 
     def _run_trials(self) -> None:
         """Runs all trials that are left, and waits for those of other processes."""
-        launcher, own = self.jobs.launcher, {"n_runs": self.n_seeds}
-        with self.queue.held(), launcher.open(stop_policy=self.stop_policy, **own) as launched:
+        opened = self.jobs.launcher.open(n_runs=self.n_seeds, stop_policy=self.stop_policy)
+        with self.queue.held(), opened as launched:
             while self._fill(launched) or self._under_way:
                 ended = launched.ended()
                 for number in sorted(ended):
