@@ -36,19 +36,16 @@ def test_worker_gets_the_next_trial_when_its_own_has_ended() -> None:
 
 @pytest.mark.parametrize("in_batches", [True, False])
 def test_next_trial_knows_those_that_were_told(in_batches: bool) -> None:
-    """A sampler that notes how many trials have ended whenever it is asked."""
+    """Of a sampler that notes how many trials have ended whenever it is asked."""
+    known: list[int] = []
 
     class Noting(optuna.samplers.RandomSampler):
-        known: list[int] = []
-
         def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-            self.known.append(sum(one.state.is_finished() for one in study.trials))
+            known.append(sum(one.state.is_finished() for one in study.trials))
 
-    sampler = Noting(seed=0)
-    sampler.known = []
-    study = optuna.create_study(sampler=sampler)
+    study = optuna.create_study(sampler=Noting(seed=0))
     simulate(study, DURATIONS, [0.0] * 4, n_workers=2, in_batches=in_batches)
-    assert sampler.known == ([0, 0, 2, 2] if in_batches else [0, 0, 1, 2])
+    assert known == ([0, 0, 2, 2] if in_batches else [0, 0, 1, 2])
 
 
 def test_loss_is_the_squared_distance_from_the_best() -> None:

@@ -80,7 +80,7 @@ class WorkersUnderWay:
     def add(self, cells: Mapping[int, Cell]) -> None:
         """Takes jobs, whose runs train together where they can."""
         for number, cell in cells.items():
-            number_job(cell.composed, number)
+            number_job(cell.composed, number, cell)
             self._jobs[number] = cell.composed
             log.info("\t#%d : %s", number, cell.title)
         self._trained.add({number: cell.config for number, cell in cells.items()})
@@ -98,15 +98,18 @@ class WorkersUnderWay:
         }
 
 
-def number_job(job: DictConfig, number: int) -> None:
+def number_job(job: DictConfig, number: int, cell: Cell | None) -> None:
     """Gives a job its number.
 
     Args:
         job: its whole config, with Hydra's own node.
         number: of the job.
+        cell: that it is; None if that is not known.
     """
     with open_dict(job):
         job.hydra.job.id, job.hydra.job.num = str(number), number
+        if cell is not None:  # else Hydra would have its name found out once more
+            job.hydra.sweep.subdir = next(iter(cell.runs))
 
 
 def _following(numbers: Sequence[int]) -> Iterator[list[int]]:

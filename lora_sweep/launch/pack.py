@@ -169,7 +169,7 @@ class PackLauncher(Launcher):
         """A job's whole config, and the typed one of its cell or what is wrong with it."""
         cell = self._cells.pop(tuple(overrides), None)
         job = self._composer.compose(overrides) if cell is None else cell.composed
-        number_job(job, number)
+        number_job(job, number, cell)
         return job, _typed(job) if cell is None else cell.config
 
     def _train(self, configs: Sequence[Typed]) -> list[Result]:
