@@ -162,8 +162,14 @@ class PackLauncher(Launcher):
         options = Options(
             self.pack_size, together, stop_policy, executor=self.executor, n_workers=1
         )
+
+        def job_return(job: DictConfig, result: Result) -> JobReturn:
+            done = self._return(job, result)
+            self._configure_log(self.config.hydra.job_logging)  # whose level workers are sent
+            return done
+
         with dispatching(options) as dispatch:
-            yield WorkersUnderWay(CellsUnderWay(dispatch, options), self._return)
+            yield WorkersUnderWay(CellsUnderWay(dispatch, options), job_return)
 
     def _job(self, overrides: Sequence[str], number: int) -> tuple[DictConfig, Typed]:
         """A job's whole config, and the typed one of its cell or what is wrong with it."""

@@ -80,7 +80,7 @@ class _Worker:
             self.pool = ProcessPoolExecutor(
                 max_workers=1, env=self.environment, initializer=_ready
             )
-        self.process = self.pool.submit(os.getpid)  # loky replaces a process that grew large
+        self.process = self.pool.submit(os.getpid)
         self.future = self.pool.submit(_Stoppable(task))
         return _Order(self, self.future)
 
@@ -161,9 +161,10 @@ def _ready() -> None:
     """Makes a new worker ready for its first pack.
 
     Ctrl-C and a hang-up reach a terminal's every process: workers leave it to the main one to tell
-    them. What trains is imported here, because loky takes a worker that grows by 300 MB after its
-    first call for one that leaks, and replaces it: base and tokens would be loaded anew.
+    them. What trains is imported here. A worker grows while it trains, and keeps base and tokens:
+    loky takes one that grows by 300 MB for one that leaks, and would replace it after every pack.
     """
+    import_module("joblib.externals.loky.process_executor")._USE_PSUTIL = False  # type: ignore[attr-defined]
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     handle_termination()
