@@ -38,7 +38,7 @@ from lora_sweep.search.storage import open_storage
 SAMPLERS = ("random", "tpe", "gp")
 BATCHES = (1, 4)
 """Trials at a time: one after the other, and the sweeper's default."""
-PRUNERS = ("median", "hyperband", "wilcoxon")
+PRUNERS = ("median", "successive_halving", "hyperband", "wilcoxon")
 N_REPETITIONS = 10
 MARGIN = 0.01
 """One point of the metric."""
@@ -104,7 +104,7 @@ class Replayer:
             study_name=f"replay {seed}",
             storage=open_storage(place),
             direction="maximize",
-            sampler=make_sampler(sampler, space, seed=seed, n_jobs=self.n_jobs),
+            sampler=make_sampler(sampler, space, seed=seed),
             pruner=make_pruner(pruner, n_epochs=self.trained.n_epochs),
         )
         done = Replay()
@@ -126,7 +126,7 @@ class Replayer:
         keys = {trial.number: self.trained.nearest(trial.params) for trial in trials}
         is_pruning = not isinstance(study.pruner, NopPruner)
         stop_policy = OptunaStopPolicy(
-            place, study.study_name, study.pruner, runs, self.trained.n_seeds
+            place, study.study_name, study.pruner, self.trained.n_seeds, runs
         )
         left = dict(runs)
         for epoch in range(1, self.trained.n_epochs + 1):

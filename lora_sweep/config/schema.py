@@ -251,7 +251,7 @@ class PrunerConfig:
     It changes how long a run trains, and no run's numbers up to there.
     """
 
-    name: Literal["none", "median", "hyperband", "wilcoxon"] = MISSING
+    name: Literal["none", "median", "successive_halving", "hyperband", "wilcoxon"] = MISSING
     n_startup_trials: int | None = None
     n_warmup_epochs: int | None = None
     min_epochs: int | None = None

@@ -80,6 +80,11 @@ class Display:
         """Leaves the bar as it is."""
         self.bar.close()
 
+    def grow(self, n: int) -> None:
+        """Adds so much to the work."""
+        self.total += n
+        self.bar.total = self.total
+
     def move(self, n: int) -> None:
         """Notes that so much is done; quick, and to be called also while nothing moves."""
         self.n = n

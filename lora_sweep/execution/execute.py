@@ -6,7 +6,7 @@ are trained in packs over one encoder that stays in memory.
 
 import logging
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.trackers.tracker import check_tracker
 
 log = logging.getLogger(__name__)
+
+CellRuns = dict[str, Outcome | None]
+"""Name of each run of a cell -> what became of it; None for one that is to be trained."""
 
 
 def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
@@ -106,29 +109,49 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
         StorageError: something can't be written.
         StoppedError: a signal came; all that trained is saved.
     """
-    results: list[float | Exception | list[Path]] = []
-    jobs: dict[Path, Job] = {}
+    cells, jobs = prepare_cells(configs, options)
+    train = train_jobs if options.executor is None else dispatch_jobs
+    trained = train(jobs, options)
+    outcomes = {job.name: outcome for job, outcome in zip(jobs, trained, strict=True)}
+    return [
+        cell if isinstance(cell, Exception) else cell_result(cell | _of(cell, outcomes))
+        for cell in cells
+    ]
+
+
+def prepare_cells(
+    configs: Sequence[RunConfig], options: Options
+) -> tuple[list[CellRuns | Exception], list[Job]]:
+    """Returns of each cell its runs, or the error that keeps it from training; and what to train.
+
+    Args:
+        configs: one a cell, all of one sweep.
+        options: how the runs are divided and ended.
+
+    Raises:
+        RecordError: base model, corpus or code have changed since the sweep was started.
+    """
+    cells: list[CellRuns | Exception] = []
+    jobs: dict[str, Job] = {}
     for config in configs:
         try:
             check_inputs(config, trains_here=options.executor is None)
-            cell = {job.folder.path: job for job in _jobs(config, options.command)}
+            own = {job.name: job for job in _jobs(config, options.command)}
         except Exception as error:
-            results.append(error)
+            cells.append(error)
             continue
-        results.append(list(cell))
-        jobs |= {path: job for path, job in cell.items() if path not in jobs}
+        cells.append(dict.fromkeys(own))
+        jobs = own | jobs
     _check_origins(jobs.values())
-    outcomes: dict[Path, Outcome] = {
-        path: record for path, job in jobs.items() if (record := _finished(job)) is not None
-    }
-    waiting = [job for path, job in jobs.items() if path not in outcomes]
-    train = train_jobs if options.executor is None else dispatch_jobs
-    trained = train(waiting, options)
-    outcomes |= {job.folder.path: one for job, one in zip(waiting, trained, strict=True)}
-    return [
-        _cell_result([outcomes[path] for path in result]) if isinstance(result, list) else result
-        for result in results
-    ]
+    finished = {name: _finished(job) for name, job in jobs.items()}
+    for cell in cells:
+        if not isinstance(cell, Exception):
+            cell.update(_of(cell, finished))
+    return cells, [job for name, job in jobs.items() if finished[name] is None]
+
+
+def _of(cell: CellRuns, outcomes: Mapping[str, Outcome | None]) -> CellRuns:
+    return {name: outcomes[name] for name in cell if name in outcomes}
 
 
 def _jobs(config: RunConfig, command: str | None) -> list[Job]:
@@ -176,7 +199,13 @@ def _finished(job: Job) -> RunRecord | None:
     return ended.record
 
 
-def _cell_result(outcomes: Sequence[Outcome]) -> float | Exception:
+def cell_result(runs: CellRuns) -> float | Exception:
+    """Returns the median reported metric of a cell's runs, or the first one's error.
+
+    Args:
+        runs: all with an outcome.
+    """
+    outcomes = list(runs.values())
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if errors:
         return errors[0]

@@ -42,6 +42,7 @@ class Options:
         stop_policy: decides which runs end early; None for none.
         waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
         executor: who trains the packs; None for this process.
+        n_workers: of the executor, among whom runs that come together are divided; None for all.
         command: that asks for single runs; None where the sweep's list has it.
         leave: called once the executor has all packs, which then are not waited for; returns
             where they are. None for waiting.
@@ -52,6 +53,7 @@ class Options:
     stop_policy: StopPolicy | None = None
     waits: bool = True
     executor: Executor | None = None
+    n_workers: int | None = None
     command: str | None = None
     leave: Callable[[], str] | None = None
 
@@ -142,7 +144,8 @@ class Group:
     def _size(self, names: Sequence[str]) -> int:
         """How many of the runs train at once."""
         if self.options.executor is not None:
-            return self._size_elsewhere(len(names), self.options.executor.capacity)
+            n_workers = self.options.n_workers or self.options.executor.capacity
+            return self._size_elsewhere(len(names), n_workers)
         if not self.shared.encoder.can_pack:
             return 1
         if self.options.pack_size is not None:
@@ -151,11 +154,11 @@ class Group:
         plans = plans_of([self.jobs[name] for name in names], shared)
         return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
 
-    def _size_elsewhere(self, n_runs: int, capacity: int) -> int:
+    def _size_elsewhere(self, n_runs: int, n_workers: int) -> int:
         """The same where others train, whose memory and speed this process does not know."""
         if not can_pack(next(iter(self.jobs.values())).config):
             return 1
-        return self.options.pack_size or size_for_workers(n_runs, capacity, self.options.together)
+        return self.options.pack_size or size_for_workers(n_runs, n_workers, self.options.together)
 
     def try_pack(self, pack: str, members: Sequence[str]) -> bool:
         """Trains a pack's runs unless another process does; returns whether it was free."""

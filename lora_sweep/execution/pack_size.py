@@ -14,6 +14,7 @@ from lora_sweep.training.loop import train_step
 from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.seeds import stream_generator
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ def size_for_workers(n_runs: int, n_workers: int, together: int = 1) -> int:
     """
     share = -(-n_runs // n_workers)
     size = min(LARGEST_UNTIMED, max(share, min(together, n_runs)))
-    log.info("pack_size=auto: %d (%d runs, %d workers; not timed)", size, n_runs, n_workers)
+    n = counted(n_runs, "run"), counted(n_workers, "worker")
+    log.info("pack_size=auto: %d (%s, %s; not timed)", size, *n)
     return size
 
 

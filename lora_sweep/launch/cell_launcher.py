@@ -1,12 +1,15 @@
 """What our sweepers ask of a launcher: the one place that knows what a stock one can't do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.launch.cells import Cell, naming
+from lora_sweep.launch.jobs_under_way import BatchUnderWay, JobsUnderWay
 from lora_sweep.launch.pack import PackLauncher
 
 
@@ -34,6 +37,34 @@ class CellLauncher:
         with naming(cell.title):
             trains_here = self._packs is None or self._packs.trains_here
             check_inputs(cell.config, trains_here=trains_here)
+
+    def n_together(self, n_jobs: int) -> int:
+        """Returns how many of the jobs under way come and train together, at least 1.
+
+        All where they are one launch; where an executor's workers train packs, as many as each
+        worker gets.
+
+        Args:
+            n_jobs: under way at once.
+        """
+        workers = None if self._packs is None else self._packs.executor
+        return n_jobs if workers is None else max(1, n_jobs // workers.capacity)
+
+    @contextmanager
+    def open(
+        self, *, n_runs: int, stop_policy: StopPolicy | None = None
+    ) -> Iterator[JobsUnderWay]:
+        """Yields what takes jobs while others train.
+
+        Args:
+            n_runs: of a cell.
+            stop_policy: as for `launch`.
+        """
+        if self._packs is None or self._packs.executor is None:
+            yield BatchUnderWay(partial(self.launch, stop_policy=stop_policy))
+            return
+        with self._packs.workers(together=n_runs, stop_policy=stop_policy) as workers:
+            yield workers
 
     def launch(
         self, cells: Sequence[Cell], first: int, stop_policy: StopPolicy | None = None

@@ -8,7 +8,8 @@ training came to.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import task_config
@@ -28,6 +29,7 @@ from lora_sweep.launch.cells import Cell, job_title
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.launch.executors.submitit import SubmititExecutor
+from lora_sweep.launch.jobs_under_way import Result, WorkersUnderWay, number_job
 from lora_sweep.launch.sweep_report import sweep_report
 from lora_sweep.rules import require
 from lora_sweep.vocabulary import GRIDS
@@ -35,7 +37,6 @@ from lora_sweep.vocabulary import GRIDS
 log = logging.getLogger(__name__)
 
 _WAIT = "hydra.launcher.wait"
-Result = float | Exception
 Typed = RunConfig | Exception
 
 
@@ -139,14 +140,42 @@ class PackLauncher(Launcher):
         results = self._train([typed for _, typed in jobs])
         return [self._return(job, result) for (job, _), result in zip(jobs, results, strict=True)]
 
+    @contextmanager
+    def workers(
+        self, *, together: int, stop_policy: StopPolicy | None
+    ) -> Iterator[WorkersUnderWay]:
+        """Yields the executor's workers, which take jobs while others train.
+
+        Args:
+            together: runs of a cell, which are kept in one pack where it can be.
+            stop_policy: decides which runs end early; None for none.
+
+        Raises:
+            StoppedError: a signal came; all that trained is saved.
+        """
+        from lora_sweep.execution.cells_under_way import CellsUnderWay
+        from lora_sweep.execution.group import Options
+        from lora_sweep.execution.workers import dispatching
+
+        setup_globals()
+        self._configure_log(self.config.hydra.job_logging)
+        options = Options(
+            self.pack_size, together, stop_policy, executor=self.executor, n_workers=1
+        )
+
+        def job_return(job: DictConfig, result: Result) -> JobReturn:
+            done = self._return(job, result)
+            self._configure_log(self.config.hydra.job_logging)  # whose level workers are sent
+            return done
+
+        with dispatching(options) as dispatch:
+            yield WorkersUnderWay(CellsUnderWay(dispatch, options), job_return)
+
     def _job(self, overrides: Sequence[str], number: int) -> tuple[DictConfig, Typed]:
         """A job's whole config, and the typed one of its cell or what is wrong with it."""
         cell = self._cells.pop(tuple(overrides), None)
         job = self._composer.compose(overrides) if cell is None else cell.composed
-        with open_dict(job):
-            job.hydra.job.id, job.hydra.job.num = str(number), number
-            if cell is not None:  # else Hydra would have its name found out once more
-                job.hydra.sweep.subdir = next(iter(cell.runs))
+        number_job(job, number, cell)
         return job, _typed(job) if cell is None else cell.config
 
     def _train(self, configs: Sequence[Typed]) -> list[Result]:

@@ -1,13 +1,10 @@
-"""Trials as jobs: their cells are listed in the sweep, and handed to the launcher in batches."""
+"""Trials as jobs: their cells, which are listed in the sweep, and the launcher that runs them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
-
-from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.launch.cell_launcher import CellLauncher
 from lora_sweep.launch.cells import Cell, compose_cell
 from lora_sweep.launch.composing import Composer
@@ -59,37 +56,12 @@ class Jobs:
         if earlier:
             add_to_sweep(self.sweep_dir, {}, self.command, earlier=earlier)
 
-    def launch(
-        self,
-        cells: Mapping[int, Cell],
-        earlier: Iterable[str],
-        stop_policy: StopPolicy | None = None,
-    ) -> dict[int, JobReturn]:
-        """Runs jobs and returns Hydra's record of each.
+    def list_runs(self, cells: Iterable[Cell], earlier: Iterable[str]) -> None:
+        """Lists the cells' runs beside those that the search has asked for so far.
 
         Args:
-            cells: number of the job -> its cell. Hydra counts the jobs of a launch up from the
-                first, so jobs whose numbers don't follow on each other are launched apart.
+            cells: of jobs to start.
             earlier: names of the search's run folders so far.
-            stop_policy: may end runs early.
         """
-        listed = {name: own for cell in cells.values() for name, own in cell.runs.items()}
-        add_to_sweep(self.sweep_dir, listed, self.command, earlier=earlier)
-        done: dict[int, JobReturn] = {}
-        for numbers in _following(sorted(cells)):
-            jobs = [cells[number] for number in numbers]
-            launched = self.launcher.launch(jobs, numbers[0], stop_policy)
-            done |= dict(zip(numbers, launched, strict=True))
-        return done
-
-
-def _following(numbers: Sequence[int]) -> Iterator[list[int]]:
-    """Splits ascending numbers where one is left out."""
-    group: list[int] = []
-    for number in numbers:
-        if group and number != group[-1] + 1:
-            yield group
-            group = []
-        group.append(number)
-    if group:
-        yield group
+        runs = {name: own for cell in cells for name, own in cell.runs.items()}
+        add_to_sweep(self.sweep_dir, runs, self.command, earlier=earlier)

@@ -5,7 +5,7 @@ their median is the trial's value of that epoch; Wilcoxon's test compares seed w
 """
 
 import statistics
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from optuna.pruners import (
     HyperbandPruner,
     MedianPruner,
     NopPruner,
+    SuccessiveHalvingPruner,
     WilcoxonPruner,
 )
 from optuna.storages import BaseStorage
@@ -44,6 +45,8 @@ def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
         return MedianPruner(**own)
     if config.name == "hyperband":
         return HyperbandPruner(max_resource=n_epochs, **own)
+    if config.name == "successive_halving":
+        return SuccessiveHalvingPruner(**own)
     if config.name == "wilcoxon":
         return WilcoxonPruner(**own)
     return NopPruner()
@@ -59,17 +62,31 @@ class OptunaStopPolicy:
         place: of the storage, see `storage_place`.
         study_name: of the study.
         pruner: Optuna's, never NopPruner.
-        runs: name of a run's folder -> number of its trial, and its seed's place among the
-            trial's seeds.
         n_seeds: of a trial.
+        runs: of the trials under way: name of a run's folder -> number of its trial, and its
+            seed's place among the trial's seeds.
     """
 
     place: str = field(repr=False)
     study_name: str
     pruner: BasePruner
-    runs: dict[str, tuple[int, int]]
     n_seeds: int
+    runs: dict[str, tuple[int, int]] = field(default_factory=dict)
     _opened: tuple[optuna.Study, BaseStorage] | None = field(default=None, init=False, repr=False)
+
+    def add(self, number: int, names: Sequence[str]) -> None:
+        """Takes a trial; runs that one under way has too are left to that one.
+
+        Args:
+            number: of the trial.
+            names: of its runs' folders, in order of seeds.
+        """
+        own = {name: (number, place) for place, name in enumerate(names)}
+        self.runs = own | self.runs
+
+    def drop(self, number: int) -> None:
+        """Forgets a trial that has ended."""
+        self.runs = {name: own for name, own in self.runs.items() if own[0] != number}
 
     def stopped(self, epoch: int, metrics: Mapping[str, float]) -> Collection[str]:
         """Returns the names of runs that end now: all of a trial, or none.
@@ -96,7 +113,9 @@ class OptunaStopPolicy:
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         for step, value in self._steps(epoch, metrics).items():
             storage.set_trial_intermediate_value(trial_id, step, value)
-        if not self.pruner.prune(study, storage.get_trial(trial_id)):
+        trial = storage.get_trial(trial_id)
+        # What was decided before a kill stays so: the pruner may ask another time for more.
+        if PRUNED_EPOCH not in trial.user_attrs and not self.pruner.prune(study, trial):
             return False
         storage.set_trial_user_attr(trial_id, PRUNED_EPOCH, epoch)
         return True

@@ -123,15 +123,16 @@ def sampler_name(config: DictConfig) -> str:
     return name.lower()
 
 
-def make_sampler(config: DictConfig, space: Space, *, seed: int, n_jobs: int) -> BaseSampler:
+def make_sampler(config: DictConfig, space: Space, *, seed: int) -> BaseSampler:
     """Returns the sampler of a search.
+
+    What is under way counts too, whoever trains it: TPE takes those trials for bad ones, or it
+    would propose the same again, and GP averages over what they may come to.
 
     Args:
         config: an option of `hydra/sweeper/sampler`.
         space: what is searched.
         seed: of the search.
-        n_jobs: trials of a batch; in one of several, TPE takes those not yet finished for bad
-            ones, or it would propose the same again.
 
     Raises:
         SettingError: there is no such sampler, or it can't work with its settings.
@@ -140,7 +141,7 @@ def make_sampler(config: DictConfig, space: Space, *, seed: int, n_jobs: int) ->
     require(name in SAMPLERS, "hydra/sweeper/sampler", f"one of {', '.join(SAMPLERS)}", name)
     if name == "grid":
         return GridSampler(space.combinations())
-    changed = {"constant_liar": True} if name == "tpe" and n_jobs > 1 else {}
+    changed = {"constant_liar": True} if name == "tpe" else {}
 
     def make(number: int) -> BaseSampler:
         # A quasi-random sequence counts its points in the study, and is one by its seed.

@@ -1,8 +1,13 @@
-"""The search itself: propose a batch, train it, tell Optuna, until all trials are there."""
+"""The search itself: propose trials, train them, tell Optuna, until all are there.
+
+Where an executor's workers train, a trial is told as soon as it has ended, and the next one is
+proposed: no worker waits for another's trial. Where this process trains, trials come in batches,
+which fill its packs.
+"""
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -14,7 +19,9 @@ from lora_sweep.error_lines import first_line
 from lora_sweep.errors import LoraSweepError, SweepFailedError
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.launch.cells import Cell
+from lora_sweep.launch.jobs_under_way import JobsUnderWay
 from lora_sweep.search.confirm import FOLDERS, SEEDS, best_trials, fresh_seeds
+from lora_sweep.search.failures import check_failures, check_some_finished
 from lora_sweep.search.jobs import Jobs
 from lora_sweep.search.outcomes import TrialOutcome, outcome_of, reported_metrics
 from lora_sweep.search.pruning import PRUNED_EPOCH, OptunaStopPolicy
@@ -34,7 +41,6 @@ from lora_sweep.search.settings import SearchSettings
 from lora_sweep.search.storage import without_password
 from lora_sweep.search.trials import TrialQueue
 from lora_sweep.store.search_record import Confirmation, SearchRecord, read_search, write_search
-from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +65,22 @@ class Search:
     """One process's part in a study."""
 
     def __init__(
-        self, settings: SearchSettings, queue: TrialQueue, jobs: Jobs, named: Named
+        self,
+        settings: SearchSettings,
+        queue: TrialQueue,
+        jobs: Jobs,
+        named: Named,
+        *,
+        n_seeds: int,
     ) -> None:
-        """Takes what `open_search` has made ready."""
+        """Takes what `open_search` has made ready, and how many runs a trial has."""
         self.settings, self.queue, self.jobs, self.named = settings, queue, jobs, named
-        self.study = queue.study
+        self.study, self.n_seeds = queue.study, n_seeds
         record = read_search(jobs.sweep_dir)
         self.confirmed: tuple[Confirmation, ...] = () if record is None else record.confirmed
+        self.stop_policy = self._stop_policy()
+        self._under_way: dict[int, tuple[Trial, Cell]] = {}
+        self._next_look = 0.0
 
     def run(self) -> None:
         """Runs what is left of the search, and looks at the best trials again.
@@ -78,9 +93,8 @@ class Search:
         self._say_what_is_left()
         self.jobs.take_over(self._folders())
         try:
-            while self._next_batch():
-                pass
-            self._check_some_finished()
+            self._run_trials()
+            check_some_finished(self.study)
             self._confirm()
         except (StoppedError, SweepFailedError):
             self._write(importances(self.study))
@@ -88,19 +102,31 @@ class Search:
         self._write(importances(self.study))
         write_results(self.jobs.sweep_dir, self.study, self.confirmed)
 
-    def _next_batch(self) -> bool:
-        """Runs a batch, or waits for other processes; false once all trials are through."""
-        self._check_failures()
-        settings = self.settings
-        with self.queue.batch(n_trials=settings.n_trials, n_jobs=settings.n_jobs) as batch:
-            if batch.trials:
-                self._run(batch.trials)
-                return True
-        if batch.n_elsewhere:
-            time.sleep(WAIT_SECONDS)
-        return batch.n_elsewhere > 0
+    def _run_trials(self) -> None:
+        """Runs all trials that are left, and waits for those of other processes."""
+        opened = self.jobs.launcher.open(n_runs=self.n_seeds, stop_policy=self.stop_policy)
+        with self.queue.held(), opened as launched:
+            while self._fill(launched) or self._under_way:
+                ended = launched.ended()
+                for number in sorted(ended):
+                    self._tell(number, ended[number])
+                if ended:
+                    self._write()
 
-    def _run(self, trials: Sequence[Trial]) -> None:
+    def _fill(self, launched: JobsUnderWay) -> bool:
+        """Begins trials while there is room; false if none is left, here or elsewhere."""
+        settings, now = self.settings, time.monotonic()
+        size = self.jobs.launcher.n_together(settings.n_jobs)
+        while now >= self._next_look and len(self._under_way) + size <= settings.n_jobs:
+            check_failures(self.study, self.jobs.sweep_dir, max_failures=settings.max_failures)
+            batch = self.queue.take(n_trials=settings.n_trials, size=size)
+            if not batch.trials:
+                self._next_look = now + WAIT_SECONDS
+                return batch.n_elsewhere > 0
+            self._begin(batch.trials, launched)
+        return True
+
+    def _begin(self, trials: Sequence[Trial], launched: JobsUnderWay) -> None:
         cells: dict[int, Cell] = {}
         for trial in trials:
             said = " ".join(f"{name}={_short(value)}" for name, value in trial.params.items())
@@ -113,32 +139,30 @@ class Search:
             trial.set_user_attr(FOLDERS, list(cell.runs))
             trial.set_user_attr(SEEDS, [settings["seed"] for settings in cell.runs.values()])
             cells[trial.number] = cell
+            self._under_way[trial.number] = trial, cell
+            if self.stop_policy is not None:
+                self.stop_policy.add(trial.number, list(cell.runs))
         self._write()
-        if cells:
-            done = self.jobs.launch(cells, self._folders(), self._stop_policy(cells))
-            for trial in trials:
-                if trial.number in done:
-                    self._tell(trial, cells[trial.number], done[trial.number])
-            self._write()
+        self.jobs.list_runs(cells.values(), self._folders())
+        launched.add(cells)
 
-    def _stop_policy(self, cells: Mapping[int, Cell]) -> OptunaStopPolicy | None:
-        if isinstance(self.study.pruner, NopPruner):
+    def _stop_policy(self) -> OptunaStopPolicy | None:
+        pruner = self.study.pruner
+        if isinstance(pruner, NopPruner):
             return None
-        runs: dict[str, tuple[int, int]] = {}
-        for number in sorted(cells, reverse=True):  # trials of the same runs go by the first
-            runs |= {name: (number, place) for place, name in enumerate(cells[number].runs)}
-        n_seeds = max(len(cell.runs) for cell in cells.values())
-        return OptunaStopPolicy(
-            self.named.place, self.study.study_name, self.study.pruner, runs, n_seeds
-        )
+        return OptunaStopPolicy(self.named.place, self.study.study_name, pruner, self.n_seeds)
 
     def _fail(self, trial: Trial, error: Exception) -> None:
         outcome = TrialOutcome(TrialState.FAIL, None, None, [], first_line(error))
         self._keep(trial, outcome)
 
-    def _tell(self, trial: Trial, cell: Cell, job: JobReturn) -> None:
+    def _tell(self, number: int, job: JobReturn) -> None:
+        trial, cell = self._under_way.pop(number)
         folders = self.jobs.folders(cell)
         self._keep(trial, outcome_of(job, folders, len(self.study.directions)))
+        if self.stop_policy is not None:
+            self.stop_policy.drop(number)
+        self._next_look = 0.0
 
     def _keep(self, trial: Trial, outcome: TrialOutcome) -> None:
         """Tells Optuna what became of a trial, and says it in a line."""
@@ -149,6 +173,7 @@ class Search:
             trial.set_user_attr(ERROR, outcome.error)
         # The stop_policy notes the epoch in the storage: `trial` does not know of it.
         told = self.study.tell(trial, outcome.values, outcome.state)
+        self.queue.give_back(trial.number)
         said = {
             TrialState.COMPLETE: " ".join(f"{value:.6g}" for value in outcome.values or ()),
             TrialState.PRUNED: f"pruned after epoch {told.user_attrs.get(PRUNED_EPOCH, '?')}",
@@ -167,8 +192,8 @@ class Search:
         if any(None in one.metrics for one in confirmed):
             log.info("the best trials once more, on %d fresh seeds each", confirm.n_seeds)
             first = max(self.settings.n_trials, len(self.study.get_trials(deepcopy=False)))
-            numbered = dict(enumerate(cells, start=first))
-            for job in self.jobs.launch(numbered, self._folders()).values():
+            self.jobs.list_runs(cells, self._folders())
+            for job in self.jobs.launcher.launch(cells, first):
                 if job.status is not JobStatus.COMPLETED:
                     log.warning("a second look failed: %s", job._return_value)
             confirmed = self._confirmations(chosen, cells)
@@ -233,30 +258,6 @@ class Search:
         trials = self.study.get_trials(deepcopy=False)
         searched = [name for trial in trials for name in trial.user_attrs.get(FOLDERS, ())]
         return [*searched, *(name for again in self.confirmed for name in again.folders)]
-
-    def _failed(self) -> list[optuna.trial.FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-
-    def _check_failures(self) -> None:
-        failed, most = self._failed(), self.settings.max_failures
-        if len(failed) > most:
-            raise SweepFailedError(
-                f"{counted(len(failed), 'trial')} of the search failed, "
-                f"hydra.sweeper.max_failures={most}\n"
-                f"first: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}\n"
-                f"see the runs' logs in {self.jobs.sweep_dir}; a larger "
-                "hydra.sweeper.max_failures goes on"
-            )
-
-    def _check_some_finished(self) -> None:
-        if self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            return
-        failed = self._failed()
-        first = f"\nfirst: trial {failed[0].number}: {failed[0].user_attrs.get(ERROR)}"
-        raise SweepFailedError(
-            f"no trial of the search finished: {len(failed)} failed, "
-            f"the others were pruned{first if failed else ''}"
-        )
 
 
 def _short(value: object) -> str:

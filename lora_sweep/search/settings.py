@@ -37,7 +37,7 @@ class SearchSettings:
             that ends in .journal or .log, or the URL of a database.
         study_name: None for the sweep's name.
         n_trials: in all, whoever ran them and when.
-        n_jobs: trials that are proposed and trained as one batch.
+        n_jobs: trials under way at once: one batch, unless an executor's workers train.
         max_failures: failed trials of the whole search that are put up with.
         params: setting -> range or choices, as on the command line.
         custom_search_space: dotted name of a function f(config, trial) that proposes more.

@@ -62,14 +62,13 @@ def open_search(
         settings.sampler,
         space,
         seed=queue.seed() if seed is None else seed,
-        n_jobs=settings.n_jobs,
     )
     # Last, so that nothing is noted of a command that is refused.
     check_common(study, jobs.sweep_dir, _common(settings, base, space, low))
     if isinstance(sampler, GridSampler):
         settings = _within_grid(settings, len(sampler.combinations))
     named = Named(place, sampler_name(settings.sampler), pruner.name)
-    return Search(settings, queue, jobs, named)
+    return Search(settings, queue, jobs, named, n_seeds=len(low.runs))
 
 
 def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object] | None:

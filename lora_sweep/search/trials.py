@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock
@@ -75,26 +76,38 @@ class TrialQueue:
         self.study, self.storage, self.space = study, storage, space
         self.sweep_dir, self.extend = sweep_dir, extend
         self.claims = Claims(sweep_dir / TRIALS)
+        self._held: dict[int, ExitStack] = {}
 
     @contextmanager
-    def batch(self, *, n_trials: int, n_jobs: int) -> Iterator[Batch]:
-        """Holds the next trials; those that were not told to Optuna are given back at the end.
+    def held(self) -> Iterator[None]:
+        """Gives back, at the end, the trials that this process has taken and not told Optuna."""
+        try:
+            yield
+        finally:
+            for number in list(self._held):
+                self.give_back(number)
+
+    def take(self, *, n_trials: int, size: int) -> Batch:
+        """Returns the next trials, claimed.
 
         Args:
             n_trials: of the whole study.
-            n_jobs: most trials of a batch. New ones fill it up to a multiple, so that a search
+            size: most trials of a batch. New ones fill it up to a multiple, so that a search
                 that was stopped goes on with the batches that it would have had.
         """
-        with ExitStack() as held:
-            with one_at_a_time(self.sweep_dir):
-                n_begun, running = self._begun()
-                taken = [one for one in running if self._take(held, one)][:n_jobs]
-                room = -n_begun % n_jobs if taken else n_jobs - n_begun % n_jobs
-                room = min(room, n_jobs - len(taken), n_trials - n_begun)
-                trials = [self._trial(one.number) for one in taken]
-                for _ in range(room):
-                    trials.append(self._new(held))
-            yield Batch(trials, len(running) - len(taken))
+        with one_at_a_time(self.sweep_dir):
+            n_begun, running = self._begun()
+            others = [one.number for one in running if one.number not in self._held]
+            taken = list(islice(filter(self._take, others), size))
+            room = -n_begun % size if taken else size - n_begun % size
+            room = min(room, size - len(taken), n_trials - n_begun)
+            trials = [self._trial(number) for number in taken]
+            trials += [self._new() for _ in range(room)]
+        return Batch(trials, len(others) - len(taken))
+
+    def give_back(self, number: int) -> None:
+        """Gives up the claim of a trial that was taken."""
+        self._held.pop(number).close()
 
     def seed(self) -> int:
         """Returns the seed of a search that was given none: drawn once, kept in the study."""
@@ -109,15 +122,25 @@ class TrialQueue:
         begun = [trial for trial in trials if trial.state is not TrialState.WAITING]
         return len(begun), [trial for trial in begun if trial.state is TrialState.RUNNING]
 
-    def _take(self, held: ExitStack, trial: FrozenTrial) -> bool:
+    def _take(self, number: int) -> bool:
         """Claims an interrupted trial; false if it is another process's, or was told meanwhile."""
-        if held.enter_context(self.claims.claimed(f"trial-{trial.number}")) is None:
+        if not self._claim(number):
             return False
-        return self.storage.get_trial(self._id(trial.number)).state is TrialState.RUNNING
+        if self.storage.get_trial(self._id(number)).state is TrialState.RUNNING:
+            return True
+        self.give_back(number)
+        return False
 
-    def _new(self, held: ExitStack) -> Trial:
+    def _claim(self, number: int) -> bool:
+        with ExitStack() as held:
+            if held.enter_context(self.claims.claimed(f"trial-{number}")) is None:
+                return False
+            self._held[number] = held.pop_all()
+        return True
+
+    def _new(self) -> Trial:
         trial = self.study.ask()
-        held.enter_context(self.claims.claimed(f"trial-{trial.number}"))
+        self._claim(trial.number)
         return self._suggested(trial)
 
     def _trial(self, number: int) -> Trial:

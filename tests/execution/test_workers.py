@@ -8,11 +8,11 @@ import pytest
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError, StorageError, WorkerDiedError, WorkersAwayError
-from lora_sweep.execution import heartbeats, workers
+from lora_sweep.execution import dispatch, heartbeats
+from lora_sweep.execution.dispatch import MAX_TRIES
 from lora_sweep.execution.execute import run_cells
 from lora_sweep.execution.group import Options
 from lora_sweep.execution.protocols import Handle, PackEnd, Stop, Task
-from lora_sweep.execution.workers import MAX_TRIES
 from lora_sweep.interrupt import LeftError
 from lora_sweep.store.claims import Claims
 
@@ -161,7 +161,7 @@ class Silent:
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "AWAY_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "AWAY_LOOK_SECONDS", 0.0)
     for name in ("LOOK_SECONDS", "UNCLAIMED_SECONDS"):
         monkeypatch.setattr(heartbeats, name, 0.0)
 
@@ -193,7 +193,7 @@ def test_pack_with_a_heartbeat_is_left_to_its_job(
         if n_looks == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(workers.time, "sleep", sleep)
+    monkeypatch.setattr(dispatch.time, "sleep", sleep)
     claims = Claims(tmp_path / "outputs" / "tiny" / ".packs")
     with claims.claimed("pack-000000"), pytest.raises(KeyboardInterrupt):
         train(cells, here, pack_size=4)
@@ -248,7 +248,7 @@ def test_workers_that_are_away_cost_no_try(
 def test_workers_that_stay_away_end_the_command(
     cells: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "MOST_AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "MOST_AWAY_SECONDS", 0.0)
     here = Here()
     here.n_away = 100
     with pytest.raises(WorkersAwayError, match="nobody is there"):

@@ -1,6 +1,7 @@
 """Searches whose trials train nothing: a launcher that writes their runs' results at once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from hydra.types import HydraContext
 
 from lora_sweep.config.store import CONF
 from lora_sweep.execution import execute
+from lora_sweep.launch.cell_launcher import CellLauncher
+from lora_sweep.launch.cells import Cell
 from lora_sweep.search.sweeper import OptunaResumable, _hide_passwords
 from lora_sweep.store.epochs import EpochRecord
 from lora_sweep.store.record import RunRecord
@@ -92,6 +95,40 @@ class FakeLauncher:
         ]
 
 
+class FakeWorkers:
+    """Workers that take jobs while others train, and end in a chosen order.
+
+    Attributes:
+        events: `begin NUMBER` and `end NUMBER`, as they came.
+    """
+
+    def __init__(self, n_together: int, last_first: bool = True) -> None:
+        """Takes how many jobs a worker gets, and whether those that came last end first."""
+        self.together, self.last_first = n_together, last_first
+        self.events: list[str] = []
+        self.under_way: list[dict[int, Cell]] = []
+
+    def n_together(self, launcher: CellLauncher, n_jobs: int) -> int:
+        return self.together
+
+    @contextmanager
+    def open(
+        self, launcher: CellLauncher, *, n_runs: int, stop_policy: object
+    ) -> Iterator["FakeWorkers"]:
+        self.launcher = launcher
+        yield self
+
+    def add(self, cells: dict[int, Cell]) -> None:
+        self.events += [f"begin {number}" for number in cells]
+        self.under_way.append(cells)
+
+    def ended(self) -> dict[int, JobReturn]:
+        cells = self.under_way.pop(-1 if self.last_first else 0)
+        launched = self.launcher.launch(list(cells.values()), min(cells))
+        self.events += [f"end {number}" for number in cells]
+        return dict(zip(cells, launched, strict=True))
+
+
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """A search's command line -> its launcher, at its end; its folder is `tmp_path/SWEEP`.
@@ -107,7 +144,14 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         launchers: list[FakeLauncher] | None = None,
         space: Sequence[str] = SPACE,
         sweep: str = "s",
+        workers: FakeWorkers | None = None,
     ) -> FakeLauncher:
+        if workers is not None:
+            for name in ("n_together", "open"):
+                own = getattr(workers, name)
+                monkeypatch.setattr(
+                    CellLauncher, name, lambda *a, own=own, **more: own(*a, **more)
+                )
         own = [override for override in given if override.startswith(("hydra", "pruner"))]
         arguments = [f"paths.outputs={tmp_path}", f"paths.sweep={sweep}", *space]
         arguments += [override for override in given if override not in own]

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from omegaconf import OmegaConf
-from sweeps import TORTURE, Command, end, wait_for
+from sweeps import TORTURE, Command, end, lines_with, text_of, wait_for
 
 from .searches import GRID, N_TRIALS, OWN, STOCK, record_of, search_command, study_of
 
@@ -71,6 +72,39 @@ def test_search_that_was_stopped_in_a_trial_ends_as_if_it_had_not_been(
     assert record_of(command).confirmed == record_of(undisturbed).confirmed
     assert [trial.state.name for trial in study_of(command).trials] == ["COMPLETE"] * 3
     assert command.numbers() == undisturbed.numbers()
+
+
+def test_workers_go_on_with_a_search_that_was_killed(make: Make) -> None:
+    workers = ("hydra/launcher=pack_joblib", "hydra.sweeper.n_jobs=2")
+    pruner = ("pruner=successive_halving", "training.epochs=4")
+    command = make(*workers, *pruner, "hydra.sweeper.confirm.n_best=0", own=GRID)
+    code, output = command.run_until(lambda: len(command.runs) > 4, signal.SIGKILL)
+    assert code == -9, output
+    claims = map(text_of, command.sweep_dir.glob(".packs/*.claim"))
+    workers = {
+        int(line.removeprefix("pid=")) for one in claims for line in lines_with(one, "pid=")
+    }
+    before = record_of(command).trials
+    n_left = [trial.status for trial in before].count("running")
+    assert n_left in (1, 2)
+    code, output = command.run()
+    assert code == 0, output
+    after = record_of(command).trials
+    assert [trial.params for trial in after[: len(before)]] == [trial.params for trial in before]
+    assert len(after) == N_TRIALS
+    assert {trial.status for trial in after} == {"finished", "pruned"}
+    assert len(lines_with(output, "best so far")) == N_TRIALS - len(before) + n_left
+    for trial in after:
+        left = "result.json" if trial.status == "finished" else "pruned.json"
+        assert all((command.sweep_dir / name / left).exists() for name in trial.folders)
+    wait_for(lambda: not any(map(_is_alive, workers)))
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_two_searchers_share_a_study(make: Make) -> None:

@@ -8,6 +8,8 @@ only its own device; it keeps base and tokens in memory from one pack to the nex
 import os
 import re
 import signal
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from importlib import import_module
@@ -20,6 +22,8 @@ from lora_sweep.interrupt import handle_termination, raise_stopped
 
 QUIET = {"TQDM_DISABLE": "1"}
 """Workers share a terminal: the progress shown there is that of the whole sweep."""
+ORPHAN_SECONDS = 1.0
+"""Between two looks of a worker whether the process that started it is there."""
 
 
 class PoolExecutor:
@@ -80,7 +84,7 @@ class _Worker:
             self.pool = ProcessPoolExecutor(
                 max_workers=1, env=self.environment, initializer=_ready
             )
-        self.process = self.pool.submit(os.getpid)  # loky replaces a process that grew large
+        self.process = self.pool.submit(os.getpid)
         self.future = self.pool.submit(_Stoppable(task))
         return _Order(self, self.future)
 
@@ -107,15 +111,18 @@ class _Stoppable:
         self.task = task
 
     def __call__(self) -> PackEnd:
-        signal.signal(signal.SIGTERM, raise_stopped)
-        try:
-            if _told:
-                raise_stopped(_told[0], None)
-            return self.task()
-        finally:
-            signal.signal(signal.SIGTERM, _note)
+        with _at_work:
+            signal.signal(signal.SIGTERM, raise_stopped)
+            try:
+                if _told:
+                    raise_stopped(_told[0], None)
+                return self.task()
+            finally:
+                signal.signal(signal.SIGTERM, _note)
 
 
+_at_work = threading.Lock()
+"""Held while a task is under way."""
 _told: list[int] = []
 """Signals that came between two tasks; the worker's process is ended after them."""
 
@@ -161,11 +168,25 @@ def _ready() -> None:
     """Makes a new worker ready for its first pack.
 
     Ctrl-C and a hang-up reach a terminal's every process: workers leave it to the main one to tell
-    them. What trains is imported here, because loky takes a worker that grows by 300 MB after its
-    first call for one that leaks, and replaces it: base and tokens would be loaded anew.
+    them. What trains is imported here. A worker grows while it trains, and keeps base and tokens:
+    loky takes one that grows by 300 MB for one that leaks, and would replace it after every pack.
     """
+    import_module("joblib.externals.loky.process_executor")._USE_PSUTIL = False  # type: ignore[attr-defined]
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     handle_termination()
     signal.signal(signal.SIGTERM, _note)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     import_module("lora_sweep.execution.execute")
+
+
+def _end_with(parent: int) -> None:
+    """Ends this worker once the process that started it was killed: it would wait for ever.
+
+    The pack under way is saved first, and its claim given back.
+    """
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with _at_work:
+        os._exit(0)

@@ -2,7 +2,7 @@
 
 What became of a job is told, in this order, by the answer that it leaves, by `squeue`, and by
 `sacct` where the cluster has it. Whether somebody trains its pack is told by the claim's heartbeat
-(`execution/workers.py`), whatever the queue says.
+(`execution/dispatch.py`), whatever the queue says.
 """
 
 import logging

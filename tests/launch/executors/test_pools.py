@@ -18,6 +18,15 @@ def _say_device() -> PackEnd:
     return PackEnd(warnings=(os.environ["CUDA_VISIBLE_DEVICES"], str(os.getpid())))
 
 
+def _grow() -> PackEnd:
+    """As a training does: loky would take the worker for one that leaks."""
+    _grown.append(bytearray(b"x") * 400_000_000)
+    return _say_device()
+
+
+_grown: list[bytearray] = []
+
+
 def _die() -> PackEnd:
     os.kill(os.getpid(), signal.SIGKILL)
     return PackEnd()
@@ -54,6 +63,15 @@ def test_workers_see_their_own_device_and_stay(pools: PoolExecutor) -> None:
     assert [device for device, _ in first] == ["7", ""]
     assert len({process for _, process in first}) == 2
     assert again == first  # the same processes
+
+
+def test_worker_that_grows_stays(pools: PoolExecutor) -> None:
+    ends = []
+    for task in (_grow, _say_device):
+        time.sleep(1.1)  # loky looks at most once a second
+        (handle,) = pools.submit([task])
+        ends.append(waited(handle).warnings)
+    assert ends[0] == ends[1]
 
 
 def test_dead_worker_is_told_and_replaced(pools: PoolExecutor) -> None:
