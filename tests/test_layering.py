@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "slurm": set(),
     "tensor_files": {"files"},
     "allocation": set(),
-    "config": {"allocation", "data"},
+    "config": {"adapters", "allocation", "data"},
     "models": set(),
     "trackers": set(),
     "adapters": {"padding", *FILES_ON_DISK},

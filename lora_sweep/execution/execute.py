@@ -16,6 +16,7 @@ from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.group import Options, train_jobs
 from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
+from lora_sweep.execution.matching import match_of, matched
 from lora_sweep.execution.origin import run_fingerprint, sweep_origins
 from lora_sweep.execution.plans import find_device
 from lora_sweep.execution.starts import check_sources, source_identities
@@ -45,12 +46,17 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     check_tracker(config.tracker.name)
     if trains_here:
         find_device(config.device)
-    base = base_folder(config)
+    config, base = matched(config), base_folder(config)
     check_fit(config, base)
     _check_length(config, len(load_corpus(config.data).train))
     check_sources(config, base)
     for sentence in idle_settings(config):
         _warn_once(sentence)
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    log.info(sentence)
 
 
 @cache
@@ -111,7 +117,11 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
     for config in configs:
         try:
             check_inputs(config, trains_here=options.executor is None)
-            cell = {job.folder.path: job for job in _jobs(config, options.command)}
+            match = match_of(config)
+            if match is not None:
+                _say_once(match.words)
+            own = config if match is None else match.config
+            cell = {job.folder.path: job for job in _jobs(own, options.command)}
         except Exception as error:
             results.append(error)
             continue

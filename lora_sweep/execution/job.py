@@ -87,6 +87,8 @@ def compatibility(job: Job) -> str:
     for name in _SHARED:
         group, _, field = name.partition(".")
         parts.append(fields[group][field] if field else fields[group])
-    recipe = recipe_of(job.config)  # they share the factors: those that don't nest have one rank
-    parts += [recipe.label, None if recipe.nest else job.config.rank.max]
+    # They share the factors: those that don't nest have one rank.
+    recipe, kind = recipe_of(job.config), job.config.adapter_kind()
+    parts += [recipe.label, None if recipe.nest and kind.nests else job.config.rank.max]
+    parts += [kind.name, dataclasses.asdict(kind)]
     return json.dumps(parts)

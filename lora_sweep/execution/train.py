@@ -172,7 +172,7 @@ def _early_end(recorder: RunRecorder) -> Exception:
 def _origin(job: Job, plan: RunPlan, shared: Shared) -> RunOrigin:
     n_trained = count_trained(
         plan,
-        n_matrices=len(shared.encoder.layers),
+        shapes=shared.encoder.shapes,
         d=shared.encoder.d,
         n_labels=shared.texts.n_labels,
     )

@@ -46,7 +46,7 @@ class RunRecord:
         selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
             selection split, in the same way; None where no split was held out.
         collapsed: the last evaluation's predictions were one class only.
-        n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
+        n_trained_params: counts by part: `adapter`, `head`, `logits`, `total`.
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
