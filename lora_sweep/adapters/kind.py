@@ -49,6 +49,7 @@ class AdapterKind:
         label: what people call it.
         learns_ranks: whether its ranks can be allocated; else they are fixed.
         has_matrices: whether it adapts any; else the head alone is trained.
+        has_factors: whether frozen factors are made of the weights.
         matches_rank: whether it is its rank that `largest` says.
         nests: whether a rank's factors are the leading part of a larger one's, so that runs of
             several ranks can share a pack.
@@ -63,6 +64,7 @@ class AdapterKind:
     label: ClassVar[str] = ""
     learns_ranks: ClassVar[bool] = False
     has_matrices: ClassVar[bool] = True
+    has_factors: ClassVar[bool] = False
     matches_rank: ClassVar[bool] = True
     nests: ClassVar[bool] = True
     idle: ClassVar[tuple[str, ...]] = ()

@@ -44,7 +44,8 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
     """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
-    log.info("loading %s, and the singular vectors of its matrices", base.name)
+    factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
+    log.info("loading %s%s", base.name, factors)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
 
 

@@ -27,6 +27,10 @@ class HeadOnly(AdapterKind, name="head_only", label="head only"):
     )
     exports: ClassVar[tuple[str, ...]] = ("merged",)
 
+    def scale(self, lora_alpha: float, rank_max: int) -> float:
+        """Returns 1: there is no update."""
+        return 1.0
+
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Returns none."""
         return {}

@@ -29,6 +29,7 @@ class LoRAXS(AdapterKind, name="lora_xs", label="LoRA-XS"):
     """
 
     learns_ranks: ClassVar[bool] = True
+    has_factors: ClassVar[bool] = True
     exports: ClassVar[tuple[str, ...]] = (*CLASSIFIER_KINDS, RANK_PATTERN)
 
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
