@@ -24,12 +24,7 @@ from lora_sweep.vocabulary import EXPORT_KINDS
 Composed = Callable[..., RunConfig]
 OWN = {
     "lora": ["adapter=lora", "rank=fixed_4", "learning_rate.adapter=0.05", "model.lora_alpha=6"],
-    "rslora": [
-        "adapter=lora",
-        "rank=fixed_4",
-        "adapter.rslora=true",
-        "learning_rate.adapter=0.05",
-    ],
+    "rslora": ["adapter=lora", "rank=fixed_4", "adapter.rslora=true"],
     "tiny_lora": ["adapter=tiny_lora", "adapter.u=5", "learning_rate.adapter=0.5"],
     "head_only": ["adapter=head_only"],
 }
@@ -130,8 +125,10 @@ def test_names_and_settings_say_the_kind(of_kind: Composed) -> None:
         ("tiny_lora", ["model.lora_alpha=3", "lr=0.3"]),
         (
             "head_only",
-            ["rank=fixed_4", "init=randn", "model.lora_alpha=3", "model.factors=random"]
-            + ["model.adapted=[query]", "learning_rate.adapter=0.3", "lr=0.3"],
+            [
+                *("rank=fixed_4", "init=randn", "model.lora_alpha=3", "model.factors=random"),
+                *("model.adapted=[query]", "learning_rate.adapter=0.3", "lr=0.3"),
+            ],
         ),
     ],
 )
@@ -211,7 +208,7 @@ def test_match_that_nothing_fits_is_refused(
         (["adapter=tiny_lora", "adapter.u=0"], r"adapter\.u must be .*, but got 0"),
         (
             ["adapter=tiny_lora", "init=randn", "rank=r5_25"],
-            r"init must be fixed, .* with adapter=tiny_lora, but got randn over the ranks 5 \.\.\. 2",
+            r"init must be fixed, .* with adapter=tiny_lora, but got randn over the ranks 5 ",
         ),
     ],
 )

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         ),
         *("tensor_files", "training"),
     },
-    "report": {"allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
+    "report": {"adapters", "allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
     "status": {"durations", "metrics", "slurm", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),

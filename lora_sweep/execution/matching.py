@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.schema import RankConfig
@@ -81,7 +82,8 @@ def _allowed(config: RunConfig, n_matrices: int) -> int:
 
 def _with(config: RunConfig, own: dict[str, int]) -> RunConfig:
     """The config with the settings that fit, and nothing left to match."""
-    rank, settings = own.get("rank"), {n: value for n, value in own.items() if n != "rank"}
-    adapter = dataclasses.replace(config.adapter, match=None, **settings)
+    settings: dict[str, Any] = {"match": None, **own}
+    rank = settings.pop("rank", None)
+    adapter = dataclasses.replace(config.adapter, **settings)
     ranks = config.rank if rank is None else RankConfig(min=rank, max=rank, average=rank)
     return dataclasses.replace(config, adapter=adapter, rank=ranks)

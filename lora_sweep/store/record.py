@@ -92,10 +92,17 @@ class RunRecord:
         return next(epoch for epoch in self.epochs if epoch.epoch == self.reported_epoch)
 
     @property
-    def spent_average(self) -> float:
+    def n_trained_without_head(self) -> int:
+        """Parameters that were trained, but for the head's."""
+        return self.n_trained_params["total"] - self.n_trained_params["head"]
+
+    @property
+    def spent_average(self) -> float | None:
         """Average rank that the integer ranks spend there: sqrt(sum of rank^2 / N)."""
+        if not self.matrices:
+            return None
         spent = self.reported_evaluation.budget_spent_params
-        return math.sqrt(spent / max(1, len(self.matrices)))
+        return math.sqrt(spent / len(self.matrices))
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""

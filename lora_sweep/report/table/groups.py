@@ -2,7 +2,9 @@
 
 A difference between learnt and fixed ranks is the ranks' only where nothing else differs. So a
 group's runs share every setting that has an effect on fixed ranks. Where all ranks are learnt
-(a search, say), how they are trained is one more setting of an init, and parts no group.
+(a search, say), how they are trained is one more setting of an init, and parts no group. Where
+runs have several kinds of adapters, so is what each kind is tuned by: its learning rates, its
+scale and the matrices it adapts.
 """
 
 from collections.abc import Sequence
@@ -12,11 +14,18 @@ import pandas as pd
 
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
-from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.table.tidy import has_several_kinds, setting_names
 from lora_sweep.vocabulary import FIXED, ONLY_LEARNT
 
 _CORPUS_AND_BASE = ("data.", "model.")
 _ALIKE_BESIDE_FIXED = ("training.", "learning_rate.", "precision")
+_OF_AN_ADAPTER = (
+    "learning_rate.",
+    "model.lora_alpha",
+    "model.adapter_dropout",
+    "model.adapted",
+    "model.factors",
+)
 _SAID = ("data.task", "model.content")
 """Settings that a name says by their values alone."""
 _SAID_OF_ONE = ("data.task", "model.name")
@@ -44,7 +53,8 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
 
 def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
     names = setting_names(runs)
-    return [name for name in names if name.startswith(starts) and not name.startswith(ONLY_LEARNT)]
+    others = (*ONLY_LEARNT, *(_OF_AN_ADAPTER if has_several_kinds(runs) else ()))
+    return [name for name in names if name.startswith(starts) and not name.startswith(others)]
 
 
 def _conditions(runs: pd.DataFrame) -> list[str]:
