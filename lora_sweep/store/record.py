@@ -94,7 +94,8 @@ class RunRecord:
     @property
     def n_trained_without_head(self) -> int:
         """Parameters that were trained, but for the head's."""
-        return self.n_trained_params["total"] - self.n_trained_params["head"]
+        counts = self.n_trained_params.items()
+        return sum(n for part, n in counts if part not in ("head", "total"))
 
     @property
     def spent_average(self) -> float | None:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from lora_sweep.report.figures.style import (
     MARKERS,
@@ -50,6 +51,7 @@ def draw_parameters(summary: pd.DataFrame, metric: str) -> Figure:
         )
     counts = cells["n_trained"].to_numpy(float)
     axes.set_xscale("symlog", linthresh=float(counts[counts > 0].min()))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(
         title="The metric over trained parameters",
         xlabel="trained parameters without the head",

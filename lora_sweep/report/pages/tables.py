@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.report.table.summarise import cell_settings
-from lora_sweep.report.table.tidy import KIND
+from lora_sweep.report.table.tidy import KIND, tuned_by_kind
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
     COLLAPSED,
@@ -120,10 +120,12 @@ def _leading(summary: pd.DataFrame) -> frozenset[int]:
 
     None leads where it is alone, or where every run collapsed.
     """
-    same = [name for name in cell_settings(summary) if name.startswith(("data.", "model."))]
+    tuned = tuned_by_kind(summary)
+    names = [name for name in cell_settings(summary) if not name.startswith(tuned)]
+    same = [name for name in names if name.startswith(("data.", "model."))]
     cells = summary[summary["median"].notna()]
     leading: set[int] = set()
-    groups = [own for _, own in cells.groupby(same, dropna=False)] if same else [cells]
+    groups = [g for _, g in cells.groupby(same, dropna=False, sort=False)] if same else [cells]
     for own in groups:
         if len(own) > 1 and (own["n_collapsed"] < own["n_seeds"]).any():
             leading.update(own.index[own["median"] == own["median"].max()])

@@ -14,18 +14,11 @@ import pandas as pd
 
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
-from lora_sweep.report.table.tidy import has_several_kinds, setting_names
+from lora_sweep.report.table.tidy import setting_names, tuned_by_kind
 from lora_sweep.vocabulary import FIXED, ONLY_LEARNT
 
 _CORPUS_AND_BASE = ("data.", "model.")
 _ALIKE_BESIDE_FIXED = ("training.", "learning_rate.", "precision")
-_OF_AN_ADAPTER = (
-    "learning_rate.",
-    "model.lora_alpha",
-    "model.adapter_dropout",
-    "model.adapted",
-    "model.factors",
-)
 _SAID = ("data.task", "model.content")
 """Settings that a name says by their values alone."""
 _SAID_OF_ONE = ("data.task", "model.name")
@@ -53,7 +46,7 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
 
 def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
     names = setting_names(runs)
-    others = (*ONLY_LEARNT, *(_OF_AN_ADAPTER if has_several_kinds(runs) else ()))
+    others = (*ONLY_LEARNT, *tuned_by_kind(runs))
     return [name for name in names if name.startswith(starts) and not name.startswith(others)]
 
 

@@ -16,6 +16,10 @@ from lora_sweep.vocabulary import FIXED, FROZEN, LORA_XS, SPELLED, UNSAID
 
 KIND = "adapter.kind"
 """The setting that says what is trained of the base; not there where all runs are LoRA-XS's."""
+_OF_A_KIND = (
+    *("learning_rate.", "model.lora_alpha", "model.adapter_dropout", "model.adapted"),
+    "model.factors",
+)
 KIND_LABELS = {name: kind.label for name, kind in adapter_kinds().items()}
 WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits(), *KIND_LABELS.values())
 """What runs without logits have for an init."""
@@ -145,6 +149,15 @@ def learns_ranks(init: str) -> bool:
 def has_several_kinds(runs: pd.DataFrame) -> bool:
     """Returns whether not all runs have the same kind of adapter."""
     return KIND in runs.columns and runs[KIND].nunique(dropna=False) > 1
+
+
+def tuned_by_kind(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Returns starts of the settings that each kind of adapter has for itself; none of one kind.
+
+    Args:
+        runs: as from `to_table`, or their cells.
+    """
+    return _OF_A_KIND if has_several_kinds(runs) else ()
 
 
 def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
