@@ -47,6 +47,7 @@ class AdapterKind:
     Attributes:
         name: as on the command line, `adapter=NAME`.
         label: what people call it.
+        method: what it does, in a line with its source.
         learns_ranks: whether its ranks can be allocated; else they are fixed.
         has_matrices: whether it adapts any; else the head alone is trained.
         has_factors: whether frozen factors are made of the weights.
@@ -54,6 +55,7 @@ class AdapterKind:
         nests: whether a rank's factors are the leading part of a larger one's, so that runs of
             several ranks can share a pack.
         idle: settings, or starts of their names, that have no effect on it.
+        parts: what it trains of a matrix, as `trained` calls them.
         exports: kinds of exports that can hold what it trained.
 
     Raises:
@@ -62,12 +64,14 @@ class AdapterKind:
 
     name: ClassVar[str] = ""
     label: ClassVar[str] = ""
+    method: ClassVar[str] = ""
     learns_ranks: ClassVar[bool] = False
     has_matrices: ClassVar[bool] = True
     has_factors: ClassVar[bool] = False
     matches_rank: ClassVar[bool] = True
     nests: ClassVar[bool] = True
     idle: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[tuple[str, ...]] = ()
     exports: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, name: str = "", label: str = "", **kwargs: Any) -> None:

@@ -1,7 +1,8 @@
 """What a run trained, as a run's folder and a `loraxs` export keep it: adapter, logits, head.
 
     loraxs/lora_sweep.json       origin, use and recipe: base, matrices, ranks, rank_max
-    loraxs/adapter.safetensors   R/<matrix> (k, k) of every adapted matrix, k its rank; logits (N,)
+    loraxs/adapter.safetensors   R/<matrix> (k, k) of every adapted matrix, k its rank; logits (N,);
+                                 of other kinds theirs, see `AdapterKind.trained`
     loraxs/head.safetensors      head.dense.*, head.out.*
 
 A and B are made anew from the base's matrices, by the settings. The base's fingerprint
@@ -18,7 +19,7 @@ from lora_sweep.store.finished import FinishedRun
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.trained.about import About, about_run, read_about
 from lora_sweep.training.parameters import LOGITS, Parameters, adapter_part, head_part
-from lora_sweep.vocabulary import LATENT, LORA_ALPHA
+from lora_sweep.vocabulary import LORA_ALPHA
 
 ADAPTER_FILE, HEAD_FILE = "adapter.safetensors", "head.safetensors"
 
@@ -94,17 +95,15 @@ def read_adapter(folder: Path) -> TrainedAdapter:
     """
     about = read_about(folder)
     tensors = _read(folder / ADAPTER_FILE, about)
+    of_matrix = dict(zip(about.matrices, about.integer_ranks, strict=True))
+    ranks = {f"{part}/{name}": k for part in about.adapter.parts for name, k in of_matrix.items()}
     try:
-        parts = {_name(matrix): tensors[_name(matrix)] for matrix in about.matrices}
+        parts = {name: tensors[name] for name in ranks}
     except KeyError as error:
         raise RecordError(f"{folder / ADAPTER_FILE} lacks {error}: export again") from error
-    if [len(square) for square in parts.values()] != about.integer_ranks:
+    if any(rank not in parts[name].shape for name, rank in ranks.items()):
         raise RecordError(f"{folder / ADAPTER_FILE} must have the ranks of its export")
     return TrainedAdapter(about, parts, tensors.get(LOGITS), _read(folder / HEAD_FILE, about))
-
-
-def _name(matrix: str) -> str:
-    return f"{LATENT}/{matrix}"
 
 
 def _read(path: Path, about: About) -> Parameters:

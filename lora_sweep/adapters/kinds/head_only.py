@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class HeadOnly(AdapterKind, name="head_only", label="head only"):
     """The frozen base as it is, with a trained head. Source: linear probing, with this head."""
 
+    method: ClassVar[str] = "the frozen base as it is, under a trained head"
     has_matrices: ClassVar[bool] = False
     idle: ClassVar[tuple[str, ...]] = (
         *("rank.", "model.lora_alpha", "model.factors", "model.adapter_dropout", "model.adapted"),
         "learning_rate.adapter",
     )
-    exports: ClassVar[tuple[str, ...]] = ("merged",)
+    exports: ClassVar[tuple[str, ...]] = ("merged", "loraxs")
 
     def scale(self, lora_alpha: float, rank_max: int) -> float:
         """Returns 1: there is no update."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.adapters.kind import AdapterKind, Shapes
+from lora_sweep.vocabulary import CLASSIFIER_KINDS
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +33,10 @@ class LoRA(AdapterKind, name="lora", label="LoRA"):
     Source: LoRA (arXiv 2106.09685); rsLoRA (arXiv 2312.03732).
     """
 
+    method: ClassVar[str] = "LoRA (arXiv 2106.09685): W + s B A; A and B are trained"
     idle: ClassVar[tuple[str, ...]] = ("model.factors",)
-    exports: ClassVar[tuple[str, ...]] = ("peft", "merged")
+    exports: ClassVar[tuple[str, ...]] = CLASSIFIER_KINDS
+    parts: ClassVar[tuple[str, ...]] = ("A", "B")
     rslora: bool
 
     def scale(self, lora_alpha: float, rank_max: int) -> float:

@@ -28,8 +28,12 @@ class LoRAXS(AdapterKind, name="lora_xs", label="LoRA-XS"):
     Source: LoRA-XS (arXiv 2405.17604).
     """
 
+    method: ClassVar[str] = (
+        "LoRA-XS (arXiv 2405.17604): W + s B R A, with A and B from the SVD of W; R is trained"
+    )
     learns_ranks: ClassVar[bool] = True
     has_factors: ClassVar[bool] = True
+    parts: ClassVar[tuple[str, ...]] = (LATENT,)
     exports: ClassVar[tuple[str, ...]] = (*CLASSIFIER_KINDS, RANK_PATTERN)
 
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lora_sweep.adapters.kind import Shapes
 from lora_sweep.adapters.kinds.lora_xs import LoRAXS, leading_squares
 from lora_sweep.rules import MOST_SEED, require_count
+from lora_sweep.vocabulary import CLASSIFIER_KINDS
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +39,15 @@ class TinyLoRA(LoRAXS, name="tiny_lora", label="TinyLoRA"):
     Source: TinyLoRA (arXiv 2602.04118).
     """
 
+    method: ClassVar[str] = (
+        "TinyLoRA (arXiv 2602.04118): W + B R A, with A and B from the SVD of W and R a mixture "
+        "of fixed random matrices; its weights are trained"
+    )
     learns_ranks: ClassVar[bool] = False
     matches_rank: ClassVar[bool] = False
     nests: ClassVar[bool] = False
     idle: ClassVar[tuple[str, ...]] = ("model.lora_alpha",)
-    exports: ClassVar[tuple[str, ...]] = ("peft", "merged", "loraxs")
+    exports: ClassVar[tuple[str, ...]] = CLASSIFIER_KINDS
     u: int
     projection_seed: int
 
