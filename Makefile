@@ -60,8 +60,9 @@ docs: ## build guides and API reference into docs/_build; a warning is an error
 	$(INSTALL) docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
-# A test process per core, each with one thread: tests of one file stay together and share what they set up.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+# A test process per core and one more, each with one thread: tests of one file stay together and share what they set up.
+# What Python compiles is kept, whatever the user's own setting: each process would compile all tests anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 SPREAD := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: ## run all tests (those for a GPU skip where there is none)
 	$(INSTALL) dev

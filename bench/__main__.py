@@ -1,4 +1,6 @@
-"""Runs the benchmark, prints its table, and writes `bench/results.json` and `docs/performance.md`.
+"""Runs the benchmark, prints its table, and writes it to `bench/results/`.
+
+`docs/performance.md` gets one table per processor that was measured.
 
 python -m bench [--quick]
 """
@@ -24,12 +26,13 @@ from bench.measure import Row
 from bench.packs import compute_bound, launch_bound, operator_calls
 from bench.page import PAGE, with_figures
 from bench.peers import against_peer
+from bench.processor import file_name, instructions, processor, products
 from bench.steps import against_floor, against_padded, bfloat16, masks, of_the_machine
 from bench.sweeps import sweeps
 from bench.work import COLA, Stepper, cell, lengths_of, load
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "bench" / "results.json"
+RESULTS = ROOT / "bench" / "results"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
 
@@ -81,7 +84,9 @@ def _about(stepper: Stepper) -> dict[str, Any]:
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     return {
-        "processor": _processor(),
+        "processor": processor(),
+        "instructions": instructions(),
+        "products": products(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
@@ -90,15 +95,6 @@ def _about(stepper: Stepper) -> dict[str, Any]:
         f"{lengths_of(stepper.pack.texts.train)}",
         "data": data_share(stepper, 30),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _show(rows: list[Row], about: dict[str, Any]) -> None:
@@ -116,11 +112,24 @@ def _cells(row: Row) -> list[str]:
 
 
 def _write(rows: list[Row], about: dict[str, Any]) -> None:
-    content = {
-        "about": about,
-        "rows": [{**dataclasses.asdict(row), "median": row.median} for row in rows],
-    }
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    """Writes this processor's file, and the page from those of all processors."""
+    content = {"about": about, "rows": [dataclasses.asdict(row) for row in rows]}
+    file = RESULTS / file_name(about["processor"], about["instructions"])
+    file.write_text(json.dumps(content, indent=1) + "\n")
+    _write_page()
+
+
+def _write_page() -> None:
+    """Puts the figures of all processors into the page."""
+    read = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    figures = "\n\n".join(
+        _figures([Row(**row) for row in one["rows"]], one["about"]) for one in read
+    )
+    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
+
+
+def _figures(rows: list[Row], about: dict[str, Any]) -> str:
+    """One processor's figures, as Markdown."""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     table = tabulate(
         [_cells(row) for row in rows],
@@ -129,13 +138,13 @@ def _write(rows: list[Row], about: dict[str, Any]) -> None:
         disable_numparse=True,
     )
     what = "\n".join(f"- **{row.name}**: {row.what}. {row.details}." for row in rows)
-    figures = (
-        f"- Machine: {about['processor']}, {about['threads']} threads, no other work\n"
+    return (
+        f"### {about['processor']}, {about['threads']} threads\n\n"
+        f"- Instructions: {about['instructions']}; {about['products']}; no other work\n"
         f"- Python {about['python']}, {versions}, commit {about['commit']}\n"
         f"- Work: {about['corpus']}, MiniLM, batch 32, rank range 5-25, average 20\n\n"
         f"{table}\n\n{what}\n\n{about['data']}"
     )
-    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import dataclasses
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,18 @@ hypothesis_settings.load_profile("no_deadline")
 WORDS = ("cat", "dog", "bird", "cow", "sees", "likes", "hears", "a", "the", "not", "red", "old")
 HIDDEN, LAYERS = 16, 2
 NO_PICTURES = ("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """`-n auto`: one process more than cores, for the time that tests wait for Slurm or Ray."""
+    return (yield) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that short ones are left for the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -202,6 +214,18 @@ def changed(run_config: RunConfig) -> Callable[..., RunConfig]:
     return change
 
 
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn but not turned into pixels and paths: their files are empty."""
+    from lora_sweep.report.figures import write
+
+    def touch(figure: Any, path: Path) -> None:
+        for suffix in (".png", ".svg"):
+            path.with_suffix(suffix).touch()
+
+    monkeypatch.setattr(write, "_save", touch)
+
+
 @pytest.fixture(scope="session")
 def trained_runs(
     composed: Callable[..., RunConfig],
@@ -210,7 +234,9 @@ def trained_runs(
     tiny_deberta: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    """What -> folder of a finished run; all but `mean` read the first token.
+    """What -> folder of a finished run, trained when it is asked for.
+
+    All but `mean` read the first token.
 
     `bert`, `other_seed` and `longer` are one sweep: two seeds of a cell, and another cell.
     """
@@ -237,10 +263,23 @@ def trained_runs(
         "pairs": ["model.pooling=cls", "data.text_pair=text", "paths.sweep=pairs"],
         "regression": ["model.pooling=cls", "data.regression=true", "paths.sweep=regression"],
     }
-    runs = {}
-    for what, overrides in own.items():
-        config = composed(*tiny_settings, *places, *overrides)
+
+    def train(what: str) -> Path:
+        config = composed(*tiny_settings, *places, *own[what])
         run_cell(config)
         (name,) = runs_of(config)
-        runs[what] = outputs / config.paths.sweep / name
-    return runs
+        return outputs / config.paths.sweep / name
+
+    return _TrainedRuns(train, of_one_sweep=("bert", "other_seed", "longer"))
+
+
+class _TrainedRuns(dict[str, Path]):
+    """Runs that are trained when they are asked for, those of one sweep together."""
+
+    def __init__(self, train: Callable[[str], Path], of_one_sweep: Sequence[str]) -> None:
+        self.train, self.of_one_sweep = train, of_one_sweep
+
+    def __missing__(self, what: str) -> Path:
+        for one in self.of_one_sweep if what in self.of_one_sweep else (what,):
+            self[one] = self.train(one)
+        return self[what]

@@ -36,9 +36,19 @@ PRELOADED = (
     *("lora_sweep.search.search", "lora_sweep.search.confirm", "lora_sweep.search.results"),
     *("lora_sweep.launch.callbacks", "lora_sweep.launch.executors.local", "PIL.Image"),
     *("transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto"),
-    *("joblib.externals.loky", "submitit.core.submission"),
+    *("joblib.externals.loky", "submitit.core.submission", "hydra._internal.logging_config"),
+    *("lora_sweep.cli", "lora_sweep.commands.completion", "lora_sweep.data.sources"),
+    *("pandas.core.reshape.reshape", "pandas.io.formats.csvs", "pyarrow.pandas_compat"),
 )
 _OF_THE_SERVER = {"MPLBACKEND": "agg", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+_OVERRIDES = (
+    *("lr=0.002,1e-7", "seed=range(5)", "n_seeds=2", "rank.average=interval(1,4)", "device=cpu"),
+    *("lr=tag(log,interval(0.001,0.1))", "hydra/sweeper/sampler=random", "paths.sweep='a b'"),
+    *("init.values=[0.5,-2e-1]", "+hydra.launcher.ray.init.num_cpus=2", "data.metric=null"),
+    *("hydra.sweeper.confirm={n_best: 1, n_seeds: 1}", "paths.outputs=/tmp/a_b-c/D.0/outputs"),
+    *("~hydra.callbacks.report", "hydra.callbacks.report.figures=false", "init=randn,quadratic"),
+)
+"""One of each form that commands have: the first of a form is parsed slowly."""
 _LOCK = threading.Lock()
 
 
@@ -174,14 +184,16 @@ def _main() -> None:
 
 
 def _warm_up() -> None:
-    """Fills what Hydra's grammar and transformers keep once they have been used."""
+    """Fills what Hydra's grammars and transformers keep once they have been used."""
     from hydra import compose, initialize_config_dir
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     from lora_sweep.config.store import CONF
 
     with initialize_config_dir(CONF):
         compose("config", ["data=files", "data.dev='a b.tsv'"], return_hydra_config=True)
+    OverridesParser.create().parse_overrides(list(_OVERRIDES))
     get_checkpoint_conversion_mapping("bert")
 
 

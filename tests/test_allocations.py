@@ -11,7 +11,7 @@ from lora_sweep.errors import SettingError
 from lora_sweep.execution.execute import check_inputs, run_cells
 from lora_sweep.execution.group import Options
 from lora_sweep.report.table.sweep import read_sweep_folder
-from lora_sweep.report.write import find, write_report
+from lora_sweep.report.write import Forms, find, write_report
 
 Composed = Callable[..., RunConfig]
 WAYS = (
@@ -21,6 +21,7 @@ WAYS = (
 )
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_all_ways_to_allocate_train_and_are_reported(
     composed: Composed, tiny_run: list[str], tmp_path: Path
 ) -> None:
@@ -36,7 +37,7 @@ def test_all_ways_to_allocate_train_and_are_reported(
     }
     for folder, course in sweep.courses.items():
         assert (course.final_ranks**2).sum() <= 8 * 2**2 + 1e-6, folder
-    write_report(sweep, find(sweep))
+    write_report(sweep, find(sweep), forms=Forms(page=False))
     text = (sweep.folder / "report.md").read_text(encoding="utf-8")
     assert "Importance" in text and "## The metric over the rank" in text
     curve = results(sweep.folder, ranks=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench import __main__ as bench_main
 from bench.gpu import right, speed, whole
 from bench.gpu.checks import Check, line, run_checks
 from bench.measure import Row, paired
@@ -75,3 +76,30 @@ def test_figures_are_put_between_their_lines_of_the_page() -> None:
     assert "| step vs peer " in figures and "## A step" in after
     assert with_figures(page, "new") == f"{before}{BEGIN}\nnew\n{END}\n{after}"
     assert with_figures(page, figures) == page
+
+
+def test_page_has_the_figures_of_every_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, results = tmp_path / "page.md", tmp_path / "results"
+    results.mkdir()
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    monkeypatch.setattr(bench_main, "PAGE", page)
+    monkeypatch.setattr(bench_main, "RESULTS", results)
+    about = {
+        "threads": 2, "python": "3.13", "versions": {"torch": "2.9"}, "commit": "abc",
+        "corpus": "CoLA", "data": "None.", "products": "products at 3 GFLOP/s",
+    }  # fmt: skip
+    for processor, value in (("Intel Xeon", 2.5), ("AMD EPYC", 1.5), ("Intel Xeon", 3.5)):
+        row = Row("step", "steps per second", ">= 2", [value], "1 pair")
+        bench_main._write([row], about | {"processor": processor, "instructions": "AVX2"})
+    assert {file.name for file in results.iterdir()} == {
+        "intel_xeon_avx2.json",
+        "amd_epyc_avx2.json",
+    }
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    of_step = [cells[2:6] for cells in rows if cells[1:2] == ["step"]]
+    assert of_step == [["1.5", "", ">= 2", "NO"], ["3.5", "", ">= 2", "yes"]]  # measured again
+    assert "### AMD EPYC, 2 threads" in text and "products at 3 GFLOP/s" in text

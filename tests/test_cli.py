@@ -179,6 +179,8 @@ def test_questions_do_not_import_torch(argument: str, tmp_path: Path) -> None:
 
 WRONG = (
     ("run sweep=demo", "sweep=demo must be run with --multirun"),
+    ("run pruner=median", "pruner=median must be in a search"),
+    ("run -m pruner=median seed=0,1", "pruner=median must be in a search"),
     ("evaluate nowhere", "nowhere must be the folder of a finished run"),
     ("evaluate {run} data=fles", "data must be one of cola, files"),
     ("evaluate {run} data.max_length=long", "data.max_length must be an integer, but got long"),

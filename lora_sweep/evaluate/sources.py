@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.config.arguments import check_data_arguments
-from lora_sweep.config.data import DataConfig, FilesConfig, recorded_data
+from lora_sweep.config.data import DataConfig, FilesConfig, SubsetConfig, recorded_data
 from lora_sweep.data.files import load_labelled
 from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.data.subsets import take_dev
@@ -37,7 +37,8 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
     Args:
         about: of the classifier.
         overrides: settings of the group `data`, as on the command line; without `data=NAME` they
-            change the run's own data.
+            change the run's own data. Other files are evaluated whole, also of a run on part of
+            its own, unless `data.n_dev` is among them.
 
     Raises:
         LoraSweepError: a setting is wrong, or the corpus is not to be had or has other labels.
@@ -112,7 +113,14 @@ def _changed(config: DataConfig, values: Sequence[str]) -> DataConfig:
     changed = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(values)))
     typed = OmegaConf.to_object(changed)
     assert isinstance(typed, DataConfig)
+    if isinstance(typed, SubsetConfig) and _dev_files(typed) != _dev_files(config):
+        is_asked_for = any(value.startswith("n_dev=") for value in values)
+        return typed if is_asked_for else replace(typed, n_dev=None)
     return typed
+
+
+def _dev_files(config: DataConfig) -> list[Path]:
+    return [path for what, path in config.files().items() if "train" not in what]
 
 
 def _numbers(theirs: Sequence[str], ours: Sequence[str], name: str) -> list[int] | None:

@@ -13,6 +13,7 @@ from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
 from lora_sweep.execution.pack_recorder import PackRecorder
 from lora_sweep.execution.plans import pack_plan
+from lora_sweep.execution.processor import say_which_precision_is_faster
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StoppedError, stop_on_signals
@@ -44,6 +45,8 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
     """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
+    if plan.device.type == "cpu":
+        say_which_precision_is_faster(config.precision)
     factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
     log.info("loading %s%s", base.name, factors)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)

@@ -1,9 +1,7 @@
 """The Hydra callback that ends every sweep with its report."""
 
 import logging
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -11,7 +9,6 @@ from omegaconf import DictConfig
 
 from lora_sweep.errors import LoraSweepError, ReportError, SettingError, SweepFailedError
 from lora_sweep.launch import resolve
-from lora_sweep.launch.cells import command_line
 from lora_sweep.launch.command_errors import note
 from lora_sweep.launch.last_words import next_lines, print_unbroken
 from lora_sweep.launch.sweep_report import SweepReport
@@ -72,14 +69,7 @@ class WriteReport(Callback):
             note(failed)
 
     def _report(self, config: DictConfig) -> None:
-        report = SweepReport(
-            sweep_dir=Path(str(config.hydra.sweep.dir)),
-            command=command_line(config, list(config.hydra.overrides.task)),
-            question=self.question,
-            figures=self.figures,
-            page=self.page,
-            folder=os.getcwd(),
-        )
+        report = SweepReport.of(config, self.question, figures=self.figures, page=self.page)
         if not report.has_begun:
             return
         best = report.show()

@@ -13,6 +13,7 @@ from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.places import check_subfolder
+from lora_sweep.launch.run_folder import check_pruner
 from lora_sweep.rules import require
 
 
@@ -50,6 +51,7 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
     with naming(title):
         check_subfolder(composed)
         config = to_run_config(task_config(composed))
+        check_pruner(config.pruner.name, composed.hydra)
         # The list of runs and the report lie in one folder, and the runs inside it.
         place, sweep_dir = (
             Path(config.paths.outputs, config.paths.sweep),

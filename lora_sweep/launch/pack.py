@@ -145,6 +145,8 @@ class PackLauncher(Launcher):
         job = self._composer.compose(overrides) if cell is None else cell.composed
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(number), number
+            if cell is not None:  # else Hydra would have its name found out once more
+                job.hydra.sweep.subdir = next(iter(cell.runs))
         return job, _typed(job) if cell is None else cell.config
 
     def _train(self, configs: Sequence[Typed]) -> list[Result]:

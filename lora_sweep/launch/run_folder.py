@@ -28,7 +28,7 @@ def _run_folder(*, _root_: DictConfig) -> str:
                 f"it names {what}"
             )
     run_config = to_run_config(task_config(_root_))
-    _check_pruner(run_config.pruner.name, hydra)
+    check_pruner(run_config.pruner.name, hydra)
     run_config.data.check_files()
     from lora_sweep.execution.content import runs_of  # they load torch
     from lora_sweep.execution.execute import check_inputs
@@ -38,8 +38,16 @@ def _run_folder(*, _root_: DictConfig) -> str:
     return next(iter(runs_of(run_config)))
 
 
-def _check_pruner(name: str, hydra: DictConfig) -> None:
-    """A pruner that nobody asks is a setting that would be ignored."""
+def check_pruner(name: str, hydra: DictConfig) -> None:
+    """Checks that somebody asks the pruner, which would be ignored otherwise.
+
+    Args:
+        name: of the pruner.
+        hydra: Hydra's own node of the config.
+
+    Raises:
+        SettingError: there is one, and this is no search.
+    """
     is_single = hydra.mode is not None and hydra.mode.name == "RUN"
     sweeper = hydra.runtime.choices.get("hydra/sweeper")
     if name != "none" and (is_single or sweeper != "optuna_resumable"):

@@ -35,6 +35,20 @@ class SweepReport:
     page: bool
     folder: str
 
+    @classmethod
+    def of(
+        cls, config: DictConfig, question: Question, *, figures: bool, page: bool
+    ) -> "SweepReport":
+        """Returns the report of the sweep that this config is of."""
+        return cls(
+            sweep_dir=Path(str(config.hydra.sweep.dir)),
+            command=command_line(config, list(config.hydra.overrides.task)),
+            question=question,
+            figures=figures,
+            page=page,
+            folder=os.getcwd(),
+        )
+
     @property
     def has_begun(self) -> bool:
         """Whether a run has started; before there is nothing to report."""
@@ -83,11 +97,5 @@ def sweep_report(config: DictConfig) -> SweepReport | None:
     asked = config.hydra.callbacks.get("report")
     if asked is None:
         return None
-    return SweepReport(
-        sweep_dir=Path(str(config.hydra.sweep.dir)),
-        command=command_line(config, list(config.hydra.overrides.task)),
-        question=Question(asked.question, asked.equivalence_points, asked.difference_points),
-        figures=asked.figures,
-        page=asked.page,
-        folder=os.getcwd(),
-    )
+    question = Question(asked.question, asked.equivalence_points, asked.difference_points)
+    return SweepReport.of(config, question, figures=asked.figures, page=asked.page)

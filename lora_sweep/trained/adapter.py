@@ -1,7 +1,7 @@
 """What a run trained, as a run's folder and a `loraxs` export keep it: adapter, logits, head.
 
     loraxs/lora_sweep.json       origin, use and recipe: base, matrices, ranks, rank_max
-    loraxs/adapter.safetensors   R/<matrix> (k, k) of every adapted matrix, k its rank; logits (N,);
+    loraxs/adapter.safetensors   R/<matrix> (k, k) of each matrix, k its rank, and logits (N,);
                                  of other kinds theirs, see `AdapterKind.trained`
     loraxs/head.safetensors      head.dense.*, head.out.*
 

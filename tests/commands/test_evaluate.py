@@ -59,6 +59,14 @@ def test_own_data_in_part_gives_the_recorded_metrics(
     found = scores(capsys, run.folder)
     assert found == pytest.approx(run.record.reported_evaluation.metrics, abs=1e-12)
     assert found["accuracy"] * 12 == pytest.approx(round(found["accuracy"] * 12))
+    about = open_adapter(run.folder).about
+    other = Path(config.data.path or "") / "other.tsv"
+    other.write_text(
+        "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in sentences(20))
+    )
+    for overrides, n in (([], 20), (["data.n_dev=10"], 10)):
+        (part,) = data_parts(about, [f"data.dev={other.name}", *overrides]).parts.values()
+        assert len(part.texts) == n
 
 
 def test_undefined_metric_is_said_and_no_error(

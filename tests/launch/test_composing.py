@@ -1,6 +1,7 @@
 """A sweep's jobs, composed quickly: the configs of Hydra's own loader."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -16,20 +17,32 @@ from lora_sweep.config.store import CONF
 from lora_sweep.launch.composing import VALUES, Composer
 
 
-def composer_of(*overrides: str) -> Composer:
-    """Of the sweep that they start, with what Hydra does once it has composed its config."""
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(CONF):
+        yield
+
+
+@functools.cache
+def master_of(*overrides: str) -> DictConfig:
+    """The config of the sweep that they start, with what Hydra does once it has composed it."""
     loader = GlobalHydra.instance().config_loader()
     master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
     master.hydra.mode = RunMode.MULTIRUN
     OmegaConf.set_readonly(master.hydra, True)
-    return Composer(HydraContext(loader, Callbacks()), master)
+    return master
+
+
+def composer_of(*overrides: str) -> Composer:
+    """Of that sweep, with nothing composed yet."""
+    loader = GlobalHydra.instance().config_loader()
+    return Composer(HydraContext(loader, Callbacks()), master_of(*overrides))
 
 
 @pytest.fixture
-def composer() -> Iterator[Composer]:
+def composer() -> Composer:
     """Of a sweep with one option of Hydra's own."""
-    with initialize_config_dir(CONF):
-        yield composer_of("hydra/launcher=pack", "paths.sweep=s")
+    return composer_of("hydra/launcher=pack", "paths.sweep=s")
 
 
 @pytest.fixture
@@ -60,10 +73,9 @@ def asked(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[list[str]
     ],
 )
 def test_config_is_that_of_hydras_loader(composer: Composer, overrides: tuple[str, ...]) -> None:
+    loader = composer.context.config_loader
+    expected = loader.load_sweep_config(composer.master, list(overrides))
     for _ in range(2):  # the second time from what was kept
-        expected = composer.context.config_loader.load_sweep_config(
-            composer.master, list(overrides)
-        )
         assert composer.compose(overrides) == expected
 
 
@@ -96,14 +108,18 @@ def test_options_are_composed_once(composer: Composer, asked: list[list[str]]) -
     assert asked == [["init=uniform"], ["init=randn"]]
 
 
-@pytest.mark.parametrize("mode", [(), ("hydra.mode=MULTIRUN",)], ids=["noted", "given"])
+GIVEN = ("hydra.mode=MULTIRUN",)
+"""What Hydra notes by itself; a command may also have it."""
+
+
 @pytest.mark.parametrize(
-    ("job", "n_composed"),
+    ("mode", "job", "n_composed"),
     [
-        (("rank=fixed_20", "init=randn", "lr=0.2", "seed=1", "model.dropout=0.5"), 0),
-        (("init=randn", "rank=fixed_20", "lr=0.2"), 1),  # the last option holds
-        (("rank=fixed_20", "init=randn", "seed=1"), 1),  # a grid may leave out the sweep's lr
-        (("rank=fixed_20", "init=uniform", "lr=0.2"), 1),
+        ((), ("rank=fixed_20", "init=randn", "lr=0.2", "seed=1", "model.dropout=0.5"), 0),
+        (GIVEN, ("rank=fixed_20", "init=randn", "lr=0.2", "seed=1", "model.dropout=0.5"), 0),
+        ((), ("init=randn", "rank=fixed_20", "lr=0.2"), 1),  # the last option holds
+        ((), ("rank=fixed_20", "init=randn", "seed=1"), 1),  # a grid may leave out the sweep's lr
+        (GIVEN, ("rank=fixed_20", "init=uniform", "lr=0.2"), 1),
     ],
 )
 def test_options_of_the_sweep_are_not_composed_again(

@@ -36,7 +36,7 @@ def _check_ranks(output: str) -> None:
     assert sum(rank * rank for rank in ranks) == int(spent[1]) <= 9600
 
 
-SMALL = ("--n-train", "64", "--n-dev", "20", "--epochs", "2")
+SMALL = ("--n-train", "32", "--n-dev", "20", "--epochs", "2")
 
 
 @pytest.mark.slow

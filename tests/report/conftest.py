@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
 from records import epoch_record, make_record
 
-from lora_sweep.report.figures import write
 from lora_sweep.store.epochs import EpochRecord
 from lora_sweep.store.record import FailureRecord
 from lora_sweep.store.state import settings_json
@@ -111,17 +109,6 @@ def shared_sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 def settings() -> Callable[..., dict[str, Any]]:
     """See `settings_of`."""
     return settings_of
-
-
-@pytest.fixture
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are drawn but not turned into pixels and paths: their files are empty."""
-
-    def touch(figure: Figure, path: Path) -> None:
-        for suffix in (".png", ".svg"):
-            path.with_suffix(suffix).touch()
-
-    monkeypatch.setattr(write, "_save", touch)
 
 
 def _empty(folder: Path) -> Sweep:

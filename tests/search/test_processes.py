@@ -27,9 +27,12 @@ def make(tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
     return command
 
 
+STOPPED = ("training.epochs=6", "hydra.sweeper.n_trials=3")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(make: Make) -> Command:
-    command = make("training.epochs=6")
+    command = make(*STOPPED)
     code, output = command.run()
     assert code == 0, output
     return command
@@ -54,7 +57,7 @@ def _found(command: Command) -> list[Any]:
 def test_search_that_was_stopped_in_a_trial_ends_as_if_it_had_not_been(
     number: signal.Signals, code: int, undisturbed: Command, make: Make
 ) -> None:
-    command = make("training.epochs=6")
+    command = make(*STOPPED)
 
     def is_in_second_trial() -> bool:
         return len(command.runs) > 2 and bool(command.checkpoints())
@@ -66,7 +69,7 @@ def test_search_that_was_stopped_in_a_trial_ends_as_if_it_had_not_been(
     assert code_again == 0, output
     assert _found(command) == _found(undisturbed)
     assert record_of(command).confirmed == record_of(undisturbed).confirmed
-    assert [trial.state.name for trial in study_of(command).trials] == ["COMPLETE"] * N_TRIALS
+    assert [trial.state.name for trial in study_of(command).trials] == ["COMPLETE"] * 3
     assert command.numbers() == undisturbed.numbers()
 
 

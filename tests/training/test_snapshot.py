@@ -1,6 +1,7 @@
 """A training that is stopped at any step and taken up again ends with the same bits."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import pytest
@@ -72,10 +73,16 @@ def _assert_equal(ours: Listener, expected: Listener) -> None:
             assert torch.equal(ours.states[run][name], values), name
 
 
+@functools.cache
+def _undisturbed(*plans: RunPlan, **dropout: float) -> Listener:
+    return train(*plans, encoder=make_encoder(**dropout))
+
+
 @pytest.mark.parametrize("stop", range(1, N_STEPS) if TORTURE else (1, 4, 5, 7, 10, 14))
 def test_pack_goes_on_to_the_bit_from_any_step(stop: int) -> None:
-    encoder = make_encoder(dropout=0.2, adapter_dropout=0.2)
-    _assert_equal(_resumed(PACK, stop, encoder), train(*PACK, encoder=encoder))
+    dropout = {"dropout": 0.2, "adapter_dropout": 0.2}
+    ours = _resumed(PACK, stop, make_encoder(**dropout))
+    _assert_equal(ours, _undisturbed(*PACK, **dropout))
 
 
 class StoppedInEvaluation(Listener):
@@ -109,11 +116,10 @@ def test_run_over_torchs_own_dropout_goes_on_to_the_bit(stop: int) -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 9])
 def test_pack_goes_on_without_the_run_that_failed(stop: int) -> None:
-    encoder, plans = make_encoder(), (PACK[0], DIVERGING, PACK[2], BY_IMPORTANCE)
-    undisturbed = train(*plans, encoder=encoder)
+    plans = (PACK[0], DIVERGING, PACK[2], BY_IMPORTANCE)
+    undisturbed = _undisturbed(*plans)
     assert set(undisturbed.failures) == {1}
-    ours = _resumed(plans, stop, encoder)
-    _assert_equal(ours, undisturbed)
+    _assert_equal(_resumed(plans, stop, make_encoder()), undisturbed)
 
 
 def test_every_evaluation_is_followed_by_a_snapshot() -> None:

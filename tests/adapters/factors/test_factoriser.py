@@ -1,13 +1,13 @@
 """Which factors the cache holds, by kind, seed, rank and content."""
 
 import logging
+import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import ENVIRONMENT, Fork
 from torch import Tensor
 
 from lora_sweep.adapters.factors.factoriser import Factoriser
@@ -41,15 +41,17 @@ def test_unreadable_cache_is_set_aside(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_two_processes_share_one_file(tmp_path: Path) -> None:
-    code = (
+    script = tmp_path / "factorise.py"
+    script.write_text(
         "import sys, torch; from pathlib import Path; "
         "from lora_sweep.adapters.factors.factoriser import Factoriser; "
         "w = torch.randn(64, 32, generator=torch.Generator().manual_seed(0)); "
         "A, B = Factoriser(4, Path(sys.argv[1]))(w); print(A.sum().item(), B.sum().item())"
     )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[0] for process in running]
+    command = [str(script), str(tmp_path / "cache")]
+    both = [Fork(command, cwd=tmp_path, env=os.environ | ENVIRONMENT) for _ in range(2)]
+    said = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
     assert said[0] == said[1] != ""
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
 
