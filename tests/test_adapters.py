@@ -181,6 +181,16 @@ def test_match_picks_the_rank(
     assert runs_of(of_kind(*overrides)) == runs_of(same)
 
 
+def test_log_of_a_run_says_what_its_match_leaves(
+    of_kind: Composed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run = trained(of_kind("adapter=lora", f"adapter.match={A_RANK + 7}"))
+    assert run.record.n_trained_without_head == A_RANK
+    said = f"LoRA with rank 1 trains {A_RANK} parameters without the head, 7 fewer than allowed"
+    assert f"adapter.match={A_RANK + 7}: {said}" in (run.folder / "run.log").read_text()
+
+
 def test_match_of_tiny_lora_picks_u(of_kind: Composed) -> None:
     matched = runs_of(of_kind("adapter=tiny_lora", "adapter.match=47"))
     assert matched == runs_of(of_kind("adapter=tiny_lora", "adapter.u=5"))

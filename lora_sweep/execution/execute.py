@@ -55,11 +55,6 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
 
 
 @cache
-def _say_once(sentence: str) -> None:
-    log.info(sentence)
-
-
-@cache
 def _warn_once(sentence: str) -> None:
     # The cells of a sweep mostly have the reason in common.
     log.warning(sentence)
@@ -118,10 +113,8 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
         try:
             check_inputs(config, trains_here=options.executor is None)
             match = match_of(config)
-            if match is not None:
-                _say_once(match.words)
-            own = config if match is None else match.config
-            cell = {job.folder.path: job for job in _jobs(own, options.command)}
+            own, note = (config, None) if match is None else (match.config, match.words)
+            cell = {job.folder.path: job for job in _jobs(own, options.command, note)}
         except Exception as error:
             results.append(error)
             continue
@@ -141,7 +134,7 @@ def run_cells(configs: Sequence[RunConfig], options: Options) -> list[float | Ex
     ]
 
 
-def _jobs(config: RunConfig, command: str | None) -> list[Job]:
+def _jobs(config: RunConfig, command: str | None, note: str | None) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
     sources = source_identities(config)
@@ -157,6 +150,7 @@ def _jobs(config: RunConfig, command: str | None) -> list[Job]:
             corpus_fingerprint=corpus,
             sources=sources,
             command=command,
+            note=note,
         )
         for name, settings in runs_of(config).items()
     ]

@@ -40,6 +40,7 @@ class Job:
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
         sources: settings that name runs that it starts from -> identity of what those trained.
         command: that trains it, kept in its folder; None where the sweep's list has it.
+        note: what the log says of it as it starts; None for nothing.
     """
 
     config: RunConfig
@@ -51,6 +52,7 @@ class Job:
     corpus_fingerprint: str
     sources: Mapping[str, str] = field(default_factory=dict)
     command: str | None = None
+    note: str | None = None
 
     @property
     def name(self) -> str:

@@ -116,6 +116,8 @@ def _train(
             stack.enter_context(_recorded(job, plan, checkpoint, shared))
             for (job, checkpoint), plan in zip(group, plans, strict=True)
         ]
+        for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
+            log.info(note)
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
         display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
