@@ -176,7 +176,7 @@ def _with_kinds(table: pd.DataFrame) -> pd.DataFrame:
     """The table with other adapters than LoRA-XS in `init`: an arm like an init's runs."""
     if KIND not in table.columns:
         return table
-    labels = table[KIND].map(KIND_LABELS)
+    labels = table[KIND].map(lambda kind: KIND_LABELS.get(kind, kind))
     is_fixed, is_other = table["init"] == FIXED, table[KIND].fillna(LORA_XS) != LORA_XS
     named = labels.where(is_fixed, table["init"].str.cat(labels, sep=", "))
     return table.assign(init=table["init"].where(~is_other, named))
