@@ -9,8 +9,9 @@ EXPORT_KINDS = (*CLASSIFIER_KINDS, RANK_PATTERN)
 EXPORT_FILE = "lora_sweep.json"
 """What tells an export's folder: it says whose export it is, and of which kind."""
 
-FIXED, FROZEN = "fixed", "from_run-frozen"
-"""What runs with ranks that stay have for an init: all ranks are the same, or another run's."""
+FIXED, FROZEN = "fixed", "-frozen"
+"""What runs with ranks that stay have for an init: that name where all ranks are the same, and a
+name with that end (`from_run-frozen`) where another run or the data gave them."""
 
 ONLY_LEARNT = (
     *("lr", "rank.min", "training.epochs_discrete", "training.best_from"),

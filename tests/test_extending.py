@@ -16,6 +16,9 @@ from omegaconf import MISSING
 from lora_sweep.adapters.kind import Shapes, adapter_kinds
 from lora_sweep.adapters.kinds.lora_xs import LoRAXS
 from lora_sweep.adapters.layer import AdaptedLinear
+from lora_sweep.allocation.apportioning import ranks_by_share
+from lora_sweep.allocation.calibration import CALIBRATIONS, Calibration
+from lora_sweep.allocation.calibration_inputs import CalibrationInputs
 from lora_sweep.allocation.init_schedules import INIT_SCHEDULES, InitInputs
 from lora_sweep.commands.evaluate import main as evaluate
 from lora_sweep.config import store
@@ -215,6 +218,28 @@ def test_kind_of_adapter_costs_a_class_and_an_option(
     assert run.state["R"].abs().max() > 1e-3  # it starts at 1e-5
     expected = run.record.reported_evaluation.metrics
     assert evaluated(run.folder, capsys) == pytest.approx(expected, abs=1e-12)
+
+
+# A calibration: this function, its entry with a way to split, and the YAML below.
+def _first_most(inputs: CalibrationInputs) -> torch.Tensor:
+    scores = torch.ones(len(inputs.weights), 1, dtype=torch.float64)
+    scores[0] = 3.0
+    return scores
+
+
+def test_calibration_costs_a_function_and_an_option(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CALIBRATIONS, "first_most", Calibration(_first_most, ranks_by_share))
+    place = _option(tmp_path, "init", "first_most", "name: first_most\nbatches: 1\n")
+    chosen = ["init=first_most", "init.freeze=true", "rank.max=8", "rank.average=4"]
+    with initialize_config_dir(store.CONF):
+        composed = compose("config", [place, *tiny_run, *chosen])
+    run = trained(to_run_config(composed))
+    assert run.folder.name.startswith("first_most-frozen-")
+    # 37 entries for the first and 13 for each other; no ranks with 36 are near and spend all 128
+    assert run.integer_ranks[0] == 7 > max(run.integer_ranks[1:])
+    assert sum(rank**2 for rank in run.integer_ranks) == 8 * 4**2
 
 
 # An allocation mode: this class in a file of its own, and the YAML below.

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "execution": {
         *(
             "adapters",
+            "allocation",
             "config",
             "data",
             "durations",

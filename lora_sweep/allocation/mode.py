@@ -103,6 +103,19 @@ class LogitMode(Mode):
         """
         raise NotImplementedError
 
+    def logits(self, ranks: Tensor, terms: Terms) -> Tensor:
+        """Returns logits (K, N) that have these ranks, with mean 0: what `ranks` undoes.
+
+        w_i = log(ranks_i^2 - rank_min^2) + constant, the inverse of shares by softmax. A mode that
+        makes ranks in another way has an inverse of its own.
+
+        Args:
+            ranks: real-valued ranks (K, N), between rank_min and rank_max, that spend the budget.
+            terms: of the runs.
+        """
+        log_share = (ranks**2 - terms.rank_min[:, None] ** 2).log()
+        return log_share - log_share.mean(dim=1, keepdim=True)
+
     @staticmethod
     def kept(logits: Tensor, ranks: Tensor, terms: Terms, noise: Tensor | None) -> Tensor:
         """Returns how much of every shell of R the soft mask keeps (K, N, r), float32.

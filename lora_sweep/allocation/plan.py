@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from lora_sweep.allocation.alpha_schedules import ALPHA_SCHEDULES
+from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.allocation.init_schedules import FROM_RUN, INIT_SCHEDULES
 from lora_sweep.allocation.mode import Mode
 from lora_sweep.allocation.modes.importance import Importance
@@ -26,8 +27,8 @@ class AllocationPlan:
         rank_average: rank of every matrix where ranks are fixed, and in evaluations where they are
             drawn, then a whole number; else what the budget pays for on average, M_p =
             N rank_average^2. Within rank_min ... rank_max.
-        init: where the allocation logits start, an init schedule's name; `fixed` for ranks that
-            stay at rank_average.
+        init: where the allocation logits start, the name of an init schedule or a calibration;
+            `fixed` for ranks that stay at rank_average.
         mode: how the budget is split.
         alpha_min, alpha_max: sharpness of the soft mask at the first step and after the last,
             above 0.
@@ -37,7 +38,8 @@ class AllocationPlan:
         budget_hold_epochs, budget_move_epochs: epochs before the ramp and in it, at least 0.
         epochs_discrete: last epochs that train with discrete masks, at least 0.
         init_values: starting logits, one a matrix, for `init=values`; else None.
-        frozen_ranks: rank of every matrix (N), where they are another run's and stay; else None.
+        frozen_ranks: rank of every matrix (N), where another run or a calibration gives them and
+            they stay; else None.
 
     Raises:
         ValueError: a value breaks its rule; the message names it.
@@ -139,7 +141,7 @@ class AllocationPlan:
         require(is_free, "rank_average", rule, average)
 
     def _check_init(self) -> None:
-        known = [*INIT_SCHEDULES, FROM_RUN, FIXED]
+        known = [*INIT_SCHEDULES, *CALIBRATIONS, FROM_RUN, FIXED]
         require(self.init in known, "init", f"one of {', '.join(known)}", repr(self.init))
         given = self.init_values
         if self.init == "values":

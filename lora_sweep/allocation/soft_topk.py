@@ -70,6 +70,38 @@ def topk_ranks(kept: Tensor) -> Tensor:
     return torch.sqrt((kept * (2 * m + 1)).sum(dim=-1))
 
 
+def topk_logits(
+    ranks: Tensor, alpha: Tensor, *, rank_min: Tensor, rank_max: Tensor, r: int
+) -> Tensor:
+    """Returns logits (K, N) that have these ranks, with mean 0: the inverse of `topk_ranks`.
+
+    With the threshold at 0 a matrix's rank rises with its own logit alone, so each is found by
+    bisection; a common change of all logits moves the threshold and no rank.
+
+    Args:
+        ranks: real-valued ranks (K, N), between rank_min and rank_max, that spend the budget.
+        alpha: sharpness (K,), above 0.
+        rank_min: least rank (K,).
+        rank_max: largest rank (K,), at most r.
+        r: stored size of R.
+    """
+    m = torch.arange(r, dtype=ranks.dtype, device=ranks.device)  # (r,)
+    low, high = rank_min[:, None, None], rank_max[:, None, None]  # (K, 1, 1)
+    cost = torch.where((m >= low) & (m < high), 2 * m + 1, 0.0)  # (K, 1, r)
+    wanted = ranks**2 - rank_min[:, None] ** 2  # (K, N)
+    sharpness = alpha[:, None]
+    below = torch.zeros_like(ranks) - 40 / sharpness
+    above = torch.zeros_like(ranks) + r + 40 / sharpness
+    for _ in range(_N_BISECTIONS):
+        middle = (below + above) / 2  # of w_i (rank_max - rank_min) / 2
+        kept = torch.sigmoid(sharpness[..., None] * (middle[..., None] - m))  # (K, N, r)
+        is_too_low = (cost * kept).sum(dim=2) < wanted
+        below = torch.where(is_too_low, middle, below)
+        above = torch.where(is_too_low, above, middle)
+    logits = (below + above) / (rank_max - rank_min)[:, None]
+    return logits - logits.mean(dim=1, keepdim=True)
+
+
 def _threshold(scores: Tensor, cost: Tensor, spare: Tensor) -> Tensor:
     """The thresholds (K,) that spend the budgets, differentiable in the scores.
 

@@ -54,9 +54,10 @@ _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
     "adapter",
 )  # fmt: skip
-# What has no effect on cut ranks, and on another run's.
+# What has no effect on cut ranks, on another run's, and on those from the data.
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
+_ONLY_LEARNT_FROM_DATA = tuple(name for name in ONLY_LEARNT if name != "rank.min")
 _NO_EFFECT = ("training.log_every", "adapter.match")
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
@@ -116,7 +117,8 @@ class RunConfig:
         self.allocation_plan()  # runs its rules
         kind = self.adapter_kind()
         is_fixed = self.has_fixed_ranks or (kind.matches_rank and self.adapter.match is not None)
-        if kind.has_matrices and not kind.learns_ranks and not is_fixed:
+        is_chosen = not is_fixed or (self.calibrates and self.adapter.match is None)
+        if kind.has_matrices and not kind.learns_ranks and is_chosen:
             ranks = f"{self.rank.min} ... {self.rank.max}"
             rule = f"fixed, or rank.min equal to rank.max, with adapter={kind.name}"
             require(False, "init", rule, f"{self.init.name} over the ranks {ranks}")
@@ -127,7 +129,7 @@ class RunConfig:
 
     def allocation_plan(self) -> AllocationPlan:
         """Returns how the cell's runs allocate ranks, without what they take from other runs."""
-        return allocation_plan(self, frozen_ranks=() if self.init.is_frozen else None)
+        return allocation_plan(self, frozen_ranks=() if self.init.freeze else None)
 
     @property
     def has_fixed_ranks(self) -> bool:
@@ -138,6 +140,12 @@ class RunConfig:
     def has_logits(self) -> bool:
         """Whether ranks follow trained logits."""
         return self.allocation_plan().has_logits
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the runs' ranks, or the starts of their logits, come from the data."""
+        has_choice = self.rank.min < self.rank.max and self.adapter_kind().has_matrices
+        return self.init.calibrates and has_choice and (self.init.freeze or self.has_logits)
 
 
 def to_run_config(config: DictConfig) -> RunConfig:
@@ -190,11 +198,13 @@ def run_settings(
     }
     if settings["init"] == "values":
         settings["init.values"] = config.init.values
+    if config.calibrates:
+        settings["init.batches"] = config.init.batches
     for group in _GROUPS:
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             settings[f"{group}.{name}"] = value
     settings |= _places(config)
-    if settings["init"] not in (FROM_RUN, FROZEN):
+    if settings["init"] not in (FROM_RUN, FROM_RUN + FROZEN):
         settings.pop("init.run", None)
     settings |= _flat_schedules(config)
     if not config.allocation_plan().has_moving_budget:
@@ -204,17 +214,25 @@ def run_settings(
     settings |= {name: None for name, own in UNSAID.items() if settings[name] == own}
     if settings["model.factors"] is None:
         settings["model.factors_seed"] = None
-    without_effect = {
-        FIXED: ONLY_LEARNT,
-        FROZEN: _ONLY_WITHOUT_FREEZE,
-    }.get(settings["init"], () if config.has_logits else _ONLY_BY_LOGITS)
-    without_effect = (*without_effect, *config.adapter_kind().idle)
+    without_effect = (
+        *_without_effect(config, settings["init"]),
+        *config.adapter_kind().idle,
+    )
     for name in list(settings):
         if name.startswith(without_effect):
             settings[name] = None
         if name in _NO_EFFECT or (name in _IF_GIVEN and settings[name] is None):
             del settings[name]
     return settings | dict(content or {})
+
+
+def _without_effect(config: RunConfig, init: str) -> tuple[str, ...]:
+    """Settings, or starts of their names, that have none with what the run has for an init."""
+    if init == FIXED:
+        return ONLY_LEARNT
+    if init.endswith(FROZEN):
+        return _ONLY_LEARNT_FROM_DATA if config.calibrates else _ONLY_WITHOUT_FREEZE
+    return () if config.has_logits else _ONLY_BY_LOGITS
 
 
 def _flat_schedules(config: RunConfig) -> Settings:
@@ -250,9 +268,11 @@ def identity(settings: Settings) -> Settings:
 
 def _init_setting(config: RunConfig) -> str:
     """The init schedule; a run without logits says what it has instead."""
-    if config.init.is_frozen and config.adapter_kind().has_matrices:
-        return FROZEN
-    if config.has_fixed_ranks or not config.adapter_kind().has_matrices:
+    if not config.adapter_kind().has_matrices:
+        return FIXED
+    if config.init.freeze and (config.calibrates or config.init.name == FROM_RUN):
+        return config.init.name + FROZEN
+    if config.has_fixed_ranks:
         return FIXED
     return config.init.name if config.has_logits else config.allocation.mode
 

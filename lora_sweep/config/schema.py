@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from omegaconf import MISSING
 
 from lora_sweep.adapters.kind import adapter_kinds, kind_settings
+from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
 from lora_sweep.rules import (
@@ -33,29 +34,41 @@ class InitConfig:
     """Starting values of the allocation logits along depth; `fixed` has no logits at all.
 
     Attributes:
-        name: of the init schedule.
+        name: of the init schedule or the calibration.
         values: logits of one's own, one a matrix in module order; for `values` only.
         run: folder of the finished run whose logits are taken; for `from_run` only.
-        freeze: take its integer ranks instead, and keep them; for `from_run` only.
+        batches: of training texts that a calibration measures; for calibrations only.
+        freeze: keep the integer ranks that the other run or the calibration gives, in place of
+            logits; for these only.
     """
 
     name: str = MISSING
     values: list[float] | None = None
     run: str | None = None
+    batches: int | None = None
     freeze: bool = False
 
     def __post_init__(self) -> None:
         if self.name == FROM_RUN:
             require(bool(self.run), "init.run", "a finished run's folder", self.run)
         else:
-            rule = f"{{}} with init={self.name}, for it is of init=from_run"
-            require(self.run is None, "init.run", rule.format("null"), self.run)
-            require(not self.freeze, "init.freeze", rule.format("false"), self.freeze)
+            self._require_unset("run", None, FROM_RUN)
+        if self.calibrates:
+            require_count("init.batches", self.batches or 0, 1, MOST_STEPS)
+        else:
+            self._require_unset("batches", None, *CALIBRATIONS)
+        if not self.calibrates and self.name != FROM_RUN:
+            self._require_unset("freeze", False, FROM_RUN, *CALIBRATIONS)
 
     @property
-    def is_frozen(self) -> bool:
-        """Whether the integer ranks are another run's, and stay so."""
-        return self.name == FROM_RUN and self.freeze
+    def calibrates(self) -> bool:
+        """Whether ranks come from the data."""
+        return self.name in CALIBRATIONS
+
+    def _require_unset(self, name: str, unset: bool | None, *owners: str) -> None:
+        value, word = getattr(self, name), "null" if unset is None else "false"
+        rule = f"{word} with init={self.name}, for it is of init={'|'.join(owners)}"
+        require(value == unset, f"init.{name}", rule, value)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from lora_sweep.execution.inputs import can_pack
 from lora_sweep.execution.job import Job, Outcome, compatibility
 from lora_sweep.execution.pack_size import best_pack_size, size_for_workers
 from lora_sweep.execution.protocols import Executor, StopPolicy
-from lora_sweep.execution.train import Shared, load_shared, train_together
+from lora_sweep.execution.train import Shared, load_shared, plans_of, train_together
 from lora_sweep.store.claims import Claim, Claims, unclaimed_first
 from lora_sweep.store.pack_list import PackList, Packs
 from lora_sweep.store.record import FailureRecord
@@ -147,7 +147,8 @@ class Group:
             return 1
         if self.options.pack_size is not None:
             return self.options.pack_size
-        plans, shared = [self.jobs[name].plan for name in names], self.shared
+        shared = self.shared
+        plans = plans_of([self.jobs[name] for name in names], shared)
         return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
 
     def _size_elsewhere(self, n_runs: int, capacity: int) -> int:

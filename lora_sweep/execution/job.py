@@ -61,7 +61,7 @@ class Job:
 
     @property
     def plan(self) -> RunPlan:
-        """The numbers that it trains by."""
+        """The numbers that it trains by, without ranks that come from the data."""
         return run_plan(self.config, self.seed, read_sources(self.config))
 
     @property

@@ -17,6 +17,7 @@ import torch
 import lora_sweep
 from lora_sweep.config.run import RunConfig, identity
 from lora_sweep.rules import absolute
+from lora_sweep.store.calibration import CalibrationRecord
 
 RESULTS_VERSION = 2
 """Raised by every change of the code that changes the numbers of a run."""
@@ -37,6 +38,7 @@ class RunOrigin:
     versions: dict[str, str]
     git_commit: str | None
     label_names: list[str]
+    calibration: CalibrationRecord | None = None
 
 
 def run_fingerprint(

@@ -1,9 +1,11 @@
 """Typed configs -> plans: the numbers that the training loop works by."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
+from lora_sweep.allocation.rank_logits import logits_of_ranks
 from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
@@ -47,6 +49,21 @@ def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> Run
         lora_alpha=config.model.lora_alpha,
         adapter=config.adapter_kind(),
     )
+
+
+def calibrated(plan: RunPlan, ranks: Sequence[int], *, freeze: bool) -> RunPlan:
+    """Returns the plan of a run whose ranks come from the data, with them.
+
+    Args:
+        plan: of the run, as it is without them.
+        ranks: integer ranks (N,).
+        freeze: whether they stay; else the logits start at them.
+    """
+    own = plan.allocation
+    if freeze:
+        return replace(plan, allocation=replace(own, frozen_ranks=tuple(ranks)))
+    logits = logits_of_ranks(ranks, own)
+    return replace(plan, allocation=replace(own, init="values", init_values=logits))
 
 
 def pack_plan(config: RunConfig) -> PackPlan:

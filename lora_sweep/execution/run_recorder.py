@@ -113,6 +113,7 @@ class RunRecorder:
             predictions=self.predictions,
             state=self.state,
             wall_seconds=time.perf_counter() - self.started,
+            calibration=self.origin.calibration,
         )
         write_checkpoint(self.folder.checkpoints, checkpoint, self.origin.fingerprint)
 

@@ -70,13 +70,13 @@ def check_sources(config: RunConfig, base: Path) -> None:
 
 def _init_run(config: RunConfig) -> str | None:
     """The run whose allocation is taken, if it has an effect."""
-    has_effect = config.init.is_frozen or config.has_logits
+    has_effect = config.init.freeze or config.has_logits
     return config.init.run if has_effect else None
 
 
 def _logits(config: RunConfig) -> tuple[float, ...] | None:
     path = _init_run(config)
-    if path is None or config.init.is_frozen:
+    if path is None or config.init.freeze:
         return None
     run = _source("init.run", path)
     if LOGITS not in run.state:
@@ -88,8 +88,10 @@ def _logits(config: RunConfig) -> tuple[float, ...] | None:
 
 
 def _ranks(config: RunConfig) -> tuple[int, ...] | None:
-    if not config.init.is_frozen or config.init.run is None:
+    if not config.init.freeze:
         return None
+    if config.init.run is None:
+        return () if config.calibrates else None  # the data gives them later
     return tuple(_source("init.run", config.init.run).integer_ranks)
 
 
@@ -128,7 +130,7 @@ def _check_matrices(setting: str, run: FinishedRun, config: RunConfig, base: Pat
 def _check_init(run: FinishedRun, config: RunConfig) -> None:
     _logits(config)
     highest = max(run.integer_ranks)
-    if config.init.is_frozen and highest > config.rank.max:
+    if config.init.freeze and highest > config.rank.max:
         raise SettingError(
             f"init.run must have ranks of at most rank.max={config.rank.max}, but got "
             f"{highest} in {run.folder}"

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from lora_sweep.config.run import cell_name
 from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.execution.calibration import Measured, calibrate
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
 from lora_sweep.execution.pack_recorder import PackRecorder
-from lora_sweep.execution.plans import pack_plan
+from lora_sweep.execution.plans import calibrated, pack_plan
 from lora_sweep.execution.processor import say_which_precision_is_faster
 from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.execution.run_recorder import RunRecorder
 from lora_sweep.interrupt import StoppedError, stop_on_signals
+from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.store.checkpoint import Checkpoint, common_place, places, read_checkpoint
 from lora_sweep.store.claims import Claim
 from lora_sweep.store.predictions import DevLabels
@@ -81,6 +83,35 @@ def train_together(
     return [outcomes[job.name] for job in jobs]
 
 
+def plans_of(jobs: Sequence[Job], shared: Shared) -> list[RunPlan]:
+    """Returns the numbers that runs train by from their beginning, in order.
+
+    Args:
+        jobs: the runs.
+        shared: what they train over, and what is measured for those whose ranks come from data.
+    """
+    return [_with_ranks(job, _calibration(job, None, shared)) for job in jobs]
+
+
+def _calibration(
+    job: Job, checkpoint: Checkpoint | None, shared: Shared
+) -> CalibrationRecord | None:
+    """Ranks from the data: those that the run has begun with, if it has."""
+    if not job.config.calibrates:
+        return None
+    if checkpoint is not None and checkpoint.calibration is not None:
+        return checkpoint.calibration
+    device = shared.plan.device
+    measured = Measured(shared.encoder, shared.texts, job.model_fingerprint, device)
+    return calibrate(job.config, job.plan, measured)
+
+
+def _with_ranks(job: Job, calibration: CalibrationRecord | None) -> RunPlan:
+    if calibration is None:
+        return job.plan
+    return calibrated(job.plan, calibration.ranks, freeze=job.config.init.freeze)
+
+
 def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | None]]]:
     """Runs with the checkpoints from which they can go on together; None is the beginning."""
     while True:
@@ -107,14 +138,19 @@ def _train(
 ) -> list[Outcome]:
     """Trains runs that stand at the same place."""
     jobs = [job for job, _ in group]
-    plans = [job.plan for job in jobs]
+    calibrations = [_calibration(job, checkpoint, shared) for job, checkpoint in group]
+    plans = [_with_ranks(job, own) for job, own in zip(jobs, calibrations, strict=True)]
+    origins = [
+        _origin(job, plan, own, shared)
+        for job, plan, own in zip(jobs, plans, calibrations, strict=True)
+    ]
     snapshots = [checkpoint.snapshot for _, checkpoint in group if checkpoint is not None]
     n_done = snapshots[0].step if snapshots else 0
     n_steps = shared.plan.length(len(shared.texts.train)).n_steps
     with ExitStack() as stack:
         recorders = [
-            stack.enter_context(_recorded(job, plan, checkpoint, shared))
-            for (job, checkpoint), plan in zip(group, plans, strict=True)
+            stack.enter_context(_recorded(job, checkpoint, shared, origin))
+            for (job, checkpoint), origin in zip(group, origins, strict=True)
         ]
         for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
             log.info(note)
@@ -142,7 +178,7 @@ def _train(
 
 @contextmanager
 def _recorded(
-    job: Job, plan: RunPlan, checkpoint: Checkpoint | None, shared: Shared
+    job: Job, checkpoint: Checkpoint | None, shared: Shared, origin: RunOrigin
 ) -> Iterator[RunRecorder]:
     """The recorder of a run, whose folder is made ready and whose log is written meanwhile."""
     job.folder.ready()
@@ -153,7 +189,7 @@ def _recorded(
         with closing(start_tracker(name, job.folder.path, job.settings, cell)) as tracker:
             yield RunRecorder(
                 job.folder,
-                _origin(job, plan, shared),
+                origin,
                 _dev_labels(shared.texts),
                 checkpoint=checkpoint,
                 tracker=tracker,
@@ -175,7 +211,9 @@ def _early_end(recorder: RunRecorder) -> Exception:
     return TrainingFailedError(f"{name}: {recorder.error}")
 
 
-def _origin(job: Job, plan: RunPlan, shared: Shared) -> RunOrigin:
+def _origin(
+    job: Job, plan: RunPlan, calibration: CalibrationRecord | None, shared: Shared
+) -> RunOrigin:
     n_trained = count_trained(
         plan,
         shapes=shared.encoder.shapes,
@@ -194,6 +232,7 @@ def _origin(job: Job, plan: RunPlan, shared: Shared) -> RunOrigin:
         versions=versions(),
         git_commit=git_commit(),
         label_names=list(shared.texts.label_names),
+        calibration=calibration,
     )
 
 

@@ -4,6 +4,7 @@ A checkpoint is written after every evaluation and when a training is stopped. T
 kept: a pack that was killed between the checkpoints of two of its runs goes on from the older.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from lora_sweep.errors import DamagedFileError
 from lora_sweep.files import set_aside, writing
+from lora_sweep.store.calibration import CalibrationRecord, calibration_of
 from lora_sweep.tensor_files import read_tensors, write_tensors
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
@@ -37,6 +39,7 @@ class Checkpoint:
         predictions: of every evaluation, dev part -> predictions (n,).
         state: trained state at the epoch that would be reported.
         wall_seconds: trained so far.
+        calibration: where its ranks came from the data; None for other runs.
     """
 
     snapshot: RunSnapshot
@@ -44,6 +47,7 @@ class Checkpoint:
     predictions: list[dict[str, NDArray[Any]]]
     state: Parameters
     wall_seconds: float
+    calibration: CalibrationRecord | None = None
 
     @property
     def place(self) -> Place:
@@ -77,6 +81,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> 
         "wall_seconds": checkpoint.wall_seconds,
         "history": checkpoint.history,
     }
+    if checkpoint.calibration is not None:
+        numbers["calibration"] = dataclasses.asdict(checkpoint.calibration)
     about = {
         "format_version": FORMAT_VERSION,
         "fingerprint": fingerprint,
@@ -141,6 +147,7 @@ def _from_file(tensors: Parameters, numbers: dict[str, Any]) -> Checkpoint:
         ],
         state=_part(tensors, "state/"),
         wall_seconds=float(numbers["wall_seconds"]),
+        calibration=calibration_of(numbers.get("calibration")),
     )
 
 

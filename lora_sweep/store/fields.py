@@ -55,9 +55,12 @@ def _check(hint: Any) -> Check:
 
 
 def _check_all(hint: Any) -> Check:
-    """Of the values in a list, tuple or dict: looks at the distinct types only."""
+    """Of the values in a list, tuple or dict: looks at the distinct types only, of plain ones."""
     if hint is Any or dataclasses.is_dataclass(hint):
         return lambda values: True
+    if typing.get_origin(hint) in (list, tuple, dict):
+        fits = _check(hint)
+        return lambda values: all(map(fits, values))
     accepted = _accepted(hint)
     return lambda values: accepted.issuperset(map(type, values))
 

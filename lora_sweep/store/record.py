@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
 from lora_sweep.rules import is_rate
+from lora_sweep.store.calibration import CalibrationRecord, calibration_of
 from lora_sweep.store.epochs import EpochRecord, best_from_of, check_epochs, summary_of
 from lora_sweep.store.fields import check_fields
 
@@ -50,6 +51,7 @@ class RunRecord:
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
+        calibration: where its ranks came from the data; None for other runs.
         files: name -> SHA-256 of what else the run left: its state and its predictions.
         name: of the folder that it was written to.
     """
@@ -73,6 +75,7 @@ class RunRecord:
     versions: dict[str, str]
     git_commit: str | None
     label_names: list[str]
+    calibration: CalibrationRecord | None = None
     files: dict[str, str] = field(default_factory=dict, compare=False)
     name: str = field(default="", compare=False)
 
@@ -159,7 +162,8 @@ def read_result(path: Path) -> RunRecord:
     fields = _read(path)
     try:
         epochs = [EpochRecord(**entry) for entry in fields.pop("epochs")]
-        record = RunRecord(epochs=epochs, **fields)
+        calibration = calibration_of(fields.pop("calibration", None))
+        record = RunRecord(epochs=epochs, calibration=calibration, **fields)
         for part in (record, *epochs):
             check_fields(part)
         _check_whole(record)
@@ -204,6 +208,8 @@ def _check_whole(record: RunRecord) -> None:
         got = getattr(record, name)
         if got != value:
             raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")
+    if record.calibration is not None:
+        record.calibration.check(len(record.matrices))
     if not is_rate(record.wall_seconds):
         raise ValueError(f"wall_seconds must be at least 0, but got {record.wall_seconds}")
 

@@ -106,6 +106,15 @@ class AdaptedEncoder:
             n_runs: K.
         """
         set_updates(self.layers.values(), updates, batch.runs)
+        return self.pooled(batch, n_runs)
+
+    def pooled(self, batch: Batch, n_runs: int) -> Tensor:
+        """Returns the pooled last hidden states (K, b, d), float32, with the updates as they are.
+
+        Args:
+            batch: tokens of K b texts.
+            n_runs: K.
+        """
         inputs: dict[str, Any] = {"input_ids": batch.input_ids}
         if batch.token_type_ids is not None:
             inputs["token_type_ids"] = batch.token_type_ids

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.config.run import RunConfig, run_name, run_settings
 from lora_sweep.errors import SettingError
 
@@ -283,6 +284,7 @@ def test_unknown_or_missing_setting_is_named(
 
 FROM_RUN: dict[str, Any] = {"init.name": "from_run", "init.run": "outputs/a/b"}
 FROZEN: dict[str, Any] = FROM_RUN | {"init.freeze": True}
+CALIBRATED: dict[str, Any] = {"init.name": "gora", "init.batches": 8, "init.freeze": True}
 
 
 @pytest.mark.parametrize(
@@ -309,9 +311,58 @@ def test_frozen_ranks_ignore_what_is_learnt(other: dict[str, Any], changed: Chan
     assert name_of(changed(FROZEN | other)) == name_of(changed(FROZEN))
 
 
+@pytest.mark.parametrize("name", CALIBRATIONS)
+@pytest.mark.parametrize(
+    ("freeze", "start"), [(False, "-r5_25_20-lr0.01-seed0-"), (True, "-frozen-r5_25_20-seed0-")]
+)
+def test_run_with_ranks_from_the_data_says_so(
+    name: str, freeze: bool, start: str, changed: Changed
+) -> None:
+    config = changed({"init.name": name, "init.batches": 8, "init.freeze": freeze})
+    assert config.calibrates
+    assert run_settings(config, 0)["init.batches"] == 8
+    assert name_of(config).startswith(f"{name}{start}")
+
+
+@pytest.mark.parametrize("other", LEARNT_ONLY, ids=str)
+def test_frozen_ranks_from_the_data_ignore_what_is_learnt(
+    other: dict[str, Any], changed: Changed
+) -> None:
+    assert name_of(changed(CALIBRATED | other)) == name_of(changed(CALIBRATED))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"rank.min": 6}, {"rank.average": 19}, {"rank.average": 19.5}, {"init.batches": 9}],
+    ids=str,
+)
+def test_frozen_ranks_from_the_data_heed_what_they_are_made_of(
+    other: dict[str, Any], changed: Changed
+) -> None:
+    assert name_of(changed(CALIBRATED | other)) != name_of(changed(CALIBRATED))
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_data_has_no_say_where_there_is_nothing_to_allocate(
+    freeze: bool, changed: Changed
+) -> None:
+    one_rank = {"rank.min": 20, "rank.max": 20, "budget.start_average": 20.0}
+    config = changed(CALIBRATED | {"init.freeze": freeze} | one_rank)
+    assert not config.calibrates
+    assert name_of(config) == name_of(changed(one_rank), init="fixed")
+
+
+def test_data_has_no_say_where_ranks_are_cut(changed: Changed) -> None:
+    config = changed(CALIBRATED | {"init.freeze": False} | BY_IMPORTANCE)
+    assert not config.calibrates
+    assert name_of(config) == name_of(changed(BY_IMPORTANCE))
+    assert changed(CALIBRATED | BY_IMPORTANCE).calibrates  # frozen, none is cut
+
+
 def test_run_of_its_own_has_no_settings_of_sources(run_config: RunConfig) -> None:
     names = set(run_settings(run_config, 0))
-    assert not names & {"init.run", "init.freeze", "model.adapter", "model.adapter_head"}
+    sources = {"init.run", "init.freeze", "init.batches", "model.adapter", "model.adapter_head"}
+    assert not names & sources
 
 
 def test_seed_of_factors_that_are_drawn_counts(changed: Changed) -> None:

@@ -138,6 +138,32 @@ def test_values_are_for_their_own_init(changed: Changed) -> None:
         changed({"init.name": "randn", "init.values": [1.0]})
 
 
+@pytest.mark.parametrize("batches", [None, 0, -1])
+def test_calibration_wants_batches(batches: int | None, changed: Changed) -> None:
+    with pytest.raises(SettingError, match=r"^init.batches must be at least 1, but got"):
+        changed({"init.name": "fisher", "init.batches": batches})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [("randn", "batches", 8), ("from_run", "batches", 8), ("randn", "freeze", True)],
+)
+def test_settings_of_other_inits_are_refused(
+    name: str, setting: str, value: Any, changed: Changed
+) -> None:
+    run = {"init.run": "outputs/a/b"} if name == "from_run" else {}
+    owners = r"from_run\|fisher" if setting == "freeze" else "fisher"
+    rule = rf"^init.{setting} must be (null|false) with init={name}, for it is of init={owners}"
+    with pytest.raises(SettingError, match=rule):
+        changed({"init.name": name, f"init.{setting}": value, **run})
+
+
+def test_frozen_ranks_from_the_data_may_have_any_average(changed: Changed) -> None:
+    frozen = {"init.name": "fisher", "init.batches": 8, "init.freeze": True}
+    config = changed(frozen | {"rank.average": 19.5, "allocation.mode": "random_square"})
+    assert config.calibrates
+
+
 @pytest.mark.parametrize("value", [5.0, 5.5, 25.0])
 def test_constant_budget_within_ranks_is_taken(value: float, changed: Changed) -> None:
     config = changed({f"budget.{name}": value for name in RANGES})

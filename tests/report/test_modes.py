@@ -74,6 +74,34 @@ def test_init_effect_is_asked_within_one_mode(sweep: Any, settings: Any) -> None
     assert grid.tolist() == [[pytest.approx([60, 61])], [pytest.approx([50, 52])]]
 
 
+def _calibrate(sweep: Any, settings: Any) -> None:
+    """Two seeds of ranks from the data: where logits start, and frozen."""
+    for seed in (0, 1):
+        own = settings(init="gora", seed=seed) | {"init.batches": 8}
+        sweep.finish(f"gora-{seed}", 0.5 + 0.02 * seed, own)
+        learnt = [name for name in own if name.startswith(LOGITS_ONLY)]
+        frozen = own | dict.fromkeys(learnt) | {"init": "gora-frozen", "allocation.mode": None}
+        sweep.finish(f"gora-frozen-{seed}", 0.45, frozen)
+
+
+def test_ranks_from_the_data_are_arms(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "capped", "soft_topk")
+    _calibrate(sweep, settings)
+    (comparison,) = compare_inits(collect_runs(sweep.path))
+    arms = {line.init: line for line in comparison.lines}
+    assert {"gora, capped", "gora-frozen"} <= set(arms)
+    assert arms["gora-frozen"].paired.differences == pytest.approx((5, 5))
+
+
+def test_init_effect_is_asked_of_ranks_from_the_data_too(sweep: Any, settings: Any) -> None:
+    """Their number of batches is no axis that the other inits lack."""
+    _fill(sweep, settings, "capped")
+    _calibrate(sweep, settings)
+    inits, grid = init_grid(collect_runs(sweep.path))
+    assert inits == ["uniform", "randn", "gora"]
+    assert grid[2].tolist() == [pytest.approx([50, 52])]
+
+
 @pytest.mark.usefixtures("unrendered")
 def test_pictures_are_drawn_for_every_mode(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, "capped", "published")

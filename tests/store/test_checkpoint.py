@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.store.checkpoint import (
     Checkpoint,
     common_place,
@@ -33,6 +34,7 @@ def checkpoint(n_epochs: int, step: int) -> Checkpoint:
         predictions=[{"in": np.array([0, epoch])} for epoch in range(n_epochs)],
         state={"R": torch.zeros(2)} if n_epochs else {},
         wall_seconds=1.5,
+        calibration=CalibrationRecord([[0.1], [0.2]], [1, 3]) if n_epochs else None,
     )
 
 
@@ -46,6 +48,7 @@ def test_checkpoint_comes_back(tmp_path: Path) -> None:
     assert read.snapshot.total_loss == 0.1 + 0.2
     assert read.snapshot.unread_losses[0] == 0.1 and np.isnan(read.snapshot.unread_losses[1])
     assert read.history == written.history
+    assert read.calibration == written.calibration is not None
     assert [parts["in"].tolist() for parts in read.predictions] == [[0, 0], [0, 1]]
     assert torch.equal(read.state["R"], torch.zeros(2))
 
@@ -55,6 +58,7 @@ def test_checkpoint_before_the_first_evaluation(tmp_path: Path) -> None:
     read = read_checkpoint(tmp_path, (0, 4), "f")
     assert read is not None
     assert (read.predictions, read.state, read.history) == ([], {}, [])
+    assert read.calibration is None
 
 
 def test_last_two_are_kept(tmp_path: Path) -> None:

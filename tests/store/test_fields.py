@@ -26,6 +26,7 @@ class Outer:
     mixed: dict[str, float | str] | None = None
     anything: Any = None
     inner: list[Inner] | None = None
+    rows: list[list[float]] | None = None
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ class Outer:
         {"mixed": {"a": 1, "b": 0.5, "c": "x"}},
         {"anything": [object()]},
         {"inner": [Inner(1)]},
+        {"rows": [[1, 2.5], []]},
     ],
 )
 def test_right_types_pass(changes: dict[str, Any]) -> None:
@@ -67,6 +69,8 @@ def test_right_types_pass(changes: dict[str, Any]) -> None:
         {"several": [0.5]},
         {"several": ("x",)},
         {"mixed": {"a": None}},
+        {"rows": [1.0]},
+        {"rows": [[1.0], ["x"]]},
     ],
 )
 def test_wrong_types_are_named(changes: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lora_sweep.errors import DamagedRecordError, RecordError
 from lora_sweep.files import to_checked_json
+from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.store.epochs import summary_of
 from lora_sweep.store.record import (
     FORMAT_VERSION,
@@ -55,6 +56,13 @@ def test_result_survives_the_way_through_json(record: RunRecord, tmp_path: Path)
     path.write_text(record.to_json(), encoding="utf-8")
     assert read_result(path) == record
     assert json.loads(path.read_text())["format_version"] == FORMAT_VERSION
+
+
+def test_calibration_survives_the_way_through_json(record: RunRecord, tmp_path: Path) -> None:
+    calibrated = replace(record, calibration=CalibrationRecord([[0.5], [1e-30]], [3, 1]))
+    path = tmp_path / "result.json"
+    path.write_text(calibrated.to_json(), encoding="utf-8")
+    assert read_result(path) == calibrated != record
 
 
 def test_failure_survives_the_way_through_json(tmp_path: Path) -> None:
@@ -105,6 +113,9 @@ EDITED: list[tuple[dict[str, Any], str]] = [
     ({"wall_seconds": -1.0}, "wall_seconds must be at least 0"),
     ({"wall_seconds": math.inf}, "wall_seconds must be at least 0"),
     ({"collapsed": 1}, "collapsed must be of type bool"),
+    ({"calibration": CalibrationRecord([[1.0]], [2, 2])}, "calibration.scores must be one a mat"),
+    ({"calibration": CalibrationRecord([[1.0]] * 2, [2])}, "calibration.ranks must be one a mat"),
+    ({"calibration": CalibrationRecord([[1.0]] * 2, [2, 1.5])}, "ranks must be of type"),  # type: ignore[list-item]
 ]
 
 

@@ -21,6 +21,14 @@ class SoftTopk(LogitMode, name="soft_topk"):
 
         return topk_ranks(_shells(logits, terms, terms.alpha_max))
 
+    def logits(self, ranks: Tensor, terms: Terms) -> Tensor:
+        """Returns logits (K, N) that have these ranks at the sharpest alpha, with mean 0."""
+        from lora_sweep.allocation.soft_topk import topk_logits
+
+        return topk_logits(
+            ranks, terms.alpha_max, rank_min=terms.rank_min, rank_max=terms.rank_max, r=terms.r
+        )
+
     @staticmethod
     def kept(logits: Tensor, ranks: Tensor, terms: Terms, noise: Tensor | None) -> Tensor:
         """Returns how much of every shell the soft mask keeps (K, N, r), float32."""

@@ -9,7 +9,7 @@ import pandas as pd
 from lora_sweep.report.statistics.movement import Movement, movements, thirds
 from lora_sweep.report.table.components import component_groups
 from lora_sweep.report.table.courses import EARLY_EPOCHS, Course
-from lora_sweep.report.table.tidy import WITHOUT_LOGITS
+from lora_sweep.report.table.tidy import has_logits
 from lora_sweep.vocabulary import FINISHED
 
 
@@ -23,7 +23,7 @@ def observation_section(runs: pd.DataFrame, courses: Mapping[str, Course]) -> li
         runs: as from `collect_runs`.
         courses: run folder -> how the run went.
     """
-    learnt = runs[(runs["status"] == FINISHED) & ~runs["init"].isin(WITHOUT_LOGITS)]
+    learnt = runs[(runs["status"] == FINISHED) & has_logits(runs)]
     known = [
         (int(seed), course)
         for folder, seed in zip(learnt["folder"], learnt["seed"], strict=True)

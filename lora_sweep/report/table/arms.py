@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.summarise import init_place
-from lora_sweep.report.table.tidy import WITHOUT_LOGITS, has_several_kinds, setting_names
+from lora_sweep.report.table.tidy import has_logits, has_several_kinds, setting_names
 from lora_sweep.vocabulary import FAILED, FINISHED, FIXED
 
 
@@ -99,13 +99,13 @@ def init_grid(runs: pd.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
         runs: as from `collect_runs`.
     """
     learnt = ended_runs(runs)
-    learnt = learnt[~learnt["init"].isin(WITHOUT_LOGITS)]
+    learnt = learnt[has_logits(learnt)]
     if "allocation.mode" in learnt.columns and learnt["allocation.mode"].nunique() > 1:
         learnt = learnt[learnt["allocation.mode"] == learnt["allocation.mode"].mode()[0]]
     inits = sorted(set(learnt["init"]), key=init_place)
     if len(inits) < 2:
         return [], np.empty((0, 0, 0))
-    others = [name for name in setting_names(learnt) if name not in ("init", "seed")]
+    others = [name for name in setting_names(learnt) if not _is_of_one_init(name, learnt)]
     setting = learnt.groupby(others, dropna=False, sort=False).ngroup() if others else 0
     known = learnt.assign(
         setting=setting, value=(100 * learnt["reported_metric"]).mask(_failed(learnt))
@@ -114,6 +114,12 @@ def init_grid(runs: pd.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
     has_run = known.assign(one=1).set_index(["init", "setting", "seed"])["one"].unstack("init")
     shared = table[has_run.notna().all(axis=1)][inits]
     return inits, _whole_settings(shared)
+
+
+def _is_of_one_init(name: str, learnt: pd.DataFrame) -> bool:
+    """Whether a setting is an init's own and no axis: it has one value where it has any."""
+    is_own = name.startswith("init.") and learnt[name].nunique() <= 1
+    return name in ("init", "seed") or is_own
 
 
 def ended_runs(runs: pd.DataFrame) -> pd.DataFrame:

@@ -21,8 +21,6 @@ _OF_A_KIND = (
     "model.factors",
 )
 KIND_LABELS = {name: kind.label for name, kind in adapter_kinds().items()}
-WITHOUT_LOGITS = (FIXED, FROZEN, *modes_without_logits(), *KIND_LABELS.values())
-"""What runs without logits have for an init."""
 _NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
 COLUMNS = {
     "folder": "str",
@@ -133,6 +131,15 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return with_contents_in_words(_with_kinds(_with_modes(pd.DataFrame(columns))))
 
 
+def has_logits(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Returns of every row of the tidy table whether its run's ranks follow trained logits."""
+    init = table["init"]
+    return ~(
+        init.isin((FIXED, *modes_without_logits(), *KIND_LABELS.values()))
+        | init.str.endswith(FROZEN)
+    )
+
+
 def setting_names(table: pd.DataFrame) -> list[str]:
     """Returns the columns of the tidy table that are settings, the seed among them.
 
@@ -164,12 +171,12 @@ def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
     """The table with ways to allocate in `init`, where runs with logits have several."""
     if "allocation.mode" not in table.columns:
         return table
-    has_logits = ~table["init"].isin(WITHOUT_LOGITS) & table["allocation.mode"].notna()
-    modes = table.loc[has_logits, "allocation.mode"]
+    learnt = has_logits(table) & table["allocation.mode"].notna()
+    modes = table.loc[learnt, "allocation.mode"]
     if modes.nunique() < 2:
         return table
-    named = table.loc[has_logits, "init"].str.cat(modes, sep=", ")
-    return table.assign(init=table["init"].where(~has_logits, named))
+    named = table.loc[learnt, "init"].str.cat(modes, sep=", ")
+    return table.assign(init=table["init"].where(~learnt, named))
 
 
 def _with_kinds(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,175 @@
+"""Scores of the matrices -> ranks that spend a budget: first real-valued, then whole and exact.
+
+There are N matrices; the budget M_p = sum of ranks^2 is counted in entries of R. All ranks lie
+within rank_min ... rank_max.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lora_sweep.rules import require
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LEAST_SHARE = 1e-12
+"""A score below this share of the largest one counts as that much: its logarithm is finite."""
+_ROUNDING = 1e-6
+"""A budget so little below a whole number is that number."""
+
+
+@dataclass(frozen=True)
+class RankBudget:
+    """What may be spent, and on which ranks.
+
+    Attributes:
+        params: M_p, in entries of R, within N rank_min^2 ... N rank_max^2.
+        rank_min: least rank.
+        rank_max: largest rank.
+    """
+
+    params: float
+    rank_min: int
+    rank_max: int
+
+
+def entries_of_shell(m: int) -> int:
+    """Returns what rank m + 1 costs more than rank m: 2 m + 1 entries of R."""
+    return 2 * m + 1
+
+
+def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
+    """Returns real-valued ranks (N) whose part of the budget is in proportion to their scores.
+
+    ranks_i^2 - rank_min^2 = min(rank_max^2 - rank_min^2, level s_i), with the one level at which
+    sum ranks^2 = M_p: the ranks that logits log s_i have with `allocation=capped`.
+
+    Args:
+        scores: (N, 1), at least 0.
+        budget: to spend.
+
+    Raises:
+        ValueError: a score is not finite.
+
+    Source: GoRA (arXiv 2502.12171), ranks in proportion to the share of the importance, within
+    bounds; FIM-LoRA (arXiv 2605.16800), the least rank for all first, and what is over the largest
+    to the others. A share of entries of R, not of ranks, is ours: R costs rank^2.
+    """
+    import torch
+
+    from lora_sweep.allocation.ranks import capped_ranks
+
+    _check_finite(scores)
+    own = scores.double().flatten()
+    least = max(_LEAST_SHARE * float(own.max()), sys.float_info.min)
+    numbers = (budget.params, budget.rank_min, budget.rank_max)
+    terms = (torch.tensor([number], dtype=torch.float64) for number in numbers)
+    ranks: list[float] = capped_ranks(own.clamp(min=least).log()[None], *terms)[0].tolist()
+    return ranks
+
+
+def ranks_by_components(
+    scores: Tensor, budget: RankBudget, *, price: Callable[[int], int] = entries_of_shell
+) -> list[float]:
+    """Returns the ranks (N) that the components with the largest scores, over all matrices, give.
+
+    Every matrix has its first rank_min components. The others are taken in the order of their
+    scores; one that what is left of the budget can't pay for is passed over. Of equal scores the
+    earlier matrix's goes first.
+
+    Args:
+        scores: (N, n), n >= rank_max, falling along the components.
+        budget: to spend.
+        price: of component m, 0 for the first; it never falls. Entries of R by default.
+
+    Raises:
+        ValueError: a score is not finite.
+
+    Source: EVA (arXiv 2410.07170), which counts a component as 1; the price, and that what can't
+    be paid for is passed over, are ours.
+    """
+    _check_finite(scores)
+    low, high = budget.rank_min, budget.rank_max
+    ranks = [low] * len(scores)
+    left = budget.params + _ROUNDING - len(ranks) * sum(map(price, range(low)))
+    order = scores[:, low:high].flatten().argsort(descending=True, stable=True)
+    for place in order.tolist():
+        matrix, rank = divmod(place, high - low)
+        if price(low + rank) <= left:
+            ranks[matrix] += 1
+            left -= price(low + rank)
+    return [float(rank) for rank in ranks]
+
+
+def ranks_that_spend(wanted: Sequence[float], budget: RankBudget) -> list[int]:
+    """Returns the whole ranks nearest to those wanted among all that spend the budget exactly.
+
+    They minimise sum_i (rank_i - wanted_i)^2 over rank_min <= rank_i <= rank_max with
+    sum rank_i^2 = M_p. Where no ranks spend M_p (it may be no whole number), they spend the most
+    that some can.
+
+    Args:
+        wanted: real-valued ranks (N), within rank_min ... rank_max.
+        budget: to spend.
+
+    Raises:
+        ValueError: the budget is not within N rank_min^2 ... N rank_max^2.
+
+    Source: ours.
+    """
+    low, high, n = budget.rank_min, budget.rank_max, len(wanted)
+    params = math.floor(budget.params + _ROUNDING)
+    rule = f"within {n} x {low}^2 ... {n} x {high}^2 entries"
+    is_within = n * low**2 <= params and budget.params <= n * high**2 + _ROUNDING
+    require(is_within, "M_p", rule, budget.params)
+    reach = 2
+    while True:
+        ranks = _nearest(wanted, budget, params, reach)
+        pairs = list(zip(ranks, wanted, strict=True))
+        # What plain rounding would be nearer. Ranks with one that is beyond the reach have more
+        # of it than reach^2 - 1/4, so the nearest of all are found if these have less.
+        excess = sum((rank - real) ** 2 - (round(real) - real) ** 2 for rank, real in pairs)
+        is_spent = sum(rank**2 for rank in ranks) == params
+        if reach >= high - low or (is_spent and excess <= reach**2 - 0.25):
+            return ranks
+        reach *= 2
+
+
+def _nearest(wanted: Sequence[float], budget: RankBudget, params: int, reach: int) -> list[int]:
+    """The same among ranks at most `reach` from those wanted: a shortest path.
+
+    Its places are the entries spent so far, beyond rank_min for all; a step is a matrix.
+    """
+    import torch
+
+    low, high = budget.rank_min, budget.rank_max
+    spare = params - len(wanted) * low**2
+    distance = torch.full((spare + 1,), math.inf, dtype=torch.float64)
+    distance[0] = 0.0
+    steps = []
+    for real in wanted:
+        first, last = max(low, math.ceil(real - reach)), min(high, math.floor(real + reach))
+        reached = torch.full((last + 1 - first, spare + 1), math.inf, dtype=torch.float64)
+        for rank in range(first, last + 1):
+            cost = min(rank**2 - low**2, spare + 1)
+            reached[rank - first, cost:] = distance[: spare + 1 - cost] + (rank - real) ** 2
+        distance, chosen = reached.min(dim=0)
+        steps.append((first, chosen))
+    if not distance.isfinite().any():
+        return [low] * len(wanted)
+    spent = int(distance.isfinite().nonzero().max())
+    ranks = []
+    for first, chosen in reversed(steps):
+        ranks.append(first + int(chosen[spent]))
+        spent -= ranks[-1] ** 2 - low**2
+    return ranks[::-1]
+
+
+def _check_finite(scores: Tensor) -> None:
+    is_finite = bool(scores.isfinite().all())
+    require(is_finite, "scores", "finite", "NaN or infinity: are the base's weights whole?")

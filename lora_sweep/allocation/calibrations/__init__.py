@@ -1,0 +1,1 @@
+"""What is measured on batches before a training, to allocate ranks by: a file a measure."""

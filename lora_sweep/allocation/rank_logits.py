@@ -1,0 +1,63 @@
+"""Whole ranks -> starting logits with which a training begins at these ranks.
+
+A matrix at rank_min has no share of what is above it, and one at rank_max no more to get: its
+logit would be infinite and get no gradient. So all ranks are drawn towards the average a, with the
+budget kept:
+
+    real_i = sqrt((1 - phi) ranks_i^2 + phi a^2),   M_p = N a^2
+
+phi is the largest share that moves no rank by more than 1/4, so that every rounding of the real
+ones, within the budget or to the nearest, is the whole ranks again.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lora_sweep.allocation.mode import LogitMode, Terms
+from lora_sweep.allocation.plan import AllocationPlan
+
+MOST_MOVED = 0.25
+"""Ranks by which the start may differ from the whole ranks."""
+
+
+def logits_of_ranks(ranks: Sequence[int], plan: AllocationPlan) -> tuple[float, ...]:
+    """Returns logits (N) at which the plan's mode has these ranks, at the budget it ends with.
+
+    Args:
+        ranks: N of them, within rank_min ... rank_max, that spend the budget.
+        plan: of the run; its mode has logits.
+    """
+    import torch
+
+    average = plan.budget_averages[1]
+    low, high = plan.rank_min, plan.rank_max
+    if not low < average < high:  # all ranks are equal
+        return (0.0,) * len(ranks)
+    phi = _share_of_average(low, high, average)
+    whole = torch.tensor([ranks], dtype=torch.float64)
+    real = torch.sqrt((1 - phi) * whole**2 + phi * average**2)  # (1, N)
+
+    def one(value: float) -> torch.Tensor:
+        return torch.tensor([value], dtype=torch.float64)
+
+    terms = Terms(
+        budget_params=one(len(ranks) * average**2),
+        alpha=one(plan.alpha_max),
+        alpha_max=one(plan.alpha_max),
+        rank_min=one(low),
+        rank_max=one(high),
+        r=high,
+    )
+    assert isinstance(plan.mode, LogitMode), "only runs with logits start at some"
+    return tuple(plan.mode.logits(real, terms)[0].tolist())
+
+
+def _share_of_average(low: int, high: int, average: float) -> float:
+    """phi: at rank_min and at rank_max a rank moves the most."""
+    at_low = ((low + MOST_MOVED) ** 2 - low**2) / (average**2 - low**2)
+    at_high = (high**2 - (high - MOST_MOVED) ** 2) / (high**2 - average**2)
+    return min(at_low, at_high, math.nextafter(1.0, 0.0))
