@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.measure import Row, medians, paired
 from bench.work import Stepper, cell, load
-from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, set_updates
 from lora_sweep.allocation.masks import soft_masks
 from lora_sweep.data.batches import Batch, padded_batch
 from lora_sweep.execution.inputs import base_folder
@@ -60,7 +60,7 @@ def against_floor(stepper: Stepper, n_pairs: int) -> Row:
         stepper.n_taken -= 1
         batch = stepper.batch()
         stepper.n_taken += 1
-        set_cores(encoder.layers.values(), [None] * len(encoder.layers))  # type: ignore[list-item]
+        set_updates(encoder.layers.values(), [None] * len(encoder.layers))  # type: ignore[list-item]
         encoder.evaluation_mode()
         bare_base(encoder, batch)
 

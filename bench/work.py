@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, inject
+from lora_sweep.adapters.layer import LoRAXSLinear
 from lora_sweep.config.run import RunConfig, to_run_config
 from lora_sweep.config.store import CONF, task_config
 from lora_sweep.data.batches import Batch
@@ -130,7 +131,11 @@ def random_encoder(
         config, attn_implementation=RAGGED
     )
     encoder.pooler = None
-    layers = inject(encoder, lambda w: svd_factors(w, RANK), suffixes=STUDY_SUFFIXES)
+    layers = inject(
+        encoder,
+        lambda linear: LoRAXSLinear(linear, lambda w: svd_factors(w, RANK)),
+        suffixes=STUDY_SUFFIXES,
+    )
     family = family_of(model_type)
     assert family.attention_dropout is not None
     return AdaptedEncoder(

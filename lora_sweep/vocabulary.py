@@ -37,6 +37,8 @@ RESOLVE = "hydra/sweeper=resolve"
 TRAIN, SELECTION = "train", "selection"
 """Splits of a corpus that no dev part may be called like."""
 
+LATENT = "R"
+"""What a LoRA-XS adapter trains: the latent matrices."""
 HEAD = "head."
 """What the names of all of a head's parameters start with."""
 HEAD_DENSE, HEAD_OUT = "head.dense", "head.out"
@@ -47,6 +49,8 @@ CACHE_SETTING = "paths.cache (or LORA_SWEEP_CACHE in the environment)"
 
 EXACT = "exact"
 """The usual kind of frozen factors, which needs no seed: exact truncated SVD."""
+LORA_XS = "lora_xs"
+"""The usual kind of adapter."""
 LORA_ALPHA = 16
 """The default of `lora_alpha`: lora_scale s = lora_alpha / rank_max. Source: the study."""
 SPELLED = (
@@ -59,5 +63,6 @@ UNSAID: dict[str, float | str] = {
     "model.lora_alpha": float(LORA_ALPHA),
     "model.adapter_dropout": 0.0,
     "model.factors": EXACT,
+    "adapter.kind": LORA_XS,
 }
 """What the method itself has: settings of a run that does it differently, and of no other run."""

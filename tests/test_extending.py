@@ -3,15 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import MISSING
 
+from lora_sweep.adapters.kind import Shapes, adapter_kinds
+from lora_sweep.adapters.kinds.lora_xs import LoRAXS
+from lora_sweep.adapters.layer import AdaptedLinear
 from lora_sweep.allocation.apportioning import ranks_by_share
 from lora_sweep.allocation.calibration import CALIBRATIONS, Calibration
 from lora_sweep.allocation.calibration_inputs import CalibrationInputs
@@ -32,6 +36,7 @@ from lora_sweep.models.families import FAMILIES, Family, StockHead
 from lora_sweep.store.finished import FinishedRun, read_finished
 from lora_sweep.store.record import read_result
 from lora_sweep.trained.open import open_adapter
+from lora_sweep.training.parameters import Parameters
 
 from .conftest import make_base, sentences
 
@@ -168,6 +173,51 @@ def test_init_schedule_costs_a_function_and_an_option(
     ranks = run.record.epochs[0].ranks
     assert run.folder.name.startswith("last_only-")
     assert ranks[-1] == max(ranks) > 1.5 * min(ranks)
+
+
+# A kind of adapter: this class in a file of its own, and the YAML below.
+@dataclass(frozen=True)
+class Tied(LoRAXS, name="tied", label="Tied LoRA-XS"):
+    """One R for all matrices."""
+
+    learns_ranks: ClassVar[bool] = False
+
+    def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+        return {"R": (1, rank, rank)}
+
+    def start(self, rank: int, shapes: Shapes, generator: torch.Generator) -> Parameters:
+        return super().start(rank, {"all": (rank, rank)}, generator)
+
+    def updater(self, layers: Mapping[str, AdaptedLinear], rank: int) -> Any:
+        own = super().updater(layers, rank)
+        n = len(layers)
+        return lambda parameters, masks, scale: own(
+            {"R": parameters["R"].expand(-1, n, -1, -1)}, masks, scale
+        )
+
+    def trained(
+        self, parameters: Mapping[str, torch.Tensor], ranks: Mapping[str, int], rank: int
+    ) -> Parameters:
+        return super().trained({"R": parameters["R"].expand(len(ranks), -1, -1)}, ranks, rank)
+
+
+def test_kind_of_adapter_costs_a_class_and_an_option(
+    tiny_run: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kinds = {**adapter_kinds(), "tied": Tied}
+    monkeypatch.setattr("lora_sweep.adapters.kind.adapter_kinds", lambda: kinds)
+    place = _option(tmp_path, "adapter", "tied", "kind: tied\n")
+    with initialize_config_dir(store.CONF):
+        composed = compose("config", [place, *tiny_run, "init=fixed", "adapter=tied"])
+    run = trained(to_run_config(composed))
+    assert run.folder.name.startswith("tied-r2-seed0-")
+    assert run.record.n_trained_params["adapter"] == 4**2  # stored at rank.max
+    assert run.state["R"].abs().max() > 1e-3  # it starts at 1e-5
+    expected = run.record.reported_evaluation.metrics
+    assert evaluated(run.folder, capsys) == pytest.approx(expected, abs=1e-12)
 
 
 # A calibration: this function, its entry with a way to split, and the YAML below.

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "slurm": set(),
     "tensor_files": {"files"},
     "allocation": set(),
-    "config": {"allocation", "data"},
+    "config": {"adapters", "allocation", "data"},
     "models": set(),
     "trackers": set(),
     "adapters": {"padding", *FILES_ON_DISK},
@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         ),
         *("tensor_files", "training"),
     },
-    "report": {"allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
+    "report": {"adapters", "allocation", "files", "metrics", "spreadsheets", "store", "terminal"},
     "status": {"durations", "metrics", "slurm", "store"},
     "trained": {
         *("adapters", "allocation", "config", "data", "execution", "metrics", "models", "store"),

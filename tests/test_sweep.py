@@ -129,7 +129,7 @@ def test_records_hold_what_was_trained(swept: Outcome) -> None:
         assert record["final_metric"] == accuracies[-1]
         assert len(record["matrices"]) == 2 * 4
         assert record["settings"] == read(run / "settings.json")["settings"]
-        assert record["n_trained_params"]["latent"] == 8 * 4**2
+        assert record["n_trained_params"]["adapter"] == 8 * 4**2
         for epoch in record["epochs"]:
             assert all(1 <= rank <= 4 for rank in epoch["integer_ranks"])
             assert epoch["budget_spent_params"] <= epoch["budget_params"] == 8 * 2**2

@@ -23,7 +23,8 @@ from lora_sweep.execution.pack_size import bytes_per_run
 from lora_sweep.training.epoch import EpochProgress
 from lora_sweep.training.loop import step_losses, train_pack, train_step
 from lora_sweep.training.pack import Pack
-from lora_sweep.training.parameters import LATENT, LOGITS, Parameters
+from lora_sweep.training.parameters import LOGITS, Parameters
+from lora_sweep.vocabulary import LATENT
 
 CPU = torch.device("cpu")
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16

@@ -1,11 +1,14 @@
-"""Swaps an encoder's linear layers for LoRA-XS layers and freezes everything else."""
+"""Swaps an encoder's linear layers for ones that take updates, and freezes everything else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from torch import nn
 
 from lora_sweep.adapters.adaptable import check_adaptable
-from lora_sweep.adapters.layer import Factorise, LoRAXSLinear
+from lora_sweep.adapters.layer import AdaptedLinear
+
+Layer = TypeVar("Layer", bound=AdaptedLinear)
 
 STUDY_SUFFIXES = ("query", "value", "attention.output.dense", "output.dense")
 """The matrices that the published study adapts, by the end of their module names."""
@@ -35,16 +38,16 @@ def adapted_names(model: nn.Module, suffixes: Sequence[str]) -> list[str]:
 
 def inject(
     model: nn.Module,
-    factorise: Factorise,
+    make_layer: Callable[[nn.Linear], Layer],
     *,
     suffixes: Sequence[str] = STUDY_SUFFIXES,
     whole: nn.Module | None = None,
-) -> dict[str, LoRAXSLinear]:
+) -> dict[str, Layer]:
     """Swaps the matching linear layers in place and freezes all of the model.
 
     Args:
         model: an encoder.
-        factorise: weight (d_out, d_in) -> A (r, d_in), B (d_out, r).
+        make_layer: linear layer -> what takes its place.
         suffixes: ends of the module names to adapt; the published study's four by default.
         whole: what the encoder is a part of: layers that it shares are swapped there too.
 
@@ -55,14 +58,14 @@ def inject(
         ValueError: a suffix matches nothing, a layer is none that can be swapped, or a weight
             can't be factorised; then the model is as it was.
     """
-    layers: dict[str, LoRAXSLinear] = {}
+    layers: dict[str, Layer] = {}
     new_of: dict[nn.Module, nn.Module] = {}
     for name in adapted_names(model, suffixes):
         linear = model.get_submodule(name)
         assert isinstance(linear, nn.Linear)
         check_adaptable(model, name, linear)
         try:
-            layers[name] = LoRAXSLinear(linear, factorise)
+            layers[name] = make_layer(linear)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         new_of[linear] = layers[name]

@@ -1,4 +1,6 @@
-"""The LoRA-XS layer: a frozen linear layer with a low-rank update for each run of a pack.
+"""Frozen linear layers that take an update for each run of a pack; LoRA-XS's is one of them.
+
+LoRA-XS's layer computes
 
     y = W x + b + s B (M o R) A (f o x)
 
@@ -28,22 +30,54 @@ Factorise = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Weight (d_out, d_in) -> A (r_stored, d_in), B (d_out, r_stored)."""
 
 
-class LoRAXSLinear(nn.Module):
-    """A linear layer with frozen weight, frozen factors and a core for each run.
+class AdaptedLinear(nn.Module):
+    """A linear layer with frozen weight, which waits for the updates of a pack's runs.
 
     Attributes:
-        cores: s (M o R) of every run (K, r, r), set before a forward pass; None leaves the
-            frozen layer as it is.
+        update: of every run, as the kind of layer takes it; set before a forward pass. None
+            leaves the frozen layer as it is.
         runs: tokens (T) <-> a row a run (K T_max); None for equal shares.
         kept: what the adapter's input is multiplied by in the next forward pass (T, d_in), f; None
             where nothing is dropped.
         dropout: probability of a zero in f where nobody gives it; it is then drawn in training, by
             torch's own generator.
-        source: asked for the cores at every forward pass, in place of `cores`; None for none.
     """
 
     weight: Tensor
     bias: Tensor | None
+    update: Any
+
+    def __init__(self, linear: nn.Linear) -> None:
+        """Takes over a linear layer's weight and bias, W (d_out, d_in), and freezes them."""
+        super().__init__()
+        bias = linear.bias
+        self.register_buffer("weight", linear.weight.detach())
+        self.register_buffer("bias", None if bias is None else bias.detach())
+        self.update = None
+        self.runs: Padding | None = None
+        self.kept: Tensor | None = None
+        self.dropout = 0.0
+
+    def spectrum(self, r: int) -> Tensor:
+        """Returns the r largest singular values of the weight (r,), largest first."""
+        values: Tensor = torch.linalg.svdvals(self.weight.float())
+        return values[:r]
+
+    def _kept(self, tokens: Tensor) -> Tensor | None:
+        """Factors f of this forward pass (T, d_in); None where nothing is dropped."""
+        if self.kept is not None or not self.training or self.dropout == 0:
+            return self.kept
+        return functional.dropout(torch.ones_like(tokens), self.dropout)
+
+
+class LoRAXSLinear(AdaptedLinear):
+    """A linear layer with frozen weight, frozen factors and a core for each run.
+
+    Attributes:
+        update: the cores s (M o R) of every run (K, r, r).
+        source: asked for the cores at every forward pass, in place of `update`; None for none.
+    """
+
     A: Tensor
     B: Tensor
 
@@ -57,23 +91,16 @@ class LoRAXSLinear(nn.Module):
         Raises:
             ValueError: the weight can't be factorised, or the factors' shapes don't fit it.
         """
-        super().__init__()
-        bias = linear.bias
-        self.register_buffer("weight", linear.weight.detach())
-        self.register_buffer("bias", None if bias is None else bias.detach())
+        super().__init__(linear)
         self.register_buffer("A", None, persistent=False)
         self.register_buffer("B", None, persistent=False)
         self.factorise = factorise
-        self.cores: Tensor | None = None
-        self.runs: Padding | None = None
-        self.kept: Tensor | None = None
-        self.dropout = 0.0
         self.source: Callable[[LoRAXSLinear], Tensor] | None = None
         self._derive_factors()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns y (..., d_out) for x (..., d_in)."""
-        cores = self.cores if self.source is None else self.source(self)
+        cores: Tensor | None = self.update if self.source is None else self.source(self)
         if cores is None:
             return functional.linear(x, self.weight, self.bias)
         r = cores.shape[-1]
@@ -84,11 +111,10 @@ class LoRAXSLinear(nn.Module):
         )
         return y.view(*x.shape[:-1], -1)
 
-    def _kept(self, tokens: Tensor) -> Tensor | None:
-        """Factors f of this forward pass (T, d_in); None where nothing is dropped."""
-        if self.kept is not None or not self.training or self.dropout == 0:
-            return self.kept
-        return functional.dropout(torch.ones_like(tokens), self.dropout)
+    def spectrum(self, r: int) -> Tensor:
+        """Returns the r largest singular values (r,): A's rows are singular vectors times them."""
+        values: Tensor = torch.linalg.vector_norm(self.A[:r].float(), dim=1)
+        return values
 
     def _derive_factors(self) -> None:
         """Makes A and B of the weight as it is now, in its type."""
@@ -135,10 +161,10 @@ class _AdaptedLinear(torch.autograd.Function):
         weight, bias, A, B = frozen
         down = (x if kept is None else x * kept) @ A.mT  # (T, r)
         # Zeros at padding: the gradient of the cores sums over it.
-        down = _by_run(zero_padded(down, runs) if runs else down, cores)  # (K, n, r)
+        down = by_run(zero_padded(down, runs) if runs else down, len(cores))  # (K, n, r)
         ctx.save_for_backward(down, cores, weight, A, B, kept)
         ctx.runs = runs
-        latent = _in_line(torch.bmm(down, cores.mT), runs)  # (T, r)
+        latent = in_line(torch.bmm(down, cores.mT), runs)  # (T, r)
         return functional.linear(x, weight, bias).addmm_(latent, B.mT)
 
     @staticmethod
@@ -146,24 +172,24 @@ class _AdaptedLinear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
         down, cores, weight, A, B, kept = ctx.saved_tensors
         latent = gradient @ B  # (T, r)
-        latent = _by_run(pad(latent, ctx.runs) if ctx.runs else latent, cores)  # (K, n, r)
+        latent = by_run(pad(latent, ctx.runs) if ctx.runs else latent, len(cores))  # (K, n, r)
         of_cores = torch.bmm(latent.mT, down)  # (K, r, r)
         if not ctx.needs_input_grad[0]:  # nothing is trained below the first adapted matrix
             return None, of_cores, None, None, None
-        of_down = _in_line(torch.bmm(latent, cores), ctx.runs)  # (T, r)
+        of_down = in_line(torch.bmm(latent, cores), ctx.runs)  # (T, r)
         of_x = gradient @ weight  # (T, d_in)
         of_x = of_x.addmm_(of_down, A) if kept is None else of_x.addcmul_(of_down @ A, kept)
         return of_x, of_cores, None, None, None
 
 
-def _by_run(rows: Tensor, cores: Tensor) -> Tensor:
-    """Rows (K n, r) as (K, n, r)."""
-    return rows.view(len(cores), -1, rows.shape[-1])
+def by_run(rows: Tensor, n_runs: int) -> Tensor:
+    """Returns rows (K n, d) as (K, n, d)."""
+    return rows.view(n_runs, -1, rows.shape[-1])
 
 
-def _in_line(by_run: Tensor, runs: Padding | None) -> Tensor:
-    """Rows of the runs (K, n, r) as tokens (T, r)."""
-    flat = by_run.view(-1, by_run.shape[-1])
+def in_line(rows: Tensor, runs: Padding | None) -> Tensor:
+    """Returns rows of the runs (K, n, d) as tokens (T, d)."""
+    flat = rows.view(-1, rows.shape[-1])
     return flat if runs is None else unpad(flat, runs)
 
 
@@ -181,26 +207,28 @@ def cores_by_matrix(
     return (scale[:, None, None, None] * masks * R).to(dtype).unbind(dim=1)
 
 
-def leading_singular_values(layers: Iterable[LoRAXSLinear], r: int) -> Tensor:
+def leading_singular_values(layers: Iterable[AdaptedLinear], r: int) -> Tensor:
     """Returns the r largest singular values of every adapted matrix (N, r), largest first.
-
-    A holds them: its rows are singular vectors times singular values.
 
     Args:
         layers: in module order (N).
-        r: at most the rank that the factors are stored at.
+        r: at most the rank that factors are stored at, where there are any.
     """
-    rows = [torch.linalg.vector_norm(layer.A[:r].float(), dim=1) for layer in layers]
-    return torch.stack(rows)
+    return torch.stack([layer.spectrum(r) for layer in layers])
 
 
-def set_cores(
-    layers: Iterable[LoRAXSLinear], cores: Iterable[Tensor], runs: Padding | None = None
+def set_updates(
+    layers: Iterable[AdaptedLinear], updates: Iterable[Any], runs: Padding | None = None
 ) -> None:
-    """Gives every layer its cores (K, r, r), in the same order, and all the same padding.
+    """Gives every layer its update, in the same order, and all the same padding.
+
+    Args:
+        layers: in module order (N).
+        updates: one a layer, as it takes them: of LoRA-XS's, cores (K, r, r).
+        runs: tokens (T) <-> a row a run (K T_max); None for equal shares.
 
     Raises:
-        ValueError: there are not as many cores as layers.
+        ValueError: there are not as many updates as layers.
     """
-    for layer, core in zip(layers, cores, strict=True):
-        layer.cores, layer.runs = core, runs
+    for layer, update in zip(layers, updates, strict=True):
+        layer.update, layer.runs = update, runs

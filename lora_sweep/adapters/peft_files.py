@@ -1,14 +1,16 @@
-"""A LoRA-XS adapter as PEFT's LoRA: a pair of factors for each matrix, in PEFT's two files.
+"""An adapter as PEFT's LoRA: a pair of factors for each matrix, in PEFT's two files.
 
-A discrete mask keeps the leading square R_k (k, k) of R, so the update of a matrix is
+LoRA-XS's discrete mask keeps the leading square R_k (k, k) of R, so the update of a matrix is
 
     s B (M o R) A = (s B_k R_k) A_k        B_k (d_out, k), A_k (k, d_in): leading columns and rows
 
 which is LoRA's B' A' of rank k, with B' = s B_k R_k and A' = A_k. LoRA multiplies it by
-alpha / rank, so alpha is the rank. With s in B', no reader can take another scale for it.
+alpha / rank, so alpha is the rank. With s in B', no reader can take another scale for it. Of LoRA
+itself A and B are written as they are, and alpha says their scale.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,16 +30,18 @@ _PREFIX = "base_model.model."
 
 @dataclass(frozen=True)
 class LowRankUpdate:
-    """The update B A of one matrix.
+    """The update s B A of one matrix.
 
     Attributes:
         name: of the matrix in the model.
         A, B: (k, d_in) and (d_out, k), float32, with k the matrix's rank.
+        scale: s.
     """
 
     name: str
     A: Tensor
     B: Tensor
+    scale: float = 1.0
 
     @property
     def rank(self) -> int:
@@ -48,7 +52,7 @@ class LowRankUpdate:
         """Returns the same update with zeros up to a rank of at least k."""
         more = rank - self.rank
         A, B = pad(self.A, (0, 0, 0, more)), pad(self.B, (0, more))
-        return LowRankUpdate(self.name, A, B)
+        return replace(self, A=A, B=B)
 
 
 @torch.no_grad()
@@ -78,6 +82,7 @@ class PeftAdapter:
         revision: of the base on the hub; None where there is none, or nobody knows.
         task_type: PEFT's word for the kind of model; None for any.
         dropout: of the adapters' inputs, if they are trained on.
+        rslora: whether PEFT's scale is to be alpha / sqrt(rank) instead of alpha / rank.
     """
 
     updates: Sequence[LowRankUpdate]
@@ -87,6 +92,7 @@ class PeftAdapter:
     revision: str | None = None
     task_type: str | None = None
     dropout: float = 0.0
+    rslora: bool = False
 
     def with_one_rank(self) -> "PeftAdapter":
         """Returns the same with all updates at the largest one's rank, by zeros.
@@ -112,6 +118,8 @@ class PeftAdapter:
         ranks = {update.name: update.rank for update in self.updates}
         largest = max(ranks.values())
         smaller = {name: rank for name, rank in ranks.items() if rank != largest}
+        alphas = {update.name: self._alpha(update) for update in self.updates}
+        alpha = next(alphas[name] for name, rank in ranks.items() if rank == largest)
         return {
             "peft_type": "LORA",
             "task_type": self.task_type,
@@ -119,17 +127,22 @@ class PeftAdapter:
             "revision": self.revision,
             "inference_mode": True,
             "r": largest,
-            "lora_alpha": largest,
+            "lora_alpha": alpha,
             "lora_dropout": self.dropout,
             "bias": "none",
             "fan_in_fan_out": False,
-            "use_rslora": False,
+            "use_rslora": self.rslora,
             "init_lora_weights": True,
             "target_modules": list(ranks),
             "rank_pattern": smaller,
-            "alpha_pattern": smaller,
+            "alpha_pattern": {name: one for name, one in alphas.items() if one != alpha},
             "modules_to_save": list(self.saved_modules),
         }
+
+    def _alpha(self, update: LowRankUpdate) -> float:
+        """PEFT's alpha that gives an update its scale; whole ones are integers, as PEFT's."""
+        alpha = update.scale * (math.sqrt(update.rank) if self.rslora else update.rank)
+        return round(alpha) if math.isclose(alpha, round(alpha)) else alpha
 
 
 def _alone(values: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ from typing import Protocol
 
 from lora_sweep.allocation.mode import make_mode
 from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.config.adapter import adapter_kind
 from lora_sweep.config.schema import (
     MODE_SETTINGS,
+    AdapterConfig,
     AllocationConfig,
     AlphaConfig,
     BudgetConfig,
@@ -26,6 +28,7 @@ class Groups(Protocol):
     budget: BudgetConfig
     allocation: AllocationConfig
     training: TrainingConfig
+    adapter: AdapterConfig
 
 
 _SETTINGS = {
@@ -52,7 +55,7 @@ def allocation_plan(
     logits: tuple[float, ...] | None = None,
     frozen_ranks: tuple[int, ...] | None = None,
 ) -> AllocationPlan:
-    """Returns how the ranks of a cell's runs are allocated.
+    """Returns how the ranks of a cell's runs are allocated: not at all, where nothing is adapted.
 
     Args:
         config: of the cell.
@@ -64,11 +67,13 @@ def allocation_plan(
     """
     own = {name: getattr(config.allocation, name, None) for name in MODE_SETTINGS}
     values = config.init.values if logits is None else logits
+    has_matrices = adapter_kind(config.adapter).has_matrices
+    rank = config.rank if has_matrices else RankConfig(min=1, max=1, average=1)
     try:
         return AllocationPlan(
-            rank_min=config.rank.min,
-            rank_max=config.rank.max,
-            rank_average=config.rank.average,
+            rank_min=rank.min,
+            rank_max=rank.max,
+            rank_average=rank.average,
             init=config.init.name if logits is None else "values",
             mode=make_mode(config.allocation.mode, {"tau": config.allocation.tau, **own}),
             alpha_min=config.alpha.min,

@@ -15,12 +15,16 @@ from typing import Any, Literal
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from lora_sweep.adapters.kind import AdapterKind
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.config.adapter import adapter_kind
 from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.data import DataConfig, SubsetConfig
 from lora_sweep.config.schema import (
+    KIND_SETTINGS,
     MODE_SETTINGS,
+    AdapterConfig,
     AllocationConfig,
     AlphaConfig,
     BudgetConfig,
@@ -48,12 +52,13 @@ Settings = dict[str, Any]
 
 _GROUPS = (
     "rank", "alpha", "budget", "allocation", "learning_rate", "model", "data", "training",
+    "adapter",
 )  # fmt: skip
 # What has no effect on cut ranks, on another run's, and on those from the data.
 _ONLY_BY_LOGITS = ("lr", "training.epochs_discrete", "alpha.", "budget.", "allocation.tau")
 _ONLY_WITHOUT_FREEZE = (*ONLY_LEARNT, "rank.average")
 _ONLY_LEARNT_FROM_DATA = tuple(name for name in ONLY_LEARNT if name != "rank.min")
-_NO_EFFECT = ("training.log_every",)
+_NO_EFFECT = ("training.log_every", "adapter.match")
 # Of single corpora, modes and starts: no settings of a run while they are null.
 _IF_GIVEN = (
     *("data.seed", "data.n_train", "data.n_dev", "data.positive"),
@@ -61,6 +66,8 @@ _IF_GIVEN = (
     *(*UNSAID, "model.factors_seed"),
     *("training.max_steps", "training.best_from"),
     *(f"allocation.{name}" for name in MODE_SETTINGS),
+    *(f"adapter.{name}" for name in KIND_SETTINGS),
+    "model.adapted",
 )
 _UNNAMED_MODES = ("published", "capped")
 """Runs of these have the name of their init alone, and differ by the hash."""
@@ -86,6 +93,7 @@ class RunConfig:
     alpha: AlphaConfig = MISSING
     budget: BudgetConfig = MISSING
     allocation: AllocationConfig = MISSING
+    adapter: AdapterConfig = MISSING
     learning_rate: LearningRateConfig = MISSING
     model: ModelConfig = MISSING
     data: DataConfig = MISSING
@@ -107,6 +115,17 @@ class RunConfig:
         # The cell's last seed has its limit too.
         require_count("seed", self.seed, 0, MOST_SEED + 1 - self.n_seeds)
         self.allocation_plan()  # runs its rules
+        kind = self.adapter_kind()
+        is_fixed = self.has_fixed_ranks or (kind.matches_rank and self.adapter.match is not None)
+        is_chosen = not is_fixed or (self.calibrates and self.adapter.match is None)
+        if kind.has_matrices and not kind.learns_ranks and is_chosen:
+            ranks = f"{self.rank.min} ... {self.rank.max}"
+            rule = f"fixed, or rank.min equal to rank.max, with adapter={kind.name}"
+            require(False, "init", rule, f"{self.init.name} over the ranks {ranks}")
+
+    def adapter_kind(self) -> AdapterKind:
+        """Returns what is trained of the base."""
+        return adapter_kind(self.adapter)
 
     def allocation_plan(self) -> AllocationPlan:
         """Returns how the cell's runs allocate ranks, without what they take from other runs."""
@@ -125,7 +144,7 @@ class RunConfig:
     @property
     def calibrates(self) -> bool:
         """Whether the runs' ranks, or the starts of their logits, come from the data."""
-        has_choice = self.rank.min < self.rank.max
+        has_choice = self.rank.min < self.rank.max and self.adapter_kind().has_matrices
         return self.init.calibrates and has_choice and (self.init.freeze or self.has_logits)
 
 
@@ -195,7 +214,10 @@ def run_settings(
     settings |= {name: None for name, own in UNSAID.items() if settings[name] == own}
     if settings["model.factors"] is None:
         settings["model.factors_seed"] = None
-    without_effect = _without_effect(config, settings["init"])
+    without_effect = (
+        *_without_effect(config, settings["init"]),
+        *config.adapter_kind().idle,
+    )
     for name in list(settings):
         if name.startswith(without_effect):
             settings[name] = None
@@ -246,6 +268,8 @@ def identity(settings: Settings) -> Settings:
 
 def _init_setting(config: RunConfig) -> str:
     """The init schedule; a run without logits says what it has instead."""
+    if not config.adapter_kind().has_matrices:
+        return FIXED
     if config.init.freeze and (config.calibrates or config.init.name == FROM_RUN):
         return config.init.name + FROZEN
     if config.has_fixed_ranks:
@@ -270,14 +294,16 @@ def _digest(settings: Settings) -> str:
 
 def _readable(settings: Settings) -> str:
     """How a run allocates, for people."""
+    kind = settings.get("adapter.kind")
     low, lr = settings["rank.min"], settings["lr"]
     average = settings["rank.average"]
     most = settings["rank.max"] if average is None else average
     ranks = "" if low is None else f"{low}_{settings['rank.max']}_"
-    parts = [settings["init"]]
+    parts = [] if kind is None else [kind]
+    parts += [settings["init"]] if kind is None or settings["init"] != FIXED else []
     mode = settings["allocation.mode"]
     parts += [] if mode in (None, *_UNNAMED_MODES, settings["init"]) else [mode]
-    parts += [f"r{ranks}{most:g}"]
+    parts += [] if most is None else [f"r{ranks}{most:g}"]
     parts += [] if lr is None else [f"lr{lr:g}"]
     return "-".join(parts)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 
 from omegaconf import MISSING
 
+from lora_sweep.adapters.kind import adapter_kinds, kind_settings
 from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.allocation.init_schedules import FROM_RUN
 from lora_sweep.allocation.mode import allocation_modes, own_settings
@@ -25,7 +26,7 @@ from lora_sweep.rules import (
     require,
     require_count,
 )
-from lora_sweep.vocabulary import CACHE_SETTING
+from lora_sweep.vocabulary import CACHE_SETTING, LORA_XS
 
 
 @dataclass
@@ -97,7 +98,7 @@ class AlphaConfig:
 
 @dataclass
 class LearningRateConfig:
-    """Learning rates of R and of the head, and the schedule of all three rates."""
+    """Learning rates of the adapter (R) and of the head, and the schedule of all three rates."""
 
     adapter: float = MISSING
     head: float = MISSING
@@ -160,6 +161,46 @@ AllocationSettings = make_dataclass(
 )
 """The schema of the group `allocation`: the settings of every mode."""
 AllocationSettings.__module__ = __name__  # where other processes find it
+
+
+@dataclass
+class AdapterConfig:
+    """What is trained of the base; see `AdapterSettings` for the settings of single kinds.
+
+    Attributes:
+        kind: name of the kind of adapter.
+        match: most parameters that it may train without the head: a number, or `lora_xs` for
+            what LoRA-XS's R costs at rank.average. Its rank is then the largest that fits (of
+            tiny_lora: u). null to take the rank as it is.
+    """
+
+    kind: str = MISSING
+    match: str | None = None
+
+    def __post_init__(self) -> None:
+        given = self.match
+        is_known = given in (None, LORA_XS) or (given.isdecimal() and int(given) >= 1)
+        require(is_known, "adapter.match", f"null, {LORA_XS} or a number of at least 1", given)
+
+
+def _kind_settings() -> dict[str, Any]:
+    """Name -> type of every setting that single kinds of adapters have."""
+    return {
+        name: get_type_hints(kind)[name]
+        for kind in adapter_kinds().values()
+        for name in kind_settings(kind)
+    }
+
+
+KIND_SETTINGS = tuple(_kind_settings())
+"""Settings of single kinds of adapters; null, and no settings of a run, in the others."""
+AdapterSettings = make_dataclass(
+    "AdapterSettings",
+    [(name, kind | None, field(default=None)) for name, kind in _kind_settings().items()],
+    bases=(AdapterConfig,),
+)
+"""The schema of the group `adapter`: the settings of every kind."""
+AdapterSettings.__module__ = __name__  # where other processes find it
 
 
 @dataclass

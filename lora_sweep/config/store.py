@@ -20,6 +20,7 @@ SCHEMAS = {
     "alpha": schema.AlphaConfig,
     "budget": schema.BudgetConfig,
     "allocation": schema.AllocationSettings,
+    "adapter": schema.AdapterSettings,
     "learning_rate": schema.LearningRateConfig,
     "model": schema.ModelConfig,
     "training": schema.TrainingConfig,

@@ -92,15 +92,16 @@ def _calibrator(plan: RunPlan, measured: Measured, n_batches: int, batch_size: i
     uniform = replace(plan, allocation=replace(plan.allocation, init="uniform"))
     start = start_parameters(
         [uniform],
-        spectra=encoder.spectra(rank_max),
+        shapes=encoder.shapes,
+        spectra=None,
         r=rank_max,
         d=encoder.d,
         n_labels=measured.texts.n_labels,
-        device=measured.device,
     )
+    head = {name: part.to(measured.device) for name, part in head_part(start).items()}
     drawn = draw_batches(len(train), plan.seed, n_batches=n_batches, batch_size=batch_size)
     batches = [encoder.batch(train, index[None]) for index in drawn]
-    return Calibrator(encoder, head_part(start), batches, rank_max)
+    return Calibrator(encoder, head, batches, rank_max)
 
 
 def _key(name: str, calibrator: Calibrator, measured: Measured) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from lora_sweep.config.data import CONTENT
 from lora_sweep.config.run import RunConfig, Settings, run_name, run_settings
 from lora_sweep.execution.inputs import base_folder, load_corpus
+from lora_sweep.execution.matching import matched
 from lora_sweep.execution.starts import source_identities
 from lora_sweep.models.base import base_fingerprint
 
@@ -24,6 +25,7 @@ def runs_of(config: RunConfig) -> dict[str, Settings]:
     Raises:
         LoraSweepError: as in `content_of`.
     """
+    config = matched(config)
     content = content_of(config)
     seeds = range(config.seed, config.seed + config.n_seeds)
     all_settings = [run_settings(config, seed, content) for seed in seeds]

@@ -16,6 +16,7 @@ from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.group import Options, train_jobs
 from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
+from lora_sweep.execution.matching import match_of, matched
 from lora_sweep.execution.origin import run_fingerprint, sweep_origins
 from lora_sweep.execution.plans import find_device
 from lora_sweep.execution.starts import check_sources, source_identities
@@ -48,7 +49,7 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
     check_tracker(config.tracker.name)
     if trains_here:
         find_device(config.device)
-    base = base_folder(config)
+    config, base = matched(config), base_folder(config)
     check_fit(config, base)
     _check_length(config, len(load_corpus(config.data).train))
     check_sources(config, base)
@@ -136,7 +137,9 @@ def prepare_cells(
     for config in configs:
         try:
             check_inputs(config, trains_here=options.executor is None)
-            own = {job.name: job for job in _jobs(config, options.command)}
+            match = match_of(config)
+            matched, note = (config, None) if match is None else (match.config, match.words)
+            own = {job.name: job for job in _jobs(matched, options.command, note)}
         except Exception as error:
             cells.append(error)
             continue
@@ -154,7 +157,7 @@ def _of(cell: CellRuns, outcomes: Mapping[str, Outcome | None]) -> CellRuns:
     return {name: outcomes[name] for name in cell if name in outcomes}
 
 
-def _jobs(config: RunConfig, command: str | None) -> list[Job]:
+def _jobs(config: RunConfig, command: str | None, note: str | None) -> list[Job]:
     """The cell's runs, one a seed."""
     model, corpus = base_fingerprint(base_folder(config)), load_corpus(config.data).fingerprint
     sources = source_identities(config)
@@ -170,6 +173,7 @@ def _jobs(config: RunConfig, command: str | None) -> list[Job]:
             corpus_fingerprint=corpus,
             sources=sources,
             command=command,
+            note=note,
         )
         for name, settings in runs_of(config).items()
     ]

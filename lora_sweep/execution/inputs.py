@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.factors.kinds import Recipe
 from lora_sweep.adapters.inject import adapted_names, inject
+from lora_sweep.adapters.kind import AdapterKind, Shapes
+from lora_sweep.adapters.layer import AdaptedLinear
 from lora_sweep.config.data import DataConfig
 from lora_sweep.config.run import RunConfig
 from lora_sweep.data.corpus import Corpus, LabelledTexts
@@ -69,9 +72,9 @@ def check_fit(config: RunConfig, folder: Path) -> None:
             none of its matrices, or init.values are not one a matrix.
         BaseModelError: the config can't be read, or is of a model that does not train here.
     """
-    shape = base_shape(folder)
+    shape, has_matrices = base_shape(folder), config.adapter_kind().has_matrices
     rank_max, max_length = config.rank.max, config.data.max_length
-    if rank_max > shape.d:
+    if has_matrices and rank_max > shape.d:
         raise SettingError(
             f"rank.max must be at most the base's hidden size {shape.d}, but got {rank_max}"
         )
@@ -80,14 +83,20 @@ def check_fit(config: RunConfig, folder: Path) -> None:
             f"data.max_length must be at most the base's {shape.n_positions} positions, "
             f"but got {max_length}"
         )
-    names = matrix_names(folder, tuple(config.model.adapted))
-    if config.init.values is not None:
-        _check_values(config, len(names), config.init.values)
+    if has_matrices:
+        names = matrix_names(folder, tuple(config.model.adapted))
+        if config.init.values is not None:
+            _check_values(config, len(names), config.init.values)
+
+
+def matrix_names(folder: Path, adapted: tuple[str, ...]) -> list[str]:
+    """Returns the names of a base's adapted matrices, in module order; see `matrix_shapes`."""
+    return list(matrix_shapes(folder, adapted))
 
 
 @lru_cache(maxsize=8)
-def matrix_names(folder: Path, adapted: tuple[str, ...]) -> list[str]:
-    """Returns the names of a base's adapted matrices, in module order, without its weights.
+def matrix_shapes(folder: Path, adapted: tuple[str, ...]) -> Shapes:
+    """Returns name -> (d_out, d_in) of a base's adapted matrices, without its weights.
 
     Args:
         folder: of the base.
@@ -98,7 +107,11 @@ def matrix_names(folder: Path, adapted: tuple[str, ...]) -> list[str]:
         BaseModelError: the base can't be built.
     """
     try:
-        return adapted_names(bare_encoder(folder), adapted)
+        encoder = bare_encoder(folder)
+        names = adapted_names(encoder, adapted)
+        linear: list[Any] = [encoder.get_submodule(name) for name in names]
+        sizes = [(one.out_features, one.in_features) for one in linear]
+        return dict(zip(names, sizes, strict=True))
     except ValueError as error:
         shape = base_shape(folder)
         raise SettingError(
@@ -148,6 +161,7 @@ def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) 
         adapter_dropout=config.model.adapter_dropout,
         adapted=tuple(config.model.adapted),
         factors=recipe_of(config),
+        adapter=config.adapter_kind(),
         cache_dir=Path(config.paths.cache),
         device=device,
         dtype=torch.bfloat16 if config.precision == "bfloat16" else torch.float32,
@@ -200,6 +214,7 @@ class EncoderKey:
     adapter_dropout: float
     adapted: tuple[str, ...]
     factors: Recipe
+    adapter: AdapterKind
     cache_dir: Path
     device: torch.device
     dtype: torch.dtype
@@ -217,6 +232,17 @@ def _kept_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         _ENCODERS.clear()
         _ENCODERS[key] = rank, make_encoder(key, rank)
     return _ENCODERS[key][1]
+
+
+def _adapted_layers(encoder: nn.Module, key: EncoderKey, rank: int) -> dict[str, AdaptedLinear]:
+    """The encoder's new layers, by name; it is frozen whether there are any or not."""
+    factorise = Factoriser(rank, key.cache_dir, key.factors)
+    if not key.adapter.has_matrices:
+        encoder.requires_grad_(False)
+        return {}
+    return inject(
+        encoder, lambda linear: key.adapter.layer(linear, factorise), suffixes=key.adapted
+    )
 
 
 def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
@@ -241,8 +267,7 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         key.folder, dropout=key.dropout, attention=attention, device=key.device
     )
     try:
-        factorise = Factoriser(rank, key.cache_dir, key.factors)
-        layers = inject(encoder, factorise, suffixes=key.adapted)
+        layers = _adapted_layers(encoder, key, rank)
     except ValueError as error:
         raise SettingError(str(error)) from error
     if key.compiled:

@@ -40,6 +40,7 @@ class Job:
         fingerprint, model_fingerprint, corpus_fingerprint: of run, base and corpus.
         sources: settings that name runs that it starts from -> identity of what those trained.
         command: that trains it, kept in its folder; None where the sweep's list has it.
+        note: what the log says of it as it starts; None for nothing.
     """
 
     config: RunConfig
@@ -51,6 +52,7 @@ class Job:
     corpus_fingerprint: str
     sources: Mapping[str, str] = field(default_factory=dict)
     command: str | None = None
+    note: str | None = None
 
     @property
     def name(self) -> str:
@@ -87,6 +89,8 @@ def compatibility(job: Job) -> str:
     for name in _SHARED:
         group, _, field = name.partition(".")
         parts.append(fields[group][field] if field else fields[group])
-    recipe = recipe_of(job.config)  # they share the factors: those that don't nest have one rank
-    parts += [recipe.label, None if recipe.nest else job.config.rank.max]
+    # They share the factors: those that don't nest have one rank.
+    recipe, kind = recipe_of(job.config), job.config.adapter_kind()
+    parts += [recipe.label, None if recipe.nest and kind.nests else job.config.rank.max]
+    parts += [kind.name, dataclasses.asdict(kind)]
     return json.dumps(parts)

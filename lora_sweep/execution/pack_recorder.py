@@ -136,6 +136,6 @@ class PackRecorder:
             )
 
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:
-        if len(self.recorders) == 1:
+        if len(self.recorders) == 1 and ranks:
             shown = "-" if alpha is None else f"{alpha:.2f}"
             self.display.show(ranks=f"{min(ranks):.1f}-{max(ranks):.1f}", alpha=shown)

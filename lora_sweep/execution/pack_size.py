@@ -106,9 +106,9 @@ def bytes_per_run(
     """Memory that one more run takes: what a backward pass keeps, and the optimiser's state."""
     frozen = {part.untyped_storage().data_ptr() for part in encoder.encoder.state_dict().values()}
     frozen |= {
-        factor.untyped_storage().data_ptr()
+        part.untyped_storage().data_ptr()
         for layer in encoder.layers.values()
-        for factor in (layer.A, layer.B)
+        for part in layer.buffers()
     }
     kept: dict[int, int] = {}
 

@@ -22,7 +22,7 @@ class Sources:
     Attributes:
         logits: starting logits (N,).
         ranks: integer ranks (N,) that stay.
-        start: R and head to start from.
+        start: adapter and head to start from.
     """
 
     logits: tuple[float, ...] | None = None
@@ -47,6 +47,7 @@ def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> Run
         max_gradient_norm=config.training.max_gradient_norm,
         start=sources.start,
         lora_alpha=config.model.lora_alpha,
+        adapter=config.adapter_kind(),
     )
 
 

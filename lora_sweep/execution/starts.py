@@ -11,11 +11,11 @@ from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.execution.inputs import load_corpus, matrix_names
 from lora_sweep.execution.plans import Sources
-from lora_sweep.execution.recipes import recipe_of, recorded_recipe
+from lora_sweep.execution.recipes import recipe_of, recorded_kind, recorded_recipe
 from lora_sweep.models.base import base_fingerprint
 from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import FinishedRun, read_source
-from lora_sweep.training.parameters import LATENT, LOGITS, head_part
+from lora_sweep.training.parameters import LOGITS, adapter_part, head_part
 from lora_sweep.training.plan import Start
 from lora_sweep.vocabulary import HEAD_OUT, LORA_ALPHA
 
@@ -97,7 +97,8 @@ def _ranks(config: RunConfig) -> tuple[int, ...] | None:
 
 def _start(config: RunConfig, path: str) -> Start:
     run = _source("model.adapter", path)
-    return Start(run.state[LATENT], head_part(run.state) if _takes_head(run, config) else None)
+    head = head_part(run.state) if _takes_head(run, config) else None
+    return Start(adapter_part(run.state), head)
 
 
 def _takes_head(run: FinishedRun, config: RunConfig) -> bool:
@@ -137,6 +138,11 @@ def _check_init(run: FinishedRun, config: RunConfig) -> None:
 
 
 def _check_adapter(run: FinishedRun, config: RunConfig, base: Path) -> None:
+    own, theirs = config.adapter_kind(), recorded_kind(run.record.settings)
+    if theirs != own:
+        raise SettingError(
+            f"adapter must be as in model.adapter={config.model.adapter}, {theirs}, but got {own}"
+        )
     rank_max = int(run.record.settings["rank.max"])
     if rank_max != config.rank.max:
         raise SettingError(

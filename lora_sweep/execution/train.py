@@ -49,7 +49,8 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
     base, plan = base_folder(config), pack_plan(config)
     if plan.device.type == "cpu":
         say_which_precision_is_faster(config.precision)
-    log.info("loading %s, and the singular vectors of its matrices", base.name)
+    factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
+    log.info("loading %s%s", base.name, factors)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
 
 
@@ -151,6 +152,8 @@ def _train(
             stack.enter_context(_recorded(job, checkpoint, shared, origin))
             for (job, checkpoint), origin in zip(group, origins, strict=True)
         ]
+        for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
+            log.info(note)
         if n_done:
             log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
         display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
@@ -213,7 +216,7 @@ def _origin(
 ) -> RunOrigin:
     n_trained = count_trained(
         plan,
-        n_matrices=len(shared.encoder.layers),
+        shapes=shared.encoder.shapes,
         d=shared.encoder.d,
         n_labels=shared.texts.n_labels,
     )

@@ -10,7 +10,7 @@ from lora_sweep.metrics import metric_words
 from lora_sweep.models.families import StockHead
 from lora_sweep.models.hub_names import HubModel
 from lora_sweep.trained.about import About
-from lora_sweep.vocabulary import FIXED, RANK_PATTERN
+from lora_sweep.vocabulary import FIXED, LORA_XS, RANK_PATTERN
 
 _WHAT = {
     "peft": "A LoRA adapter with a classification head, which stock PEFT loads.",
@@ -72,7 +72,7 @@ def model_card(about: About, place: StockHead | None, hub: HubModel | None) -> s
     data: dict[str, Any] = {
         "library_name": _LIBRARIES[about.kind],
         "pipeline_tag": "text-classification",
-        "tags": ["lora_sweep", "lora-xs", about.settings["data.task"]],
+        "tags": ["lora_sweep", _tag(about), about.settings["data.task"]],
         "base_model": None if hub is None else hub.name,
         "model_name": about.run,
         "eval_results": [] if about.kind == RANK_PATTERN else _results(about),
@@ -81,11 +81,12 @@ def model_card(about: About, place: StockHead | None, hub: HubModel | None) -> s
     return environment.get_template("card.md.j2").render(
         card_data=header.to_yaml(),
         title=f"{_plain(about.settings['data.task'])}: {_plain(about.run)}",
-        what=_WHAT[about.kind],
+        what=_what(about),
         about=about,
         words=lambda name: _metric_words(name, about),
         base=_base(about, hub),
         run=_code(about.run),
+        method=about.adapter.method,
         allocation=_allocation(about),
         data=_data(about),
         labels=", ".join(map(_plain, about.label_names)) or "a real number",
@@ -94,6 +95,18 @@ def model_card(about: About, place: StockHead | None, hub: HubModel | None) -> s
         spread=_spread(about),
         limits=_limits(about, place),
     )
+
+
+def _tag(about: About) -> str:
+    """What the hub finds adapters of this kind by."""
+    return about.adapter.name.replace("_", "-")
+
+
+def _what(about: About) -> str:
+    """What the export is, in a sentence."""
+    if about.kind == "loraxs" and about.adapter.name != LORA_XS:
+        return f"What a run of the kind {about.adapter.label} trained; the base is needed besides."
+    return _WHAT[about.kind]
 
 
 def _base(about: About, hub: HubModel | None) -> str:
@@ -125,6 +138,8 @@ def _allocation(about: About) -> str:
     settings = about.settings
     adapter = settings.get("model.adapter")
     start = "" if adapter is None else f"; R starts from {_code(adapter)}"
+    if not about.adapter.has_matrices:
+        return "no matrix is adapted"
     if settings["init"] == FIXED:
         return f"all ranks fixed at {settings['rank.average']}{start}"
     lr = "" if settings["lr"] is None else f", lr {settings['lr']:g}"

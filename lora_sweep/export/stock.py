@@ -1,14 +1,15 @@
 """A trained run as stock formats have it: an adapter of PEFT, or merged weights."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lora_sweep.adapters.factors.factoriser import Factoriser
-from lora_sweep.adapters.peft_files import LowRankUpdate, PeftAdapter, low_rank_update
+from lora_sweep.adapters.peft_files import LowRankUpdate, PeftAdapter
 from lora_sweep.models.classifier import load_classifier, set_head, stock_head
 from lora_sweep.models.families import StockHead
 from lora_sweep.models.hub_names import HubModel
@@ -48,7 +49,7 @@ def merged_model(adapter: TrainedAdapter, base: Path, cache_dir: Path) -> Any:
     model, place = stock_classifier(adapter, base)
     for update in _updates(adapter, model, place, cache_dir):
         weight = model.get_submodule(update.name).weight
-        change = update.B.double() @ update.A.double()  # (d_out, d_in)
+        change = update.scale * (update.B.double() @ update.A.double())  # (d_out, d_in)
         weight.copy_((weight.double() + change).float())
     return model
 
@@ -108,6 +109,7 @@ def peft_export(
         revision=None if hub is None else hub.revision,
         task_type="SEQ_CLS",
         dropout=adapter.adapter_dropout,
+        rslora=getattr(adapter.about.adapter, "rslora", False),
     )
     return PeftExport(pairs.with_one_rank() if uniform_rank else pairs, model.config)
 
@@ -116,8 +118,10 @@ def _updates(
     adapter: TrainedAdapter, model: Any, place: StockHead, cache_dir: Path
 ) -> Iterator[LowRankUpdate]:
     """The update of every adapted matrix, in module order."""
-    factorise = Factoriser(adapter.rank_max, cache_dir, adapter.about.factors)
-    for matrix, square in zip(adapter.about.matrices, adapter.squares, strict=True):
+    about = adapter.about
+    factorise = Factoriser(adapter.rank_max, cache_dir, about.factors)
+    for matrix in about.matrices:
         name = f"{place.encoder}.{matrix}"
-        weight = model.get_submodule(name).weight.detach()
-        yield low_rank_update(name, factorise(weight), adapter.lora_scale * square.double())
+        factors = partial(factorise, model.get_submodule(name).weight.detach())
+        update = about.adapter.low_rank(adapter.parts, matrix, adapter.lora_scale, factors)
+        yield replace(update, name=name)

@@ -43,11 +43,15 @@ def write_export(
         uniform_rank: whether all pairs of a `peft` export get one rank, by zeros.
 
     Raises:
-        SettingError: one rank is asked of another kind, or no place for factors is known.
+        SettingError: one rank is asked of another kind, the run's kind of adapter has no such
+            export, or no place for factors is known.
         StorageError: the folder holds something, or can't be written.
         BaseModelError: the family's own head can't compute what the run's does.
     """
     require(kind == "peft" or not uniform_rank, "--to", "peft with --uniform-rank", kind)
+    trained = adapter.about.adapter
+    rule = f"one of {', '.join(trained.exports)} with a run of adapter={trained.name}"
+    require(kind in trained.exports, "--to", rule, kind)
     check_new_folder(_OUT, folder)
     base = base.resolve()
     adapter = dataclasses.replace(adapter, about=_exported(adapter.about, kind, base))

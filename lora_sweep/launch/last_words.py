@@ -114,10 +114,11 @@ def _predict_lines(run: Path, settings: Settings) -> list[str]:
 def _export_kind(settings: Settings) -> tuple[str, list[str]]:
     """The format that most tools read of those that the run can have, and why it is no other."""
     from lora_sweep.execution.inputs import stock_fault_of  # it loads torch
+    from lora_sweep.execution.recipes import recorded_kind
 
     fault = stock_fault_of(settings)
     if fault is None:
-        return "peft", []
+        return ("peft" if "peft" in recorded_kind(settings).exports else "merged"), []
     return "loraxs", [f"PEFT and transformers can't read its exports: {fault}"]
 
 

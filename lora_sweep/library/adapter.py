@@ -24,8 +24,9 @@ from lora_sweep.library.shares import CoreShares
 from lora_sweep.library.watch import TrainingWatch
 from lora_sweep.rules import require
 from lora_sweep.training.allocator import PackAllocator
-from lora_sweep.training.parameters import LATENT, LOGITS, start_parameters
+from lora_sweep.training.parameters import LOGITS, start_parameters
 from lora_sweep.training.plan import Length
+from lora_sweep.vocabulary import LATENT
 
 
 class LoRAXSAdapter(nn.Module):
@@ -57,17 +58,18 @@ class LoRAXSAdapter(nn.Module):
         self.plan, self.names = plan, tuple(layers)
         self.layers = tuple(layers.values())  # a tuple: they are the encoder's submodules
         device = self.layers[0].weight.device
+        sizes = {name: layer.weight.shape for name, layer in layers.items()}
         start = start_parameters(
             [run_plan(plan)],
+            shapes={name: (d_out, d_in) for name, (d_out, d_in) in sizes.items()},
             spectra=self.spectra(),
             r=plan.rank_max,
             d=1,  # the head that comes with it is not used
             n_labels=1,
-            device=device,
         )
-        self.R = nn.Parameter(start[LATENT][0].float())
+        self.R = nn.Parameter(start[LATENT][0].float().to(device))
         is_learnt = not plan.has_fixed_ranks
-        self.logits = nn.Parameter(start[LOGITS][0].float(), requires_grad=is_learnt)
+        self.logits = nn.Parameter(start[LOGITS][0].float().to(device), requires_grad=is_learnt)
         self.place = Place(device)
         self.__dict__.update(self._working_state())
         for layer in self.layers:

@@ -8,6 +8,7 @@ from torch import nn
 
 from lora_sweep.adapters.factors.factoriser import Factoriser
 from lora_sweep.adapters.inject import STUDY_SUFFIXES, adapted_names, inject
+from lora_sweep.adapters.layer import LoRAXSLinear
 from lora_sweep.library.adapter import LoRAXSAdapter
 from lora_sweep.library.parts import adapters_of, encoder_of
 from lora_sweep.library.plan import AdapterPlan
@@ -65,7 +66,9 @@ def adapt(
     require(is_fit, "init_values", rule, len(values or ()))
     place = None if cache_dir is None else Path(cache_dir)
     factorise = Factoriser(plan.rank_max, place, plan.recipe)
-    layers = inject(encoder, factorise, suffixes=suffixes, whole=model)
+    layers = inject(
+        encoder, lambda linear: LoRAXSLinear(linear, factorise), suffixes=suffixes, whole=model
+    )
     adapter = LoRAXSAdapter(layers, plan)
     first, *_ = layers.values()
     first.add_module(CHILD, adapter)

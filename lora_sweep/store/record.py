@@ -47,7 +47,7 @@ class RunRecord:
         selected_metric, selected_epoch: headline metric on dev at the epoch that was best on the
             selection split, in the same way; None where no split was held out.
         collapsed: the last evaluation's predictions were one class only.
-        n_trained_params: counts by part: `latent`, `head`, `logits`, `total`.
+        n_trained_params: counts by part: `adapter`, `head`, `logits`, `total`.
         wall_seconds: training and evaluation, without loading.
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
@@ -95,10 +95,18 @@ class RunRecord:
         return next(epoch for epoch in self.epochs if epoch.epoch == self.reported_epoch)
 
     @property
-    def spent_average(self) -> float:
+    def n_trained_without_head(self) -> int:
+        """Parameters that were trained, but for the head's."""
+        counts = self.n_trained_params.items()
+        return sum(n for part, n in counts if part not in ("head", "total"))
+
+    @property
+    def spent_average(self) -> float | None:
         """Average rank that the integer ranks spend there: sqrt(sum of rank^2 / N)."""
+        if not self.matrices:
+            return None
         spent = self.reported_evaluation.budget_spent_params
-        return math.sqrt(spent / max(1, len(self.matrices)))
+        return math.sqrt(spent / len(self.matrices))
 
     def to_json(self) -> str:
         """Returns the record as JSON text, with its format version."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.adapters.factors.kinds import Recipe
+from lora_sweep.adapters.kind import AdapterKind
 from lora_sweep.config.data import recorded_data
 from lora_sweep.config.run import identity
 from lora_sweep.errors import DamagedFileError, RecordError
-from lora_sweep.execution.recipes import recorded_recipe
+from lora_sweep.execution.recipes import recorded_kind, recorded_recipe
 from lora_sweep.files import read_checked_json, to_checked_json, write_text
 from lora_sweep.store.fields import check_fields
 from lora_sweep.store.finished import FinishedRun
@@ -79,6 +80,11 @@ class About:
     def factors(self) -> Recipe:
         """Which frozen factors its adapted matrices have."""
         return recorded_recipe(self.settings)
+
+    @property
+    def adapter(self) -> AdapterKind:
+        """Its kind of adapter."""
+        return recorded_kind(self.settings)
 
 
 def about_run(run: FinishedRun) -> About:

@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lora_sweep.adapters.layer import cores_by_matrix
-from lora_sweep.allocation.masks import discrete_masks
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.errors import BaseModelError, RecordError
 from lora_sweep.execution.inputs import EncoderKey, make_encoder
@@ -22,13 +20,13 @@ from lora_sweep.training.parameters import Parameters
 
 @dataclass(frozen=True)
 class AdaptedClassifier:
-    """A base with a run's cores and head.
+    """A base with what a run trained, and its head.
 
     Attributes:
         about: its origin and use.
         tokenizer: of the base.
-        encoder: the base with its LoRA-XS layers.
-        cores: s (M o R) of every adapted matrix, N tensors (1, rank_max, rank_max).
+        encoder: the base with its adapted layers.
+        updates: of the layers (N), for one run.
         head: of the run, with a leading run axis of one.
         device: where it computes.
     """
@@ -36,7 +34,7 @@ class AdaptedClassifier:
     about: About
     tokenizer: Any
     encoder: AdaptedEncoder
-    cores: tuple[Tensor, ...]
+    updates: tuple[Any, ...]
     head: Parameters
     device: torch.device
 
@@ -44,7 +42,7 @@ class AdaptedClassifier:
         """Returns the outputs (n, n_labels), float32, on the CPU."""
         self.encoder.evaluation_mode()
         size = int(self.about.settings["training.evaluation_batch_size"])
-        outputs = text_outputs(self.encoder, texts, self.cores, self.head, batch_size=size)
+        outputs = text_outputs(self.encoder, texts, self.updates, self.head, batch_size=size)
         return outputs[0].cpu()
 
 
@@ -96,18 +94,15 @@ def load_adapted(
     encoder = make_encoder(_key(about, base, cache_dir, device), adapter.rank_max)
     if list(encoder.layers) != about.matrices:
         raise RecordError(f"{about.run} must adapt the matrices of its base, but got others")
-    ranks = torch.tensor([about.integer_ranks])  # (1, N)
-    cores = cores_by_matrix(
-        adapter.latent[None],
-        discrete_masks(ranks, adapter.rank_max),
-        torch.tensor([adapter.lora_scale]),
-        dtype=encoder.dtype,
+    parts = {name: part.to(device) for name, part in adapter.parts.items()}
+    updates = about.adapter.trained_updates(
+        parts, encoder.layers, rank=adapter.rank_max, scale=adapter.lora_scale
     )
     return AdaptedClassifier(
         about=about,
         tokenizer=load_tokenizer(base),
         encoder=encoder,
-        cores=tuple(core.to(device) for core in cores),
+        updates=updates,
         head={name: part[None].to(device) for name, part in adapter.head.items()},
         device=device,
     )
@@ -120,8 +115,9 @@ def _key(about: About, base: Path, cache_dir: Path, device: torch.device) -> Enc
         pooling=settings["model.pooling"],
         dropout=settings["model.dropout"],
         adapter_dropout=0.0,  # it predicts only
-        adapted=tuple(settings["model.adapted"]),
+        adapted=tuple(settings.get("model.adapted", ())),
         factors=about.factors,
+        adapter=about.adapter,
         cache_dir=cache_dir,
         device=device,
         dtype=torch.bfloat16 if settings["precision"] == "bfloat16" else torch.float32,

@@ -80,7 +80,7 @@ class Calibrator:
     def _on_device(self) -> Iterator[Batch]:
         """The batches, with the base as it is."""
         for layer in self.encoder.layers.values():
-            layer.cores, layer.runs = None, None
+            layer.update, layer.runs = None, None
         self.encoder.evaluation_mode()
         device = next(iter(self.head.values())).device
         for batch in self.batches:

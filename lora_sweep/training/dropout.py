@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.layer import LoRAXSLinear
+from lora_sweep.adapters.layer import AdaptedLinear
 from lora_sweep.data.batches import Batch
 
 _LEVELS = 2**16
@@ -58,7 +58,7 @@ class EncoderDropout:
 
     hidden: tuple[SeededDropout, ...]
     attention: tuple[SeededDropout, ...]
-    adapters: tuple[LoRAXSLinear, ...] = ()
+    adapters: tuple[AdaptedLinear, ...] = ()
     adapter_p: float = 0.0
 
     def clear(self) -> None:
@@ -135,7 +135,7 @@ def seed_dropout(
                 "dropout must be the same at all places of a kind, but got "
                 f"{sorted({place.p for place in places})}"
             )
-    layers = [module for module in encoder.modules() if isinstance(module, LoRAXSLinear)]
+    layers = [module for module in encoder.modules() if isinstance(module, AdaptedLinear)]
     adapters = tuple(layers) if adapter_p > 0 else ()
     return EncoderDropout(tuple(hidden), tuple(attention), adapters, adapter_p)
 

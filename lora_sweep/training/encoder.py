@@ -1,13 +1,14 @@
-"""The forward pass of a pack: one frozen encoder with K runs' cores, then K heads."""
+"""The forward pass of a pack: one frozen encoder with K runs' updates, then K heads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lora_sweep.adapters.layer import LoRAXSLinear, leading_singular_values, set_cores
+from lora_sweep.adapters.kind import Shapes
+from lora_sweep.adapters.layer import AdaptedLinear, leading_singular_values, set_updates
 from lora_sweep.data.batches import Batch, padded_batch, ragged_batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.padding import pad
@@ -18,13 +19,13 @@ from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
 @dataclass(frozen=True)
 class AdaptedEncoder:
-    """A frozen transformers encoder whose adapted layers wait for cores.
+    """A frozen transformers encoder whose adapted layers wait for updates.
 
     Attributes:
         encoder: called with `input_ids` and, where the tokens have them, `token_type_ids`;
             with `position_ids` and `batch` if batches are ragged, else with `attention_mask`.
             Answers with `last_hidden_state`.
-        layers: name -> LoRA-XS layer, in module order (N).
+        layers: name -> adapted layer, in module order (N).
         d: hidden size.
         n_heads: attention heads.
         pooling: `cls` (first token) or `mean` (over the real tokens).
@@ -38,7 +39,7 @@ class AdaptedEncoder:
     """
 
     encoder: nn.Module
-    layers: dict[str, LoRAXSLinear]
+    layers: Mapping[str, AdaptedLinear]
     d: int
     n_heads: int
     pooling: str
@@ -55,6 +56,12 @@ class AdaptedEncoder:
             return True
         drops = [m.p for m in self.encoder.modules() if isinstance(m, nn.Dropout)]
         return not any(drops + [layer.dropout for layer in self.layers.values()])
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name of each adapted matrix, in module order -> its (d_out, d_in)."""
+        sizes = {name: layer.weight.shape for name, layer in self.layers.items()}
+        return {name: (d_out, d_in) for name, (d_out, d_in) in sizes.items()}
 
     def spectra(self, r: int) -> Tensor:
         """Returns the r largest singular values of every adapted matrix (N, r), largest first."""
@@ -90,19 +97,19 @@ class AdaptedEncoder:
         if self.dropout is not None:
             self.dropout.clear()
 
-    def features(self, batch: Batch, cores: tuple[Tensor, ...], n_runs: int) -> Tensor:
+    def features(self, batch: Batch, updates: tuple[Any, ...], n_runs: int) -> Tensor:
         """Returns the pooled last hidden states (K, b, d), float32.
 
         Args:
             batch: tokens of K b texts.
-            cores: N tensors (K, r, r), of this encoder's dtype.
+            updates: of the layers (N), of this encoder's dtype.
             n_runs: K.
         """
-        set_cores(self.layers.values(), cores, batch.runs)
+        set_updates(self.layers.values(), updates, batch.runs)
         return self.pooled(batch, n_runs)
 
     def pooled(self, batch: Batch, n_runs: int) -> Tensor:
-        """Returns the pooled last hidden states (K, b, d), float32, with the cores as they are.
+        """Returns the pooled last hidden states (K, b, d), float32, with the updates as they are.
 
         Args:
             batch: tokens of K b texts.

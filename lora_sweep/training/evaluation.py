@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.ranks import budget_over_cap
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.metrics import Array, metric_values
@@ -82,12 +82,12 @@ def evaluate(
     ranks = allocator.ranks(pack.logits, step)  # (K, N)
     integer_ranks = allocator.integer_ranks(ranks, step)
     masks = allocator.discrete_masks(ranks, step)
-    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=pack.encoder.dtype)
+    updates = pack.updates(masks)
     pack.encoder.evaluation_mode()
     parts = dict(pack.texts.dev)
     if pack.texts.selection is not None:
         parts[SELECTION] = pack.texts.selection
-    outputs = {name: _outputs(pack, texts, cores, wants_stop) for name, texts in parts.items()}
+    outputs = {name: _outputs(pack, texts, updates, wants_stop) for name, texts in parts.items()}
     predicted = {
         name: predictions(own, is_regression=pack.texts.is_regression)
         for name, own in outputs.items()
@@ -124,14 +124,14 @@ def evaluate(
 def _outputs(
     pack: Pack,
     texts: TokenisedTexts,
-    cores: tuple[Tensor, ...],
+    updates: tuple[Any, ...],
     wants_stop: Callable[[], bool],
 ) -> Tensor:
     """Outputs of all runs (K, n, n_labels)."""
     return text_outputs(
         pack.encoder,
         texts,
-        cores,
+        updates,
         pack.parameters,
         batch_size=pack.shared.evaluation_batch_size,
         wants_stop=wants_stop,

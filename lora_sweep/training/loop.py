@@ -10,7 +10,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.data.batches import Batch
 from lora_sweep.training.encoder import AdaptedEncoder, head_outputs
 from lora_sweep.training.epoch import EpochProgress
@@ -19,9 +18,10 @@ from lora_sweep.training.losses import run_losses
 from lora_sweep.training.optim import clip_gradients
 from lora_sweep.training.outputs import EvaluationStoppedError
 from lora_sweep.training.pack import Pack, PackTexts
-from lora_sweep.training.parameters import LATENT, Parameters, run_state
+from lora_sweep.training.parameters import Parameters, run_state
 from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot, restore, take_snapshots
+from lora_sweep.vocabulary import LATENT
 
 
 class Observer(Protocol):
@@ -189,8 +189,7 @@ def step_losses(
     batch = batch.to(pack.shared.device)
     dropout = encoder.draw_dropout(batch, generators)
     masks = allocator.masks(pack.logits, pack.step, allocator.schedules.is_discrete(epoch))
-    cores = cores_by_matrix(pack.latent, masks, pack.lora_scale, dtype=encoder.dtype)
-    features = encoder.features(batch, cores, len(pack.runs))  # (K, b, d)
+    features = encoder.features(batch, pack.updates(masks), len(pack.runs))  # (K, b, d)
     return run_losses(head_outputs(features, pack.parameters, dropout), batch.labels)
 
 

@@ -1,6 +1,7 @@
 """Texts -> what encoder and heads give for them, in evaluation, and what is predicted by it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class EvaluationStoppedError(Exception):
 def text_outputs(
     encoder: AdaptedEncoder,
     texts: TokenisedTexts,
-    cores: tuple[Tensor, ...],
+    updates: tuple[Any, ...],
     heads: Parameters,
     *,
     batch_size: int,
@@ -32,7 +33,7 @@ def text_outputs(
     Args:
         encoder: in evaluation mode.
         texts: n of them.
-        cores: N tensors (K, r, r), of the encoder's dtype.
+        updates: of the adapted layers (N), of the encoder's dtype.
         heads: the runs' heads, among others, on the device that computes.
         batch_size: texts at once, over all runs.
         wants_stop: whether to end now; asked before every batch, so it must be quick.
@@ -47,7 +48,7 @@ def text_outputs(
         if wants_stop():
             raise EvaluationStoppedError
         batch = encoder.batch(texts, index.expand(n_runs, -1)).to(device)
-        features = encoder.features(batch, cores, n_runs)
+        features = encoder.features(batch, updates, n_runs)
         outputs[:, index.to(device)] = head_outputs(features, heads, None)
     return outputs
 

@@ -5,6 +5,7 @@ A single run is a pack of one; there is no other code path.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,13 +15,13 @@ from lora_sweep.training.allocator import PackAllocator
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.optim import BankAdamW, lr_factor
 from lora_sweep.training.parameters import (
-    LATENT,
     LOGITS,
     ParameterBank,
     Parameters,
     start_parameters,
 )
 from lora_sweep.training.plan import PackPlan, RunPlan
+from lora_sweep.vocabulary import HEAD, LATENT
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class Pack:
         plans: their plans.
         length: of the training.
         step: optimiser steps taken so far.
-        lora_scale: factor on the update, s = lora_alpha / rank_max, of every run (K,).
+        lora_scale: factor on the update, s, of every run (K,).
+        adapter: the kind of adapter of all runs.
+        updates_of: parameters, masks and scales of some runs -> updates of the layers (N).
         max_gradient_norm: bound on every run's gradient norm (K,).
     """
 
@@ -77,16 +80,21 @@ class Pack:
             texts: the corpus.
             plans: one a run.
             shared: what the runs share.
-            r: size of R; None for the largest rank_max.
+            r: rank that the adapters are stored at (R's size); None for the largest rank_max.
 
         Raises:
-            ValueError: several runs over an encoder whose dropout is not each run's own.
+            ValueError: several runs over an encoder whose dropout is not each run's own, or
+                with adapters of several kinds.
         """
         if len(plans) > 1 and not encoder.can_pack:
             raise ValueError(
                 "runs must train alone over an encoder whose dropout is its own, "
                 f"but got {len(plans)} runs"
             )
+        kinds = {plan.adapter for plan in plans}
+        if len(kinds) > 1:
+            raise ValueError(f"runs of a pack must have one kind of adapter, but got {kinds}")
+        (self.adapter,) = kinds
         self.encoder, self.texts, self.shared = encoder, texts, shared
         self.plans = list(plans)
         self.runs = list(range(len(plans)))
@@ -101,14 +109,17 @@ class Pack:
             length=self.length,
             device=shared.device,
         )
+        self.updates_of = self.adapter.updater(encoder.layers, r)
+        has_logits = any(plan.allocation.has_logits for plan in plans)
         start = start_parameters(
             plans,
-            spectra=encoder.spectra(r),
+            shapes=encoder.shapes,
+            spectra=encoder.spectra(r) if has_logits else None,
             r=r,
             d=encoder.d,
             n_labels=texts.n_labels,
-            device=shared.device,
         )
+        start = {name: values.to(shared.device) for name, values in start.items()}
         decay = self._vector([plan.weight_decay for plan in plans])
         self.optimiser = BankAdamW(ParameterBank(start), decay)
         self.lora_scale = self._vector([plan.lora_scale for plan in plans])
@@ -123,13 +134,17 @@ class Pack:
 
     @property
     def latent(self) -> Tensor:
-        """Latent matrices R (K, N, r, r)."""
+        """Latent matrices R (K, N, r, r), of LoRA-XS."""
         return self.parameters[LATENT]
 
     @property
     def logits(self) -> Tensor:
         """Allocation logits (K, N)."""
         return self.parameters[LOGITS]
+
+    def updates(self, masks: Tensor) -> tuple[Any, ...]:
+        """Returns the updates of the layers (N) under masks (K, N, r, r)."""
+        return self.updates_of(self.parameters, masks, self.lora_scale)
 
     def learning_rates(self) -> Tensor:
         """Returns the learning rates (K, P) at this step.
@@ -151,7 +166,7 @@ class Pack:
         self._rates = self._rates[:, index]
 
     def _rate_table(self) -> Tensor:
-        """Learning rates of R, logits and head of every run at every step (n_steps, K, 3)."""
+        """Learning rates of adapter, logits and head, by step and run (n_steps, K, 3)."""
         length, columns = self.length, dict[tuple[str, float], list[float]]()
         for plan in self.plans:
             key = plan.lr_schedule, plan.warmup_fraction
@@ -178,10 +193,15 @@ class Pack:
     def _rate_columns(self) -> Tensor:
         """Which of a run's three learning rates each of its parameters has (P,)."""
         columns = self.optimiser.bank.columns()
-        kinds = {LATENT: 0, LOGITS: 1}
-        return torch.cat(
-            [torch.full((c.stop - c.start,), kinds.get(name, 2)) for name, c in columns.items()]
-        ).to(self.shared.device)
+        rates = [torch.full((c.stop - c.start,), _rate(name)) for name, c in columns.items()]
+        return torch.cat(rates).to(self.shared.device)
 
     def _vector(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.shared.device)
+
+
+def _rate(name: str) -> int:
+    """Which of the learning rates a parameter has: the adapter's, the logits' or the head's."""
+    if name == LOGITS:
+        return 1
+    return 2 if name.startswith(HEAD) else 0

@@ -1,6 +1,7 @@
 """The trained parameters of a pack: one tensor (K, P), and named views with the run axis first.
 
-    R                   (K, N, r, r)    latent matrices, N(0, 1e-5^2) in the leading rank_max block
+    R                   (K, N, r, r)    latent matrices of LoRA-XS; other kinds of adapters train
+                                        others (see `adapters.kind`), zero beyond rank_max
     logits              (K, N)          allocation logits, from the init schedule
     head.dense.weight   (K, d, d)       the head, as RoBERTa's: N(0, 0.02^2), biases 0
     head.dense.bias     (K, d)
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lora_sweep.adapters.kind import Shapes
 from lora_sweep.allocation.init_schedules import InitInputs, starting_logits
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
@@ -23,8 +25,7 @@ from lora_sweep.vocabulary import HEAD, HEAD_DENSE, HEAD_OUT
 
 Parameters = dict[str, Tensor]
 
-LATENT, LOGITS = "R", "logits"
-LATENT_STD = 1e-5
+LOGITS = "logits"
 HEAD_STD = 0.02
 
 
@@ -82,76 +83,101 @@ def head_part(state: Parameters) -> Parameters:
     return {name: part for name, part in state.items() if name.startswith(HEAD)}
 
 
+def adapter_part(state: Parameters) -> Parameters:
+    """Returns what a run's kind of adapter trains: all but logits and head.
+
+    Args:
+        state: name -> values, as a run leaves them.
+    """
+    return {n: part for n, part in state.items() if n != LOGITS and not n.startswith(HEAD)}
+
+
+def own_values(plan: RunPlan, name: str, values: Tensor) -> Tensor:
+    """Returns the view of a run's parameter that is its own, without a larger rank's padding.
+
+    Args:
+        plan: of the run.
+        name: of the parameter.
+        values: as the pack stores them for the run.
+    """
+    is_of_adapter = name != LOGITS and not name.startswith(HEAD)
+    return plan.adapter.own(name, values, plan.rank_max) if is_of_adapter else values
+
+
 def start_parameters(
     plans: Sequence[RunPlan],
     *,
-    spectra: Tensor,
+    shapes: Shapes,
+    spectra: Tensor | None,
     r: int,
     d: int,
     n_labels: int,
-    device: torch.device,
 ) -> Parameters:
-    """Returns the starting values of a pack's parameters, name -> (K, ...).
+    """Returns the starting values of a pack's parameters, name -> (K, ...), on the CPU.
 
     Args:
         plans: one a run (K).
-        spectra: leading singular values of every adapted matrix (N, r), largest first.
-        r: size of R, at least every plan's rank_max.
+        shapes: of the adapted matrices (N).
+        spectra: their leading singular values (N, r), largest first; None where no run has logits.
+        r: rank that the adapters are stored at, at least every plan's rank_max.
         d: hidden size of the encoder.
         n_labels: outputs of the head.
-        device: where the pack trains.
 
     Raises:
-        ValueError: a plan starts from an R or a head of another shape.
+        ValueError: a plan starts from an adapter or a head of another shape.
 
-    Source: LoRA-XS (R), transformers' RoBERTa classification head (head).
+    Source: the kind of adapter; transformers' RoBERTa classification head (head).
     """
     rows = [
         {
-            LATENT: _latent(plan, len(spectra), r),
-            LOGITS: _logits(plan, spectra),
+            **_adapter(plan, shapes, r),
+            LOGITS: _logits(plan, len(shapes), spectra),
             **_head(plan, d, n_labels),
         }
         for plan in plans
     ]
-    return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def run_state(parameters: Parameters, row: int, plan: RunPlan) -> Parameters:
-    """Returns the trained state of one run: R (N, rank_max, rank_max), logits and head, on CPU.
+    """Returns the trained state of one run: adapter (at rank_max), logits and head, on CPU.
 
     The logits are left out where ranks are fixed: nothing trained them.
     """
-    state = {name: bank.detach()[row].cpu() for name, bank in parameters.items()}
-    state[LATENT] = state[LATENT][:, : plan.rank_max, : plan.rank_max]
+    rows = {name: bank.detach()[row].cpu() for name, bank in parameters.items()}
+    state = {name: own_values(plan, name, values) for name, values in rows.items()}
     if not plan.allocation.has_logits:
         del state[LOGITS]
     return {name: values.clone() for name, values in state.items()}
 
 
-def count_trained(plan: RunPlan, *, n_matrices: int, d: int, n_labels: int) -> dict[str, int]:
-    """Returns how many parameters a run trains, by part; R counts as stored, at rank_max."""
-    latent = n_matrices * plan.rank_max**2
+def count_trained(plan: RunPlan, *, shapes: Shapes, d: int, n_labels: int) -> dict[str, int]:
+    """Returns how many parameters a run trains, by part; an adapter counts as stored."""
+    adapter = plan.adapter.n_params(plan.rank_max, shapes)
     head = d * d + d + n_labels * d + n_labels
-    logits = n_matrices if plan.allocation.has_logits else 0
-    return {"latent": latent, "head": head, "logits": logits, "total": latent + head + logits}
+    logits = len(shapes) if plan.allocation.has_logits else 0
+    return {"adapter": adapter, "head": head, "logits": logits, "total": adapter + head + logits}
 
 
-def _latent(plan: RunPlan, n_matrices: int, r: int) -> Tensor:
-    shape = n_matrices, plan.rank_max, plan.rank_max
+def _adapter(plan: RunPlan, shapes: Shapes, r: int) -> Parameters:
+    """What the adapter trains, in its place among zeros."""
+    kind, rank_max = plan.adapter, plan.rank_max
     if plan.start is None:
-        block = LATENT_STD * torch.randn(*shape, generator=stream_generator(plan.seed, "latent"))
+        start = kind.start(rank_max, shapes, stream_generator(plan.seed, "latent"))
     else:
-        block = plan.start.latent
-        _check_shape("R", block, shape)
-    bank = torch.zeros(n_matrices, r, r)
-    bank[:, : plan.rank_max, : plan.rank_max] = block
+        start = plan.start.adapter
+        for name, shape in kind.parameter_shapes(rank_max, shapes).items():
+            _check_shape(name, start[name], shape)
+    bank = {name: torch.zeros(shape) for name, shape in kind.parameter_shapes(r, shapes).items()}
+    for name, values in bank.items():
+        kind.own(name, values, rank_max).copy_(start[name])
     return bank
 
 
-def _logits(plan: RunPlan, spectra: Tensor) -> Tensor:
+def _logits(plan: RunPlan, n_matrices: int, spectra: Tensor | None) -> Tensor:
     if not plan.allocation.has_logits:
-        return torch.zeros(len(spectra))
+        return torch.zeros(n_matrices)
+    assert spectra is not None, "runs with logits need the matrices' spectra"
     inputs = InitInputs(
         spectra=spectra[:, : plan.rank_max].cpu(),
         generator=stream_generator(plan.seed, "logits"),

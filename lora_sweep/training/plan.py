@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lora_sweep.adapters.kind import AdapterKind
+from lora_sweep.adapters.kinds.lora_xs import LORA_XS_KIND
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.vocabulary import LORA_ALPHA
 
@@ -14,11 +16,11 @@ class Start:
     """What a run starts from instead of fresh draws: what another run trained.
 
     Attributes:
-        latent: R (N, rank_max, rank_max).
+        adapter: name -> values of what its kind of adapter trains.
         head: `head.*`, name -> values; None for a fresh head.
     """
 
-    latent: Tensor
+    adapter: dict[str, Tensor]
     head: dict[str, Tensor] | None
 
 
@@ -29,13 +31,15 @@ class RunPlan:
     Attributes:
         seed: fixes every generator of the run.
         allocation: how its ranks are allocated.
-        lr_logits, lr_adapter, lr_head: learning rates of the allocation logits, R and the head.
+        lr_logits, lr_adapter, lr_head: learning rates of the allocation logits, the adapter (R,
+            of LoRA-XS) and the head.
         lr_schedule: `linear` or `constant`.
         warmup_fraction: share of the steps that warm up.
         weight_decay: decoupled weight decay, on all that is trained.
         max_gradient_norm: bound on the global norm over the run's trained parameters.
-        start: what R and head start from; None for fresh draws.
-        lora_alpha: factor on the update times rank_max, above 0.
+        start: what adapter and head start from; None for fresh draws.
+        lora_alpha: factor on the update times rank_max, above 0; `adapter.scale` says how.
+        adapter: its kind; the same for all runs of a pack.
     """
 
     seed: int
@@ -49,16 +53,17 @@ class RunPlan:
     max_gradient_norm: float
     start: Start | None = None
     lora_alpha: float = LORA_ALPHA
+    adapter: AdapterKind = LORA_XS_KIND
 
     @property
     def rank_max(self) -> int:
-        """The size of its R."""
+        """The rank that its adapter is stored at: the size of R."""
         return self.allocation.rank_max
 
     @property
     def lora_scale(self) -> float:
-        """Factor on the update, s = lora_alpha / rank_max."""
-        return self.lora_alpha / self.rank_max
+        """Factor on the update, s."""
+        return self.adapter.scale(self.lora_alpha, self.rank_max)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lora_sweep.adapters.layer import cores_by_matrix
 from lora_sweep.allocation.masks import discrete_masks
 from lora_sweep.metrics import metric_values
 from lora_sweep.training.outputs import predictions, text_outputs
@@ -51,15 +50,14 @@ def _metrics_at(
     index = torch.tensor(rows, device=pack.shared.device)
     ranks = torch.full((len(rows), len(encoder.layers)), rank, device=pack.shared.device)
     masks = discrete_masks(ranks, pack.allocator.r)
-    latent, scale = pack.latent[index], pack.lora_scale[index]
-    cores = cores_by_matrix(latent, masks, scale, dtype=encoder.dtype)
-    heads = {name: part[index] for name, part in head_part(pack.parameters).items()}
+    own = {name: part[index] for name, part in pack.parameters.items()}
+    updates, heads = pack.updates_of(own, masks, pack.lora_scale[index]), head_part(own)
     size = pack.shared.evaluation_batch_size
 
     def predicted(part: str) -> Tensor:
         """Outputs of those rows (K', n, n_labels)."""
         return text_outputs(
-            encoder, texts.dev[part], cores, heads, batch_size=size, wants_stop=wants_stop
+            encoder, texts.dev[part], updates, heads, batch_size=size, wants_stop=wants_stop
         )
 
     outputs = torch.cat([predicted(part) for part in texts.headline_parts], dim=1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lora_sweep.training.epoch import EpochProgress
 from lora_sweep.training.pack import Pack
-from lora_sweep.training.parameters import LATENT, Parameters
+from lora_sweep.training.parameters import Parameters, own_values
 
 _BANKS = ("values", "first", "second")
 _IMPORTANCE = "importance/"
@@ -26,9 +26,9 @@ class RunSnapshot:
     Attributes:
         step: optimiser steps taken.
         n_epochs: epochs evaluated.
-        r: size of R in the pack.
-        tensors: `values/NAME`, `first/NAME` and `second/NAME` (parameter and its moments, R's
-            leading rank_max block), `importance/NAME` of a run that is cut, and states of
+        r: rank that the pack's adapters are stored at, R's size.
+        tensors: `values/NAME`, `first/NAME` and `second/NAME` (parameter and its moments, an
+            adapter's at rank_max), `importance/NAME` of a run that is cut, and states of
             generators; on the CPU.
         total_loss: sum of the losses read in the epoch under way.
         unread_losses: those of the steps since.
@@ -111,25 +111,24 @@ def restore(pack: Pack, snapshots: Sequence[RunSnapshot]) -> EpochProgress:
 
 
 def _bank_row(pack: Pack, row: int) -> Parameters:
-    """Parameters and moments of one run, without R's padding."""
-    rank_max, optimiser = pack.plans[row].rank_max, pack.optimiser
+    """Parameters and moments of one run, without padding."""
+    plan, optimiser = pack.plans[row], pack.optimiser
     banks = zip(_BANKS, (optimiser.bank.values, optimiser.first, optimiser.second), strict=True)
     tensors = {}
     for bank_name, values in banks:
         for name, part in optimiser.bank.split(values).items():
-            own = part[row, :, :rank_max, :rank_max] if name == LATENT else part[row]
-            tensors[f"{bank_name}/{name}"] = own.detach().cpu().clone()
+            own = own_values(plan, name, part[row].detach())
+            tensors[f"{bank_name}/{name}"] = own.cpu().clone()
     return tensors
 
 
 def _bank(pack: Pack, snapshots: Sequence[RunSnapshot], bank_name: str) -> Tensor:
-    """One bank (K, P) of all runs; R is padded with zeros, which no step ever changes."""
+    """One bank (K, P) of all runs; adapters are padded with zeros, which no step ever changes."""
     empty = torch.zeros_like(pack.optimiser.bank.values)
     for name, part in pack.optimiser.bank.split(empty).items():
         for row, (shot, plan) in enumerate(zip(snapshots, pack.plans, strict=True)):
             own = shot.tensors[f"{bank_name}/{name}"]
-            r = plan.rank_max
-            place = part[row, :, :r, :r] if name == LATENT else part[row]
+            place = own_values(plan, name, part[row])
             if place.shape != own.shape:
                 raise ValueError(
                     f"{bank_name}/{name} must have the shape {tuple(place.shape)}, but got "

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import inject
-from lora_sweep.adapters.layer import LoRAXSLinear, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, set_updates
 
 FAMILIES = [(name, ADAPTED[name]) for name in ("bert", "roberta", "deberta-v2")]
 
@@ -29,15 +29,15 @@ def _encoder(family: str) -> nn.Module:
     return encoder.eval()
 
 
-def _factorise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    return svd_factors(weight, 3)
+def _layer(linear: nn.Linear, rank: int = 3) -> LoRAXSLinear:
+    return LoRAXSLinear(linear, lambda weight: svd_factors(weight, rank))
 
 
 @pytest.mark.parametrize(("family", "suffixes"), FAMILIES, ids=[name for name, _ in FAMILIES])
 def test_inject_takes_the_four_matrices_of_each_layer(
     family: str, suffixes: tuple[str, ...]
 ) -> None:
-    names = list(inject(_encoder(family), _factorise, suffixes=suffixes))
+    names = list(inject(_encoder(family), _layer, suffixes=suffixes))
     assert len(names) == 8
     first = [name for name in names if "layer.0." in name]
     assert names[:4] == first
@@ -50,8 +50,8 @@ def test_inject_takes_the_four_matrices_of_each_layer(
 def test_injected_encoder_is_frozen_and_unchanged(family: str, suffixes: tuple[str, ...]) -> None:
     encoder, ids = _encoder(family), torch.tensor([[2, 7, 5, 9]])
     before = encoder(input_ids=ids).last_hidden_state
-    layers = inject(encoder, _factorise, suffixes=suffixes)
-    set_cores(layers.values(), [torch.zeros(1, 3, 3)] * 8)
+    layers = inject(encoder, _layer, suffixes=suffixes)
+    set_updates(layers.values(), [torch.zeros(1, 3, 3)] * 8)
     after = encoder(input_ids=ids).last_hidden_state
     torch.testing.assert_close(after, before, rtol=0, atol=0)
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
@@ -60,20 +60,20 @@ def test_injected_encoder_is_frozen_and_unchanged(family: str, suffixes: tuple[s
 def test_unknown_suffix_leaves_the_model_as_it_was() -> None:
     encoder = _encoder("deberta-v2")
     with pytest.raises(ValueError, match=r"there are dense, .*query_proj.*but got 'query'"):
-        inject(encoder, _factorise)
+        inject(encoder, _layer)
     assert all(parameter.requires_grad for parameter in encoder.parameters())
 
 
 def test_too_large_rank_names_the_matrix() -> None:
     encoder = _encoder("bert")
     with pytest.raises(ValueError, match=r"layer.0.attention.self.query: rank must be within"):
-        inject(encoder, lambda weight: svd_factors(weight, 17))
+        inject(encoder, lambda linear: _layer(linear, 17))
     assert isinstance(encoder.get_submodule("encoder.layer.0.attention.self.query"), nn.Linear)
 
 
 def test_no_suffix_is_refused() -> None:
     with pytest.raises(ValueError, match=r"model.adapted must name linear layers"):
-        inject(_encoder("bert"), _factorise, suffixes=())
+        inject(_encoder("bert"), _layer, suffixes=())
 
 
 class _Twice(nn.Module):
@@ -92,10 +92,10 @@ class _Twice(nn.Module):
 @pytest.mark.parametrize("suffixes", [("first",), ("query",), ("first", "query")], ids=str)
 def test_layer_with_two_names_is_swapped_under_both(suffixes: tuple[str, ...]) -> None:
     model, core = _Twice(), torch.randn(3, 3)
-    layers = inject(model, _factorise, suffixes=suffixes)
+    layers = inject(model, _layer, suffixes=suffixes)
     assert list(layers) == [suffixes[0]]
     (layer,) = layers.values()
-    set_cores([layer], [core[None]])
+    set_updates([layer], [core[None]])
     merged = layer.weight + layer.B @ core @ layer.A
     x = torch.randn(5, 4)
     torch.testing.assert_close(model(x), x @ merged.T @ merged.T, rtol=1e-4, atol=1e-4)
@@ -104,7 +104,7 @@ def test_layer_with_two_names_is_swapped_under_both(suffixes: tuple[str, ...]) -
 def test_layer_that_the_whole_shares_is_swapped_there_too() -> None:
     whole = nn.ModuleDict({"encoder": _Twice()})
     whole["tied"] = whole["encoder"].first
-    inject(whole["encoder"], _factorise, suffixes=("first",), whole=whole)
+    inject(whole["encoder"], _layer, suffixes=("first",), whole=whole)
     assert isinstance(whole["tied"], LoRAXSLinear)
 
 
@@ -166,7 +166,7 @@ def test_layer_that_would_lose_something_is_refused(
 ) -> None:
     model = nn.ModuleDict({"plain": nn.Linear(4, 4), "odd": make()})
     with pytest.raises(ValueError, match=f"odd must be .*{message}"):
-        inject(model, _factorise, suffixes=("plain", "odd"))
+        inject(model, _layer, suffixes=("plain", "odd"))
     assert type(model["plain"]) is nn.Linear
 
 
@@ -174,4 +174,4 @@ def test_layer_that_would_lose_something_is_refused(
 def test_layer_whose_weight_is_read_past_it_is_refused(name: str) -> None:
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), 1)
     with pytest.raises(ValueError, match=rf"layers\.0\.{name} must be a layer that is called"):
-        inject(model, _factorise, suffixes=(name,))
+        inject(model, _layer, suffixes=(name,))

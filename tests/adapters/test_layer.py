@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.factors.factoriser import Factoriser
-from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_cores
+from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, set_updates
 from lora_sweep.padding import Padding
 
 D_OUT, D_IN, STORED = 5, 4, 3
@@ -31,13 +31,13 @@ def _random(*shape: int) -> Tensor:
 @pytest.mark.parametrize("r", [2, 3], ids=["leading-block", "stored"])
 def test_layer_adds_b_core_a_x(r: int) -> None:
     layer, x, core = _layer(), _random(6, D_IN), _random(1, r, r)
-    set_cores([layer], [core])
+    set_updates([layer], [core])
     torch.testing.assert_close(layer(x), _expected(layer, x, core[0]), rtol=0, atol=1e-12)
 
 
 def test_layer_gives_each_run_its_core() -> None:
     layer, x, cores = _layer(), _random(6, D_IN), _random(3, 2, 2)
-    set_cores([layer], [cores])
+    set_updates([layer], [cores])
     expected = torch.cat([_expected(layer, x[2 * k : 2 * k + 2], cores[k]) for k in range(3)])
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-12)
 
@@ -48,7 +48,7 @@ UNEQUAL = Padding(torch.tensor([0, 1, 2, 3, 4, 4, 4, 4]), torch.arange(5))
 
 def test_layer_follows_runs_of_unequal_length() -> None:
     layer, x, cores = _layer(), _random(1, 5, D_IN), _random(2, 3, 3)
-    set_cores([layer], [cores], UNEQUAL)
+    set_updates([layer], [cores], UNEQUAL)
     parts = [_expected(layer, x[0, :4], cores[0]), _expected(layer, x[0, 4:], cores[1])]
     torch.testing.assert_close(layer(x)[0], torch.cat(parts), rtol=0, atol=1e-12)
 
@@ -56,7 +56,7 @@ def test_layer_follows_runs_of_unequal_length() -> None:
 def test_zero_core_leaves_the_output_unchanged() -> None:
     layer, x = _layer(), _random(2, 3, D_IN)
     frozen = layer(x)
-    set_cores([layer], [torch.zeros(2, 3, 3, dtype=torch.float64)])
+    set_updates([layer], [torch.zeros(2, 3, 3, dtype=torch.float64)])
     assert torch.equal(layer(x), frozen)
 
 
@@ -71,7 +71,7 @@ def test_cores_are_scaled_masked_latent_matrices() -> None:
 def test_gradient_reaches_only_r() -> None:
     layer, R = _layer(), _random(1, 1, 3, 3).requires_grad_()
     cores = cores_by_matrix(R, torch.ones(1, 1, 3, 3), torch.ones(1), dtype=torch.float64)
-    set_cores([layer], cores)
+    set_updates([layer], cores)
     layer(_random(4, D_IN)).sum().backward()
     assert list(layer.parameters()) == []
     assert R.grad is not None and R.grad.abs().sum() > 0
@@ -84,7 +84,7 @@ def test_gradients_are_the_numerical_ones(runs: Padding | None, drops: bool) -> 
     layer.kept = (_random(5, D_IN) > 0).double() * 2 if drops else None
 
     def outputs(x: Tensor, cores: Tensor) -> Tensor:
-        set_cores([layer], [cores], runs)
+        set_updates([layer], [cores], runs)
         y: Tensor = layer(x)
         return y
 
@@ -99,7 +99,7 @@ def test_factors_of_other_shapes_are_refused() -> None:
 
 def test_number_of_cores_must_match() -> None:
     with pytest.raises(ValueError, match="zip"):
-        set_cores([_layer()], [])
+        set_updates([_layer()], [])
 
 
 class _Counting:
@@ -152,7 +152,7 @@ def test_loaded_weight_of_another_shape_is_refused() -> None:
 def test_dropout_is_at_the_adapters_input_alone(runs: Padding | None) -> None:
     layer, x, cores = _layer(), _random(1, 5, D_IN), _random(1 if runs is None else 2, 3, 3)
     layer.kept = torch.tensor([0.0, 2.0]).repeat(5, 2).double()  # the even inputs are dropped
-    set_cores([layer], [cores], runs)
+    set_updates([layer], [cores], runs)
     of_token = [0] * 5 if runs is None else [0, 0, 0, 0, 1]
     for token, y, run in zip(x[0], layer(x)[0], of_token, strict=True):
         dropped = torch.tensor([0.0, 2 * token[1], 0.0, 2 * token[3]], dtype=torch.float64)
@@ -164,7 +164,7 @@ def test_dropout_is_at_the_adapters_input_alone(runs: Padding | None) -> None:
 def test_layer_of_its_own_drops_in_training_alone() -> None:
     layer, x, core = _layer(), _random(1000, D_IN), _random(1, 3, 3)
     layer.dropout = 0.25
-    set_cores([layer], [core])
+    set_updates([layer], [core])
     still = layer.eval()(x)
     torch.testing.assert_close(still, _expected(layer, x, core[0]), rtol=0, atol=1e-12)
     drawn = layer.train()(x)

@@ -264,7 +264,7 @@ def test_run_name_is_stable_under_key_order(run_config: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+extra=3", "^extra is no setting: the root has allocation, .* but got extra"),
+        ("+extra=3", "^extra is no setting: the root has adapter, .* but got extra"),
         ("+rank.extra=3", "^rank.extra is no setting: rank has average, max, min, but got extra"),
         ("+data.path=x", "^data.path is no setting: data has max_length, .* but got path"),
         (

@@ -41,11 +41,11 @@ def with_large_parts(adapter: TrainedAdapter) -> TrainedAdapter:
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    ranks = [1 + place % 4 for place in range(len(adapter.squares))]
+    ranks = [1 + place % 4 for place in range(len(adapter.about.matrices))]
     about = dataclasses.replace(adapter.about, integer_ranks=ranks)
     head = {name: 0.5 * draw(*part.shape) for name, part in adapter.head.items()}
-    squares = tuple(2 * draw(k, k) for k in ranks)
-    return dataclasses.replace(adapter, about=about, squares=squares, head=head)
+    squares = {name: 2 * draw(k, k) for name, k in zip(adapter.parts, ranks, strict=True)}
+    return dataclasses.replace(adapter, about=about, parts=squares, head=head)
 
 
 def exported(
@@ -321,10 +321,9 @@ def test_every_matrix_shows_in_the_logits(trained_runs: dict[str, Path], tmp_pat
     """Else the tests above would not see one that is left out."""
     adapter = with_large_parts(open_adapter(trained_runs["bert"]))
     whole = our_logits(adapter, tmp_path)
-    for place, square in enumerate(adapter.squares):
-        others = list(adapter.squares)
-        others[place] = torch.zeros_like(square)
-        without = our_logits(dataclasses.replace(adapter, squares=tuple(others)), tmp_path)
+    for name, square in adapter.parts.items():
+        others = adapter.parts | {name: torch.zeros_like(square)}
+        without = our_logits(dataclasses.replace(adapter, parts=others), tmp_path)
         assert (without - whole).abs().max() > 1e-4  # ten times what is tolerated
 
 
@@ -348,7 +347,8 @@ def test_loraxs_export_loads_back_to_the_bit(
     adapter = open_adapter(trained_runs["bert"])
     back = open_adapter(exported(adapter, "loraxs", tmp_path))
     assert back.about == dataclasses.replace(adapter.about, kind="loraxs")
-    assert all(map(torch.equal, back.squares, adapter.squares))
+    assert back.parts.keys() == adapter.parts.keys()
+    assert all(map(torch.equal, back.parts.values(), adapter.parts.values()))
     assert adapter.logits is not None and back.logits is not None
     assert torch.equal(back.logits, adapter.logits)
     assert back.head.keys() == adapter.head.keys()
@@ -524,8 +524,8 @@ def test_export_of_96_matrices_is_a_few_hundred_kilobytes(
     own = open_adapter(trained_runs["bert"])
     names = [f"encoder.layer.{place}.attention.output.dense" for place in range(96)]
     about = dataclasses.replace(own.about, kind="loraxs", matrices=names, integer_ranks=[25] * 96)
-    squares = tuple(torch.randn(25, 25) for _ in names)
-    large = dataclasses.replace(own, about=about, squares=squares, logits=torch.zeros(96))
+    squares = {f"R/{name}": torch.randn(25, 25) for name in names}
+    large = dataclasses.replace(own, about=about, parts=squares, logits=torch.zeros(96))
     write_adapter(tmp_path, large)
     assert 240_000 < (tmp_path / "adapter.safetensors").stat().st_size < 260_000
 

@@ -6,7 +6,17 @@ from dataclasses import fields
 import pytest
 import torch
 from torch import nn
-from toy import ALLOCATION, FIXED, RUN, SHARED, STORED, changed, make_encoder, make_texts, train
+from toy import (
+    ALLOCATION,
+    FIXED,
+    RUN,
+    STORED,
+    changed,
+    make_encoder,
+    make_texts,
+    sizes,
+    train,
+)
 from transformers import RobertaForSequenceClassification, get_linear_schedule_with_warmup
 
 from lora_sweep import AdapterPlan, adapt, parameter_groups
@@ -49,9 +59,13 @@ def _model(run: RunPlan) -> RobertaForSequenceClassification:
     model = RobertaForSequenceClassification(base.config)
     model.roberta.load_state_dict(base.state_dict())
     start = start_parameters(
-        [run], spectra=torch.ones(8, STORED), r=STORED, d=base.config.hidden_size, n_labels=2,
-        device=SHARED.device,
-    )  # fmt: skip
+        [run],
+        shapes=sizes(8),
+        spectra=torch.ones(8, STORED),
+        r=STORED,
+        d=base.config.hidden_size,
+        n_labels=2,
+    )
     head = {own: start[name][0] for own, name in HEAD.items()}
     model.classifier.load_state_dict(head)
     return model

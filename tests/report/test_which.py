@@ -32,7 +32,8 @@ _WORDS = {"lr": "LR ", "allocation.mode": "Uniform, ", "data.task": "", "model.c
 _WORDS |= {"data.content": "", "model.adapter_content": "model.adapter="}
 _IN_PAIRS = ("rank.average", "rank.max")
 """Of these baselines have several too."""
-_SKIPPED = {*SPELLED, "init", "seed"}
+_SKIPPED = {*SPELLED, "init", "seed", "adapter.kind"}
+"""The kind of adapter has a file of its own, `test_kinds.py`."""
 _ACT_ON_FIXED_RANKS = ("data.", "model.", "training.", "learning_rate.", "precision")
 
 

@@ -49,7 +49,7 @@ def write_result(folder: Path, settings: dict[str, Any], metric: float) -> None:
     record = RunRecord(
         *(settings, "f", "m", "c", "accuracy", list("abcdefgh"), [epoch]),
         *(metric, 1, metric, None, None, False),
-        *({"latent": 8 * settings["rank.max"] ** 2, "logits": 8}, 1.0, "cpu", {}, None, []),
+        *({"adapter": 8 * settings["rank.max"] ** 2, "logits": 8}, 1.0, "cpu", {}, None, []),
     )
     folder.mkdir(parents=True, exist_ok=True)
     RunFolder(folder).finish(record)

@@ -38,7 +38,7 @@ def record() -> RunRecord:
         selected_metric=None,
         selected_epoch=None,
         collapsed=False,
-        n_trained_params={"latent": 8, "head": 3, "logits": 0, "total": 11},
+        n_trained_params={"adapter": 8, "head": 3, "logits": 0, "total": 11},
         wall_seconds=1.5,
         device="cpu",
         versions={"torch": "2"},

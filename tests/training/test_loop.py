@@ -11,17 +11,17 @@ from toy import (
     BY_IMPORTANCE,
     FIXED,
     RUN,
-    SHARED,
     TOPK,
     Listener,
     changed,
     make_encoder,
     make_texts,
+    sizes,
     train,
 )
 from transformers import get_linear_schedule_with_warmup
 
-from lora_sweep.adapters.layer import set_cores
+from lora_sweep.adapters.layer import set_updates
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.published import Published
 from lora_sweep.allocation.modes.random_square import RandomSquare
@@ -52,12 +52,7 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
     """One fixed-rank run, padded, a text at a time, with torch's own optimiser."""
     encoder, texts = make_encoder(ragged=False), make_texts()
     start = start_parameters(
-        [plan],
-        spectra=torch.ones(8, plan.rank_max),
-        r=plan.rank_max,
-        d=encoder.d,
-        n_labels=2,
-        device=SHARED.device,
+        [plan], shapes=sizes(8), spectra=None, r=plan.rank_max, d=encoder.d, n_labels=2
     )
     own = {name: nn.Parameter(bank.detach()[0]) for name, bank in start.items()}
     own.pop("logits")
@@ -75,7 +70,7 @@ def _plain_torch(plan: RunPlan, n_epochs: int) -> dict[str, Tensor]:
         cores = plan.lora_alpha / plan.rank_max * kept * R
         outputs, labels = [], []
         for text in order[5 * step : 5 * step + 5].tolist():
-            set_cores(encoder.layers.values(), cores[:, None].unbind(dim=0))
+            set_updates(encoder.layers.values(), cores[:, None].unbind(dim=0))
             ids = texts.train.ids[texts.train.offsets[text] : texts.train.offsets[text + 1]]
             mean = encoder.encoder(input_ids=ids.long()[None]).last_hidden_state[0].mean(dim=0)
             dense = functional.linear(mean, own["head.dense.weight"], own["head.dense.bias"])
@@ -235,7 +230,7 @@ def test_training_moves_r_head_and_logits_only() -> None:
     encoder_before = make_encoder().encoder.state_dict()
     state = train(RUN).states[0]
     start = start_parameters(
-        [RUN], spectra=torch.ones(8, 5), r=5, d=32, n_labels=2, device=SHARED.device
+        [RUN], shapes=sizes(8), spectra=torch.ones(8, 5), r=5, d=32, n_labels=2
     )
     assert set(state) == set(start)
     assert all(not torch.equal(state[name], start[name][0]) for name in state)

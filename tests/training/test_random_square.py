@@ -49,7 +49,7 @@ def _expected_curve(told: Listener) -> dict[str, float | None]:
         still = changed(FIXED, rank_average=rank, lr_adapter=0.0, lr_head=0.0)
         state = told.states[0]
         head = {name: part for name, part in state.items() if name.startswith("head.")}
-        plan = dataclasses.replace(still, start=Start(state["R"], head))
+        plan = dataclasses.replace(still, start=Start({"R": state["R"]}, head))
         (evaluation,) = train(plan, encoder=encoder, n_epochs=1).evaluations[0]
         predicted = [evaluation.predictions[part] for part in texts.headline_parts]
         labels = [texts.dev[part].labels for part in texts.headline_parts]

@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 from classifiers import FAMILIES
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.inject import inject
+from lora_sweep.adapters.kind import AdapterKind, Shapes
+from lora_sweep.adapters.kinds.lora_xs import LORA_XS_KIND
 from lora_sweep.allocation.modes.capped import Capped
 from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.allocation.modes.soft_topk import SoftTopk
@@ -34,6 +36,15 @@ RAGGED_FAMILIES = [name for name, row in ROWS.items() if row.attention_dropout i
 """Families whose batches may be ragged: every row is tested for what that asks of it."""
 
 
+def sizes(n: int) -> Shapes:
+    """So many matrices; how large they are is of no matter to LoRA-XS."""
+    return {f"matrix.{place}": (6, 4) for place in range(n)}
+
+
+def _factors(weight: Tensor) -> tuple[Tensor, Tensor]:
+    return svd_factors(weight, STORED)
+
+
 def make_encoder(
     family: str = "bert",
     *,
@@ -41,6 +52,7 @@ def make_encoder(
     dropout: float = 0.0,
     adapter_dropout: float = 0.0,
     n_layers: int = 2,
+    adapter: AdapterKind = LORA_XS_KIND,
 ) -> AdaptedEncoder:
     """A random encoder with 4 adapted matrices a layer; the same weights at every call."""
     register()
@@ -62,7 +74,7 @@ def make_encoder(
         config, **({"attn_implementation": RAGGED} if ragged else {})
     )
     encoder.pooler = None
-    layers = inject(encoder, lambda weight: svd_factors(weight, STORED), suffixes=FAMILIES[family])
+    layers = inject(encoder, lambda one: adapter.layer(one, _factors), suffixes=FAMILIES[family])
     module: nn.Module = encoder
     known = family_of(family)
     if not ragged:

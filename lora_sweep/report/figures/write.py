@@ -22,6 +22,7 @@ from lora_sweep.report.figures.method import (
     draw_profiles,
     method_masks,
 )
+from lora_sweep.report.figures.parameters import draw_parameters, has_counts
 from lora_sweep.report.figures.picture import (
     CELLS,
     COMPARISON,
@@ -54,6 +55,7 @@ from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.rank_curves import rank_curves
 from lora_sweep.report.table.summarise import init_place, summarise_runs
 from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.table.tidy import learns_ranks
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.vocabulary import FINISHED, FIXED
 
@@ -127,7 +129,8 @@ def _draw_all(group: _Group) -> Drawn:
         return
     yield from _of_comparison(group)
     yield from _of_rank_curves(group)
-    best = _best_run(group, group.runs["init"] != FIXED)
+    chosen = group.runs["init"].map(learns_ranks)
+    best = _best_run(group, chosen) if chosen.any() else None
     if best is not None:
         yield from _of_ranks(group, *best)
         yield from _of_method(group, best[1])
@@ -139,7 +142,7 @@ def _of_init(group: _Group, init: str) -> Drawn:
     bands = baseline_bands(group.summary)
     picture = group.picture(f"{file}_runs", f"{words}: every run, best first", init)
     yield picture, draw_runs(group.runs, init, bands, group.metric)
-    best = _best_run(group, group.runs["init"] == init)
+    best = _best_run(group, group.runs["init"] == init) if learns_ranks(init) else None
     if best is not None:
         _, record = best
         title = f"{words}: ranks of the best run at epoch {record.reported_epoch}"
@@ -155,6 +158,9 @@ def _of_comparison(group: _Group) -> Drawn:
     picture = group.picture("comparison", "Each init's best cell and the baselines", COMPARISON)
     bands = baseline_bands(group.summary)
     yield picture, draw_comparison(group.summary, bands, group.metric)
+    if has_counts(group.summary):
+        picture = group.picture("parameters", "The metric over trained parameters", COMPARISON)
+        yield picture, draw_parameters(group.summary, group.metric)
     medians = draw_medians(group.summary, group.metric)
     if medians is not None:
         title = "Medians by init and learning rate"
@@ -203,7 +209,7 @@ def _of_method(group: _Group, record: RunRecord) -> Drawn:
 def _starts(group: _Group) -> dict[str, Sequence[float]]:
     """Init -> ranks at the start of its first run."""
     starts: dict[str, Sequence[float]] = {}
-    learnt = group.runs[group.runs["init"] != FIXED]
+    learnt = group.runs[group.runs["init"].map(learns_ranks)]
     for init, folder in zip(learnt["init"], learnt["folder"], strict=True):
         ranks = group.courses[folder].start_ranks
         if ranks is not None:

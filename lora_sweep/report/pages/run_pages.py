@@ -153,15 +153,14 @@ def _facts(run: dict[Any, Any]) -> Iterator[tuple[str, str]]:
 def _charts(record: RunRecord) -> list[Chart]:
     metric = [100 * known_value(epoch.metrics, record.metric) for epoch in record.epochs]
     at = record.reported_evaluation
-    return [
+    charts = [
         line_chart(f"{metric_words(record.metric, record.label_names)} × 100", metric),
         line_chart("training loss", [epoch.train_loss for epoch in record.epochs]),
-        bar_chart(
-            f"ranks at epoch {at.epoch}, by layer and component",
-            at.integer_ranks,
-            matrix_labels(record.matrices),
-        ),
     ]
+    if record.matrices:
+        title = f"ranks at epoch {at.epoch}, by layer and component"
+        charts.append(bar_chart(title, at.integer_ranks, matrix_labels(record.matrices)))
+    return charts
 
 
 def _record(folder: Path) -> RunRecord | None:

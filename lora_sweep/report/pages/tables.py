@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.report.table.summarise import cell_settings
+from lora_sweep.report.table.tidy import KIND, tuned_by_kind
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
     COLLAPSED,
@@ -42,7 +43,9 @@ _REPEATS = {
     "budget.end_average": "rank.average",
 }
 # Where the second is known, so are these.
-_FOLLOWS = {"data.name": "data.task", "data.content": "data.task"}
+_FOLLOWS = {"data.name": "data.task", "data.content": "data.task", KIND: "init"}
+_OF_SOME = (*ONLY_LEARNT, "adapter.", "learning_rate.adapter", "model.adapted")
+"""Settings, or starts of their names, that not all runs have."""
 _LABELS = {
     "data.content": "data",
     "model.content": "model",
@@ -53,7 +56,7 @@ _LABELS = {
 
 
 RESULT, FINAL, SEEDS, NOTES = "Median ± Std", "Final Median ± Std", "Seeds", "Notes"
-SPENT = "Spent Avg"
+SPENT, TRAINED = "Spent Avg", "Trained"
 """What came of a cell, as the headings of columns."""
 _SHOWN_DIFFERENCE = 0.05
 """Ranks; an integer budget misses its average by less where it is spent."""
@@ -85,7 +88,8 @@ def cells_table(summary: pd.DataFrame) -> Table:
 
     The columns are the init; the study's eight, `Rank Avg` being what the budget pays for
     (`17.7 → 25` where it moves); `Seeds`, finished of expected; the final metric; `Spent Avg`,
-    what the runs spent at their reported epochs, if it is something else in any cell; every other
+    what the runs spent at their reported epochs, if it is something else in any cell; `Trained`,
+    the trained parameters without the head, where not all are LoRA-XS's; every other
     setting that varies between the cells; and `Notes` if any cell has one.
 
     Args:
@@ -95,6 +99,7 @@ def cells_table(summary: pd.DataFrame) -> Table:
     cells = _without_cap_of_fixed(summary).to_dict("records")
     notes = [cell_note(cell) for cell in cells]
     results = [RESULT, SEEDS, FINAL, *([SPENT] if any(map(_spends_otherwise, cells)) else [])]
+    results += [TRAINED] if KIND in summary.columns else []
     columns = ["Init", *STUDY_COLUMNS, *results, *map(setting_label, varying)]
     rows = [_table_row(cell, results, varying) for cell in cells]
     if any(notes):
@@ -115,10 +120,12 @@ def _leading(summary: pd.DataFrame) -> frozenset[int]:
 
     None leads where it is alone, or where every run collapsed.
     """
-    same = [name for name in cell_settings(summary) if name.startswith(("data.", "model."))]
+    tuned = tuned_by_kind(summary)
+    names = [name for name in cell_settings(summary) if not name.startswith(tuned)]
+    same = [name for name in names if name.startswith(("data.", "model."))]
     cells = summary[summary["median"].notna()]
     leading: set[int] = set()
-    groups = [own for _, own in cells.groupby(same, dropna=False)] if same else [cells]
+    groups = [g for _, g in cells.groupby(same, dropna=False, sort=False)] if same else [cells]
     for own in groups:
         if len(own) > 1 and (own["n_collapsed"] < own["n_seeds"]).any():
             leading.update(own.index[own["median"] == own["median"].max()])
@@ -282,6 +289,7 @@ def _table_row(cell: dict[Any, Any], results: list[str], varying: list[str]) -> 
         SEEDS: str(n_seeds) if n_seeds == n_expected else f"{n_seeds}/{n_expected}",
         FINAL: median_and_std(cell["final_median"], cell["final_std"]),
         SPENT: round(spent, 1) if isinstance(spent, float) else None,
+        TRAINED: plain(cell["n_trained"]),
     }
     return (
         init_words(str(cell["init"])),
@@ -294,8 +302,9 @@ def _table_row(cell: dict[Any, Any], results: list[str], varying: list[str]) -> 
 
 def _with_effect(summary: pd.DataFrame, name: str) -> pd.DataFrame:
     """The cells in which the setting has an effect."""
-    # Runs without logits have none of these, which is no difference that a table has to show.
-    return summary[summary[name].notna()] if name.startswith(ONLY_LEARNT) else summary
+    # Runs without logits, or of other adapters, have none of these, which is no difference that a
+    # table has to show.
+    return summary[summary[name].notna()] if name.startswith(_OF_SOME) else summary
 
 
 def _varies(summary: pd.DataFrame, name: str) -> bool:

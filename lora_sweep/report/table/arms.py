@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.summarise import init_place
-from lora_sweep.report.table.tidy import has_logits, setting_names
+from lora_sweep.report.table.tidy import has_logits, has_several_kinds, setting_names
 from lora_sweep.vocabulary import FAILED, FINISHED, FIXED
 
 
@@ -43,6 +43,9 @@ def learnt_arms(runs: pd.DataFrame) -> list[Arm]:
 def baseline_arms(runs: pd.DataFrame) -> list[Arm]:
     """Returns each cell with fixed ranks, as an arm with a single setting.
 
+    Where runs have several kinds of adapters, each is tuned: then cells that differ by what they
+    are tuned by alone, their learning rates, are one arm's settings.
+
     Args:
         runs: as from `collect_runs`.
     """
@@ -60,8 +63,11 @@ def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
-    cells = list(_cells(runs[runs["init"] == FIXED]))
-    names = cell_names(pd.DataFrame([cell.iloc[0] for cell in cells])) if cells else []
+    tuned_by = ("learning_rate.",) if has_several_kinds(runs) else ()
+    cells = list(_cells(runs[runs["init"] == FIXED], but=tuned_by))
+    told = pd.DataFrame([cell.iloc[0] for cell in cells])
+    told = told[[name for name in told.columns if not name.startswith(tuned_by)]]
+    names = cell_names(told) if cells else []
     return dict(zip(names, cells, strict=True))
 
 
@@ -143,11 +149,12 @@ def _by_sweep(runs: pd.DataFrame) -> Iterator[tuple[tuple[str | None, str], pd.D
             yield (sweep, init), own[own["init"] == init]
 
 
-def _cells(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _cells(runs: pd.DataFrame, *, but: tuple[str, ...] = ()) -> Iterator[pd.DataFrame]:
+    """The runs of each cell; cells that differ by settings with those starts alone are one."""
     if not runs.empty:
-        yield from (cell for _, cell in runs.groupby(_cell_numbers(runs)))
+        yield from (cell for _, cell in runs.groupby(_cell_numbers(runs, but=but)))
 
 
-def _cell_numbers(runs: pd.DataFrame) -> "pd.Series[int]":
-    names = [name for name in setting_names(runs) if name != "seed"]
+def _cell_numbers(runs: pd.DataFrame, *, but: tuple[str, ...] = ()) -> "pd.Series[int]":
+    names = [n for n in setting_names(runs) if n != "seed" and not n.startswith(but)]
     return runs.groupby(names, dropna=False, sort=False).ngroup()

@@ -12,10 +12,10 @@ from lora_sweep.report.pages.tables import (
     varying_settings,
 )
 from lora_sweep.report.table.summarise import cell_settings
-from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.table.tidy import KIND, setting_names
 from lora_sweep.vocabulary import FIXED
 
-_IN_WORDS = {"init", "lr", "sweep"}
+_IN_WORDS = {"init", "lr", "sweep", KIND}
 """Settings that the words for a cell name anyway."""
 
 

@@ -2,7 +2,9 @@
 
 A difference between learnt and fixed ranks is the ranks' only where nothing else differs. So a
 group's runs share every setting that has an effect on fixed ranks. Where all ranks are learnt
-(a search, say), how they are trained is one more setting of an init, and parts no group.
+(a search, say), how they are trained is one more setting of an init, and parts no group. Where
+runs have several kinds of adapters, so is what each kind is tuned by: its learning rates, its
+scale and the matrices it adapts.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ import pandas as pd
 
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
-from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.table.tidy import setting_names, tuned_by_kind
 from lora_sweep.vocabulary import FIXED, ONLY_LEARNT
 
 _CORPUS_AND_BASE = ("data.", "model.")
@@ -44,7 +46,8 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
 
 def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
     names = setting_names(runs)
-    return [name for name in names if name.startswith(starts) and not name.startswith(ONLY_LEARNT)]
+    others = (*ONLY_LEARNT, *tuned_by_kind(runs))
+    return [name for name in names if name.startswith(starts) and not name.startswith(others)]
 
 
 def _conditions(runs: pd.DataFrame) -> list[str]:

@@ -15,7 +15,8 @@ from lora_sweep.vocabulary import FAILED, FINISHED, FIXED, MISSING, PRUNED, UNRE
 _FIRST_INITS = ("uniform", "randn", "quadratic", "left_skewed")
 STATISTICS = (
     "median", "std", "final_median", "final_std", "n_seeds", "n_expected", "n_failed", "n_missing",
-    "n_unreadable", "n_pruned", "n_collapsed", "spent_average", "seeds", "folders", "shares_a_run",
+    "n_unreadable", "n_pruned", "n_collapsed", "spent_average",
+    "n_trained", "seeds", "folders", "shares_a_run",
 )  # fmt: skip
 
 
@@ -28,6 +29,7 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
       `final_median`, `final_std` of the final one; NaN without a finished run;
     - `n_seeds` (finished), `n_expected` (all), `n_failed`, `n_missing`, `n_unreadable`,
       `n_pruned`, `n_collapsed`;
+    - `n_trained`: trained parameters without the head; missing without a finished run;
     - `spent_average`: median over the finished runs of the average rank that each spends at its
       reported epoch; NaN without one;
     - `seeds`, `folders` of the finished runs, in the order of the seeds;
@@ -73,6 +75,7 @@ def _describe(cell: pd.DataFrame) -> dict[str, Any]:
         "n_pruned": int(n_with.get(PRUNED, 0)),
         "n_collapsed": int(finished["collapsed"].sum()),
         "spent_average": finished["spent_average"].median(),
+        "n_trained": finished["n_trained_without_head"].max(),
         "seeds": tuple(int(seed) for seed in finished["seed"]),
         "folders": tuple(finished["folder"]),
         "shares_a_run": bool(cell["is_shared"].any()),

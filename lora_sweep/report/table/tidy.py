@@ -7,12 +7,20 @@ from typing import Any
 
 import pandas as pd
 
+from lora_sweep.adapters.kind import adapter_kinds
 from lora_sweep.allocation.mode import modes_without_logits
 from lora_sweep.errors import RecordError
 from lora_sweep.report.table.contents import with_contents_in_words
 from lora_sweep.rules import MOST_SEED
-from lora_sweep.vocabulary import FIXED, FROZEN, SPELLED, UNSAID
+from lora_sweep.vocabulary import FIXED, FROZEN, LORA_XS, SPELLED, UNSAID
 
+KIND = "adapter.kind"
+"""The setting that says what is trained of the base; not there where all runs are LoRA-XS's."""
+_OF_A_KIND = (
+    *("learning_rate.", "model.lora_alpha", "model.adapter_dropout", "model.adapted"),
+    "model.factors",
+)
+KIND_LABELS = {name: kind.label for name, kind in adapter_kinds().items()}
 _NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
 COLUMNS = {
     "folder": "str",
@@ -26,6 +34,7 @@ COLUMNS = {
     "selected_epoch": "Int64",
     "collapsed": "boolean",
     "spent_average": "float64",
+    "n_trained_without_head": "Int64",
     "metric": "str",
     "metric_words": "str",
     "fingerprint": "str",
@@ -106,7 +115,8 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Returns the rows as a table with typed columns: folder, status, settings, the record's.
 
     Where runs with logits allocate in several ways, `init` says which, `uniform, soft_topk`: what
-    is compared as one must be allocated in one way. Where there are several bases or corpora in
+    is compared as one must be allocated in one way. Runs of other adapters than LoRA-XS have these
+    for an init, `LoRA`. Where there are several bases or corpora in
     files, words stand for their digests. What a run leaves unsaid, for it is the method's own, is
     said where another run's is not.
     """
@@ -118,13 +128,16 @@ def to_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in (*own[:2], *settings, *own[2:]):
         values = [row.get(name, UNSAID.get(name)) for row in rows]
         columns[name] = _own(name, values) if name in COLUMNS else _typed(name, values)
-    return with_contents_in_words(_with_modes(pd.DataFrame(columns)))
+    return with_contents_in_words(_with_kinds(_with_modes(pd.DataFrame(columns))))
 
 
 def has_logits(table: pd.DataFrame) -> "pd.Series[bool]":
     """Returns of every row of the tidy table whether its run's ranks follow trained logits."""
     init = table["init"]
-    return ~(init.isin((FIXED, *modes_without_logits())) | init.str.endswith(FROZEN))
+    return ~(
+        init.isin((FIXED, *modes_without_logits(), *KIND_LABELS.values()))
+        | init.str.endswith(FROZEN)
+    )
 
 
 def setting_names(table: pd.DataFrame) -> list[str]:
@@ -133,6 +146,25 @@ def setting_names(table: pd.DataFrame) -> list[str]:
     Where something lies is none: its content is, and stands in a column of its own.
     """
     return [name for name in table.columns if name not in COLUMNS and name not in SPELLED]
+
+
+def learns_ranks(init: str) -> bool:
+    """Returns whether an init's runs choose ranks: neither fixed ones nor another adapter's."""
+    return init not in (FIXED, *KIND_LABELS.values())
+
+
+def has_several_kinds(runs: pd.DataFrame) -> bool:
+    """Returns whether not all runs have the same kind of adapter."""
+    return KIND in runs.columns and runs[KIND].nunique(dropna=False) > 1
+
+
+def tuned_by_kind(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Returns starts of the settings that each kind of adapter has for itself; none of one kind.
+
+    Args:
+        runs: as from `to_table`, or their cells.
+    """
+    return _OF_A_KIND if has_several_kinds(runs) else ()
 
 
 def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,6 +177,16 @@ def _with_modes(table: pd.DataFrame) -> pd.DataFrame:
         return table
     named = table.loc[learnt, "init"].str.cat(modes, sep=", ")
     return table.assign(init=table["init"].where(~learnt, named))
+
+
+def _with_kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with other adapters than LoRA-XS in `init`: an arm like an init's runs."""
+    if KIND not in table.columns:
+        return table
+    labels = table[KIND].map(lambda kind: KIND_LABELS.get(kind, kind))
+    is_fixed, is_other = table["init"] == FIXED, table[KIND].fillna(LORA_XS) != LORA_XS
+    named = labels.where(is_fixed, table["init"].str.cat(labels, sep=", "))
+    return table.assign(init=table["init"].where(~is_other, named))
 
 
 def _own(name: str, values: list[Any]) -> pd.Series:

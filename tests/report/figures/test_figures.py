@@ -102,7 +102,11 @@ def runs(n_inits: int, n_seeds: int, lrs: Sequence[float] = (0.001, 0.01)) -> pd
         for seed in range(n_seeds)
     ]
     table = pd.DataFrame(rows).assign(
-        status="finished", metric=METRIC, collapsed=False, spent_average=20.0
+        status="finished",
+        metric=METRIC,
+        collapsed=False,
+        spent_average=20.0,
+        n_trained_without_head=400,
     )
     table["folder"] = [f"run{i}" for i in range(len(table))]
     table["reported_metric"] = RNG.uniform(0.3, 0.7, len(table))

@@ -46,6 +46,7 @@ def test_cell_counts_what_is_not_finished(sweep: Any, settings: Settings) -> Non
         "n_missing": 1,
         "n_unreadable": 1,
         "n_pruned": 0,
+        "n_trained": 6,
         "n_collapsed": 1,
     }
     assert (cell["seeds"], cell["folders"]) == ((1, 3), ("b", "a"))

@@ -1,0 +1,1 @@
+"""The kinds of adapters: a file each, found by itself (see `adapters.kind`)."""

@@ -1,0 +1,116 @@
+"""Kinds of adapters in a report: arms with rates of their own, and what each of them trains."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from records import epoch_record
+
+from lora_sweep.report.compare.comparison import compare_inits
+from lora_sweep.report.figures.parameters import draw_parameters, has_counts
+from lora_sweep.report.figures.write import write_figures
+from lora_sweep.report.pages.run_pages import run_pages
+from lora_sweep.report.pages.tables import TRAINED, cells_table
+from lora_sweep.report.table.cell_names import cell_names
+from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.report.table.sweep import read_sweep_folder
+
+RATES = (0.003, 0.01)
+N_TRAINED = {"lora_xs": 400, "lora": 390, "head_only": 0}
+OF_HEAD_ONLY = ("rank.", "model.adapted", "learning_rate.adapter")
+
+
+def _settings(settings: Any, kind: str, seed: int, rate: float) -> dict[str, Any]:
+    """Settings of a run with fixed ranks, as the runs of each kind have them."""
+    own: dict[str, Any] = settings(init="fixed", seed=seed, learning_rate__adapter=rate)
+    own["learning_rate.head"] = 0.01
+    if kind == "lora":
+        own |= {"adapter.kind": kind, "adapter.rslora": False, "model.adapted": ["query"]}
+    if kind == "head_only":
+        own |= {"adapter.kind": kind, "learning_rate.head": rate}
+        own = {name: None if name.startswith(OF_HEAD_ONLY) else v for name, v in own.items()}
+        del own["model.adapted"]
+    return own
+
+
+def _fill(sweep: Any, settings: Any, *kinds: str) -> None:
+    """Three seeds of each kind at two rates; the higher rate is better, and LoRA best."""
+    for kind in kinds:
+        for seed in range(3):
+            for place, rate in enumerate(RATES):
+                metric = 0.4 + 0.1 * (kind == "lora") + 0.2 * place + 0.01 * seed
+                counts = {"adapter": N_TRAINED[kind], "head": 7, "total": N_TRAINED[kind] + 7}
+                fields: dict[str, Any] = {"n_trained_params": counts}
+                own = _settings(settings, kind, seed, rate)
+                sweep.finish(f"{kind}-{place}-{seed}", metric, own, **fields)
+
+
+def test_each_kind_is_one_arm_with_rates_of_its_own(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs", "lora", "head_only")
+    (comparison,) = compare_inits(collect_runs(sweep.path))  # one group, whatever the rates
+    lines = {line.init: line for line in comparison.lines}
+    assert {line.baseline for line in lines.values()} == {"fixed, rank 20"}
+    assert {name: line.n_settings for name, line in lines.items()} == {"LoRA": 2, "head only": 2}
+    # The third seed stands with the better rate, in both arms: 80 against 70 points.
+    assert lines["LoRA"].paired.differences == pytest.approx((10, 10, 10))
+
+
+def test_rates_part_groups_where_there_is_one_kind(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs")
+    for seed in range(3):
+        own = settings(seed=seed, learning_rate__adapter=RATES[0], learning_rate__head=0.01)
+        sweep.finish(f"uniform-{seed}", 0.5, own)
+    lines = [line for one in compare_inits(collect_runs(sweep.path)) for line in one.lines]
+    assert [(line.init, line.baseline, line.n_settings) for line in lines] == [
+        ("uniform", "fixed, rank 20", 1)
+    ]
+
+
+def test_table_has_the_trained_parameters(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs", "lora", "head_only")
+    summary = summarise_runs(collect_runs(sweep.path))
+    table = cells_table(summary)
+    place = table.columns.index(TRAINED)
+    found = {(row[0], row[place]) for row in table.rows}
+    assert found == {("LoRA", 390), ("Head only", 0), ("Fixed", 400)}
+    assert not [name for name in table.columns if name.startswith("adapter.")]  # init says it
+    assert cell_names(summary)[0].startswith("LoRA, rank.max=25, rank.average=20, learning_rate.")
+
+
+def test_sweep_of_lora_xs_has_no_such_column(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs")
+    summary = summarise_runs(collect_runs(sweep.path))
+    assert TRAINED not in cells_table(summary).columns
+    assert not has_counts(summary)
+
+
+def test_picture_has_a_point_for_each_cell(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs", "lora", "head_only")
+    axes = draw_parameters(summarise_runs(collect_runs(sweep.path)), "MCC").axes[0]
+    found = {
+        str(line.get_label()): sorted(zip(*line[0].get_data(), strict=True))
+        for line in axes.containers
+    }
+    # Medians of three seeds: the second one's, in percent.
+    assert found["LoRA"] == [(390, pytest.approx(51)), (390, pytest.approx(71))]
+    assert found["Head only"] == [(0, pytest.approx(41)), (0, pytest.approx(61))]
+    assert found["Fixed"] == [(400, pytest.approx(41)), (400, pytest.approx(61))]
+
+
+def test_pictures_of_ranks_are_of_learnt_ones_alone(
+    sweep: Any, settings: Any, unrendered: None
+) -> None:
+    _fill(sweep, settings, "lora", "head_only")
+    names = {picture.name for picture in write_figures(read_sweep_folder(sweep.path))}
+    assert "parameters" in names
+    assert not [name for name in names if name.endswith(("_ranks", "_layers", "rank_map"))]
+
+
+def test_page_of_a_run_without_matrices_has_no_ranks(sweep: Any, settings: Any) -> None:
+    own = _settings(settings, "head_only", 0, 0.01)
+    metrics = {"matthews_correlation": 0.5}
+    epoch = dataclasses.replace(epoch_record(1, metrics), ranks=[], integer_ranks=[])
+    sweep.finish("head_only-0", 0.5, own, matrices=[], epochs=[epoch])
+    (page,) = run_pages(read_sweep_folder(sweep.path))
+    assert len(page.charts) == 2
