@@ -93,7 +93,7 @@ def _calibrator(plan: RunPlan, measured: Measured, n_batches: int, batch_size: i
     start = start_parameters(
         [uniform],
         shapes=encoder.shapes,
-        spectra=None,
+        spectra=encoder.spectra(rank_max),
         r=rank_max,
         d=encoder.d,
         n_labels=measured.texts.n_labels,

@@ -23,7 +23,7 @@ from lora_sweep.errors import SettingError
         (["batch_size=3"], "did you mean training.batch_size?"),
         (["training.epoch=3"], "did you mean training.epochs or training.epochs_discrete?"),
         (["data.colour=3"], "data.colour is no setting, but got data.colour=3: data has"),
-        (["colour=3"], "colour is no setting, but got colour=3: there are adapter, allocation, "),
+        (["colour=3"], "colour is no setting, but got colour=3: there are adapter, allocation"),
         (["+colour=3"], "colour is no setting, but got +colour=3"),
         (["~colour"], "colour is no setting, but got ~colour"),
         (["+lr=3"], "lr must be typed without a +, for it is there already, but got +lr=3"),
