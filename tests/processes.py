@@ -29,8 +29,8 @@ from typing import Any
 
 from forked_pythons import fork_pythons
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-"""Of every command in the tests: a process a core, and nothing from the network."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "RAY_worker_niceness": "0"}
+"""Of every command in the tests: a core a process, nothing from the network, Ray as the others."""
 PRELOADED = (
     *("lora_sweep.commands.run", "lora_sweep.execution.execute", "lora_sweep.report.show"),
     *("lora_sweep.search.search", "lora_sweep.search.confirm", "lora_sweep.search.results"),
