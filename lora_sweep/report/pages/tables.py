@@ -300,23 +300,24 @@ def _table_row(cell: dict[Any, Any], results: list[str], varying: list[str]) -> 
     )
 
 
-def _with_effect(summary: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The cells in which the setting has an effect."""
+def _with_effect(summary: pd.DataFrame, name: str) -> pd.Series:
+    """The setting's values in the cells in which it has an effect."""
     # Runs without logits, or of other adapters, have none of these, which is no difference that a
     # table has to show.
-    return summary[summary[name].notna()] if name.startswith(_OF_SOME) else summary
+    return summary[name].dropna() if name.startswith(_OF_SOME) else summary[name]
 
 
 def _varies(summary: pd.DataFrame, name: str) -> bool:
-    return len({plain(value) for value in _with_effect(summary, name)[name]}) > 1
+    return len({plain(value) for value in _with_effect(summary, name)}) > 1
 
 
 def _repeats(summary: pd.DataFrame, name: str) -> bool:
     other = _REPEATS.get(name) or _FOLLOWS.get(name)
     if other is None or other not in summary.columns:
         return False
-    cells = _with_effect(summary, name)
-    both = [(plain(a), plain(b)) for a, b in zip(cells[other], cells[name], strict=True)]
+    own = _with_effect(summary, name)
+    others = summary.loc[own.index, other]
+    both = [(plain(a), plain(b)) for a, b in zip(others, own, strict=True)]
     if name in _FOLLOWS:
         return len(set(both)) == len({first for first, _ in both})
     return all(first == second for first, second in both)
