@@ -16,15 +16,14 @@ computes.
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.adapters import kinds
-from lora_sweep.rules import require
+from lora_sweep.registry import make, named_classes
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +89,7 @@ class AdapterKind:
             rank: that the adapter is stored at.
             shapes: of the adapted matrices.
         """
-        return sum(_n_values(shape) for shape in self.parameter_shapes(rank, shapes).values())
+        return sum(math.prod(shape) for shape in self.parameter_shapes(rank, shapes).values())
 
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Returns name -> shape of all that is trained, without the head; arguments as above."""
@@ -198,25 +197,10 @@ class AdapterKind:
         raise NotImplementedError
 
 
-def _n_values(shape: tuple[int, ...]) -> int:
-    n = 1
-    for length in shape:
-        n *= length
-    return n
-
-
 @cache
 def adapter_kinds() -> dict[str, type[AdapterKind]]:
     """Returns name -> kind, of every file in `adapters/kinds/`."""
-    for file in pkgutil.iter_modules(kinds.__path__):
-        import_module(f"{kinds.__name__}.{file.name}")
-    return {kind.name: kind for kind in _subclasses(AdapterKind) if kind.name}
-
-
-def _subclasses(kind: type[AdapterKind]) -> Iterator[type[AdapterKind]]:
-    for own in kind.__subclasses__():
-        yield own
-        yield from _subclasses(own)
+    return named_classes(kinds, AdapterKind)
 
 
 def kind_settings(kind: type[AdapterKind]) -> list[str]:
@@ -235,14 +219,4 @@ def make_kind(name: str, settings: Mapping[str, Any]) -> AdapterKind:
         ValueError: there is no such kind, or a setting is missing, another kind's, or breaks its
             rule.
     """
-    known = adapter_kinds()
-    require(name in known, "kind", f"one of {', '.join(known)}", repr(name))
-    own = {field.name: field.default for field in fields(known[name])}
-    for setting, value in settings.items():
-        rule = f"null with kind={name}, which has no such setting"
-        require(value is None or setting in own, setting, rule, value)
-    given = {setting: settings.get(setting, default) for setting, default in own.items()}
-    for setting, value in given.items():
-        is_given = value is not None and value is not MISSING
-        require(is_given, setting, f"given with kind={name}", settings.get(setting))
-    return known[name](**given)
+    return make(adapter_kinds(), "kind", name, settings)

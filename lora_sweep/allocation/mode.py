@@ -20,14 +20,12 @@ loads no torch, for every command reads them: a mode's methods import what compu
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.allocation import modes
+from lora_sweep.registry import make, named_classes
 from lora_sweep.rules import is_rate, require
 
 if TYPE_CHECKING:
@@ -160,15 +158,7 @@ class LogitMode(Mode):
 @cache
 def allocation_modes() -> dict[str, type[Mode]]:
     """Returns name -> mode, of every file in `allocation/modes/`."""
-    for file in pkgutil.iter_modules(modes.__path__):
-        import_module(f"{modes.__name__}.{file.name}")
-    return {mode.name: mode for mode in _subclasses(Mode) if mode.name}
-
-
-def _subclasses(mode: type[Mode]) -> Iterator[type[Mode]]:
-    for own in mode.__subclasses__():
-        yield own
-        yield from _subclasses(own)
+    return named_classes(modes, Mode)
 
 
 @cache
@@ -194,14 +184,4 @@ def make_mode(name: str, settings: dict[str, Any]) -> Mode:
         ValueError: there is no such mode, or a setting is missing, another mode's, or breaks its
             rule.
     """
-    known = allocation_modes()
-    require(name in known, "mode", f"one of {', '.join(known)}", repr(name))
-    own = {field.name: field.default for field in fields(known[name])}
-    for setting, value in settings.items():
-        rule = f"null with mode={name}, which has no such setting"
-        require(value is None or setting in own, setting, rule, value)
-    given = {setting: settings.get(setting, default) for setting, default in own.items()}
-    for setting, value in given.items():
-        is_given = value is not None and value is not MISSING
-        require(is_given, setting, f"given with mode={name}", settings.get(setting))
-    return known[name](**given)
+    return make(allocation_modes(), "mode", name, settings)
