@@ -15,11 +15,12 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _ORDINARY = _posixsubprocess.fork_exec
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -41,7 +42,6 @@ def _fork_exec(args: Sequence[Any], executables: Any, close_fds: bool, *more: An
         stream.flush()
     if pid := os.fork():
         return pid
-    code = 1
     try:
         pass_fds, cwd, environment, stdin, _, _, stdout, _, stderr, _, until_exec = more[:11]
         _take_files((stdin, stdout, stderr), set(pass_fds) - {until_exec})
@@ -51,9 +51,9 @@ def _fork_exec(args: Sequence[Any], executables: Any, close_fds: bool, *more: An
             os.environb.update(line.split(b"=", 1) for line in environment)
         if cwd is not None:
             os.chdir(cwd)
-        code = _exit_code(going_on)
+        exit_as_python(going_on)
     finally:
-        os._exit(code)  # the frames above are the command's: none of them may go on here
+        os._exit(1)  # the frames above are the command's: none of them may go on here
 
 
 def _python(command: Sequence[str]) -> Callable[[], Any] | None:
@@ -115,6 +115,23 @@ def _forget_the_command() -> None:
     logging.root.setLevel(logging.WARNING)
 
 
+def exit_as_python(going_on: Callable[[], Any]) -> NoReturn:
+    """Goes on to the end, and ends the process as a Python would, but for what it holds.
+
+    Freeing that takes a second of work: each of its pages is shared with the process that forked.
+    """
+    try:
+        code = _exit_code(going_on)
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
+
+
 def _exit_code(going_on: Callable[[], Any]) -> int:
     """Goes on to the end, and returns what the interpreter would end with."""
     try:
@@ -130,9 +147,6 @@ def _exit_code(going_on: Callable[[], Any]) -> int:
     except BaseException:
         traceback.print_exc()
         code = 1
-    atexit._run_exitfuncs()
     if isinstance(code, str):
         sys.stderr.write(f"{code}\n")
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
     return code if isinstance(code, int) else int(code is not None)

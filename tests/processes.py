@@ -6,6 +6,7 @@ its own. Run as a script, this file is that process; `Fork` is the tests' side.
 """
 
 import contextlib
+import errno
 import faulthandler
 import functools
 import gc
@@ -27,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forked_pythons import fork_pythons
+from forked_pythons import exit_as_python, fork_pythons
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "RAY_worker_niceness": "0"}
 """Of every command in the tests: a core a process, nothing from the network, Ray as the others."""
@@ -49,6 +50,8 @@ _OVERRIDES = (
     *("~hydra.callbacks.report", "hydra.callbacks.report.figures=false", "init=randn,quadratic"),
 )
 """One of each form that commands have: the first of a form is parsed slowly."""
+SECONDS_TO_START = 300.0
+"""Of the process that forks: it imports for seconds, and several may on a busy machine."""
 _LOCK = threading.Lock()
 
 
@@ -79,7 +82,7 @@ class Fork:
         request = {"command": list(command), "cwd": str(cwd), "env": dict(env)}
         content = json.dumps(request).encode() + b"\n"
         with _LOCK:
-            requests, _ = _server()
+            requests = _server()
             with theirs:
                 fds = [self._output.fileno() if output is None else output, theirs.fileno()]
                 sent = socket.send_fds(requests, [content], fds)
@@ -139,17 +142,43 @@ class Fork:
 
 
 @functools.cache
-def _server() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
-    """The process that forks, and the way to it; all of them end when this one does."""
-    ours, theirs = socket.socketpair()
-    with theirs:
+def _server() -> socket.socket:
+    """The way to the process that forks: one for all processes of a test run, gone with the last.
+
+    Whoever can bind its address starts it. It greets whom it takes, so that one which meets a
+    process about to end goes on to the next.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    address = str(Path(tempfile.gettempdir()) / f"forks-of-{run}")
+    until = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < until:
+        _start_if_first(address)
+        ours = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(ConnectionError, FileNotFoundError):
+            ours.connect(address)
+            if ours.recv(1):
+                return ours
+        ours.close()
+        time.sleep(0.05)
+    raise TimeoutError(f"no process that forks commands at {address}")
+
+
+def _start_if_first(address: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return
+            raise
+        listener.listen()
         process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
+            [sys.executable, __file__, str(listener.fileno())],
             env={**os.environ, **ENVIRONMENT, **_OF_THE_SERVER},
             stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[listener.fileno()],
         )
-    return ours, process
+    process.returncode = 0  # it may outlive this process, and nobody waits for it
 
 
 def _main() -> None:
@@ -178,9 +207,8 @@ def _main() -> None:
     is_script = what.endswith(".py")
     sys.path.insert(0, str(Path(what).parent) if is_script else request["cwd"])  # as python does
     if is_script:
-        runpy.run_path(what, run_name="__main__")
-    else:
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+        exit_as_python(functools.partial(runpy.run_path, what, run_name="__main__"))
+    exit_as_python(functools.partial(runpy.run_module, what, run_name="__main__", alter_sys=True))
 
 
 def _warm_up() -> None:
@@ -197,28 +225,38 @@ def _warm_up() -> None:
     get_checkpoint_conversion_mapping("bert")
 
 
-def _wait_for_request(requests: socket.socket) -> tuple[dict[str, Any], int]:
+def _wait_for_request(listener: socket.socket) -> tuple[dict[str, Any], int]:
     """Returns in each fork: what it is to do, and where its outputs go."""
-    running: dict[int, socket.socket] = {}
+    users: list[socket.socket] = []
+    running: dict[int, tuple[socket.socket, socket.socket]] = {}  # its status, whom it is for
     while True:
-        if select.select([requests], [], [], 0.005 if running else None)[0]:
-            content, fds, _, _ = socket.recv_fds(requests, 1 << 20, 2)
+        seconds = 0.005 if running else SECONDS_TO_START
+        ready, _, _ = select.select([listener, *users], [], [], seconds)
+        for user in set(ready) - {listener}:
+            content, fds, _, _ = socket.recv_fds(user, 1 << 20, 2)
             if not content:
-                for pid in running:
+                for pid in [pid for pid, (_, asker) in running.items() if asker is user]:
                     os.kill(pid, signal.SIGKILL)
-                sys.exit()
+                users.remove(user)
+                continue
             while not content.endswith(b"\n"):
-                content += requests.recv(1 << 20)
+                content += user.recv(1 << 20)
             output, status = fds[0], socket.socket(fileno=fds[1])
             if (pid := os.fork()) == 0:
-                for other in (requests, status, *running.values()):
+                for other in (listener, status, *users, *(one for one, _ in running.values())):
                     other.close()
                 return json.loads(content), output
-            running[pid] = status
+            running[pid] = status, user
             _tell(status, pid)
             os.close(output)
+        if listener in ready:
+            users.append(listener.accept()[0])
+            users[-1].sendall(b"!")
+        elif not users:
+            os.unlink(listener.getsockname())
+            sys.exit()
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            with running.pop(ended[0]) as status:
+            with running.pop(ended[0])[0] as status:
                 _tell(status, os.waitstatus_to_exitcode(ended[1]))
 
 
