@@ -125,7 +125,8 @@ def exit_as_python(going_on: Callable[[], Any]) -> NoReturn:
         threading._shutdown()
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            if not stream.closed:
+                stream.flush()
     except BaseException:
         traceback.print_exc()
         code = 1
