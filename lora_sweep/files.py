@@ -9,7 +9,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def clear_unfinished(folder: Path, *, older_than: float = 0.0) -> None:
     """
     for left in folder.glob(f"{UNFINISHED}*"):
         if time.time() - left.stat().st_mtime >= older_than:
-            shutil.rmtree(left)
+            remove(left)
 
 
 def to_checked_json(fields: dict[str, Any], indent: int | None = None) -> str:
@@ -162,9 +162,14 @@ def digest_of(path: Path) -> str:
 
 
 def remove(path: Path) -> None:
-    """Removes what lies at a path, whatever it is; nothing need be there."""
+    """Removes what lies at a path, whatever it is; nothing need be there.
+
+    Another process may remove it at the same time.
+    """
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        while path.exists():
+            with suppress(FileNotFoundError):  # the other was faster: with the rest
+                shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 

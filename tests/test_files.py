@@ -19,6 +19,7 @@ from lora_sweep.files import (
     new_folder,
     read_checked_json,
     read_text,
+    remove,
     set_aside,
     to_checked_json,
     write_text,
@@ -222,3 +223,22 @@ def test_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert not path.exists()
     assert (tmp_path / "x.json.damaged").read_text() == "half"
     assert "is cut; it is set aside as x.json.damaged, it is made anew" in caplog.text
+
+
+def test_folder_that_another_removes_too_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in "abc":
+        (folder / name).touch()
+    own, others = os.unlink, ["a", "b", "c"]
+
+    def unlink(path: str, **where: int) -> None:
+        if others:  # the other process takes the same file a moment before
+            own(folder / others.pop(others.index(path)))
+        own(path, **where)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    remove(folder)
+    assert not folder.exists() and not others

@@ -22,7 +22,6 @@ Every file but log and history appears whole or not at all.
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -200,8 +199,7 @@ class RunFolder:
 
     def clear_checkpoints(self) -> None:
         """Removes the checkpoints: the run is finished, or starts from the beginning."""
-        if self.checkpoints.exists():
-            shutil.rmtree(self.checkpoints)
+        remove(self.checkpoints)
 
     def fail(self, record: FailureRecord) -> None:
         """Writes why the run failed; see `reopen`."""
