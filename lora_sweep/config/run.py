@@ -171,11 +171,13 @@ def to_run_config(config: DictConfig) -> RunConfig:
 def _deleted(config: DictConfig) -> list[str]:
     """Names of the settings that `~name` took out of the config."""
     fields = dataclasses.fields(OmegaConf.get_type(config))  # type: ignore[arg-type]
-    deleted = [field.name for field in fields if field.name not in config]
-    for name in map(str, config):
-        group = None if OmegaConf.is_missing(config, name) else config[name]
-        if isinstance(group, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(group)):
-            deleted += [f"{name}.{inner}" for inner in _deleted(group)]
+    kept = set(config.keys())
+    deleted = [field.name for field in fields if field.name not in kept]
+    for name in map(str, kept):
+        # Values are not asked for: each would be resolved, and a sweep has hundreds of configs.
+        is_group = dataclasses.is_dataclass(OmegaConf.get_type(config, name))
+        if is_group and not OmegaConf.is_missing(config, name):
+            deleted += [f"{name}.{inner}" for inner in _deleted(config[name])]
     return deleted
 
 
@@ -317,6 +319,6 @@ def _refuse_unknown(config: DictConfig, typed: Any, prefix: str) -> None:
                 f"{prefix}{key} is no setting: {prefix.removesuffix('.') or 'the root'} has "
                 f"{', '.join(sorted(known))}, but got {key}"
             )
-        value = config[key]
-        if isinstance(value, DictConfig):
-            _refuse_unknown(value, getattr(typed, key), f"{prefix}{key}.")
+        value = getattr(typed, key)
+        if dataclasses.is_dataclass(value):
+            _refuse_unknown(config[key], value, f"{prefix}{key}.")

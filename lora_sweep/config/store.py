@@ -1,5 +1,6 @@
 """Registers the schemas with Hydra."""
 
+import copy
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -45,7 +46,9 @@ def register() -> None:
 
 def task_config(config: DictConfig) -> DictConfig:
     """Returns a composed config without Hydra's own node."""
-    task = config.copy()
+    # Hydra's node is the larger part of a copy: an empty one stands in for it.
+    left_out = {id(config.hydra): OmegaConf.create()} if "hydra" in config else {}
+    task = copy.deepcopy(config, left_out)
     OmegaConf.set_struct(task, False)
     task.pop("hydra", None)
     return task
