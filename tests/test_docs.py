@@ -1,12 +1,13 @@
 """The documentation site builds without a warning; the page of settings names them all."""
 
 import dataclasses
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import Fork
+from sweeps import end
 
 from lora_sweep.config import schema
 from lora_sweep.config.data import DATA_SOURCES
@@ -25,10 +26,10 @@ SCHEMAS = (
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package, reason="the site needs the extra `docs`")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html"]
-    places = ["-d", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "site")]
-    done = subprocess.run([*command, *places], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    command = ["sphinx", "-W", "--keep-going", "-b", "html", "-d", str(tmp_path / "doctrees")]
+    process = Fork([*command, str(DOCS), str(tmp_path / "site")], cwd=tmp_path, env=os.environ)
+    code, output = end(process)
+    assert code == 0, output
     built = {path.stem for path in (tmp_path / "site").glob("*.html")}
     assert {path.stem for path in DOCS.glob("*.md")} | {"report"} <= built
     reference = (tmp_path / "site" / "api" / "library.html").read_text(encoding="utf-8")
