@@ -23,7 +23,7 @@ from tabulate import tabulate
 from tools.slurm_cluster import SlurmCluster
 
 SHORT = (
-    *("data=minimal_pairs", "data.n_train=192", "data.n_dev=40", "data.n_out_of_domain=20"),
+    *("data=minimal_pairs", "data.n_train=96", "data.n_dev=20", "data.n_out_of_domain=20"),
     *("training.epochs=1", "training.epochs_discrete=0", "training.batch_size=32"),
     *("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false"),
 )
