@@ -35,7 +35,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -54,7 +54,7 @@ KillWait=30
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} RealMemory=8000
-PartitionName=main Nodes=ALL Default=YES MaxTime=7-0 PriorityTier=1
+PartitionName=main Nodes=ALL Default=YES MaxTime=7-0 PriorityTier=1 GraceTime=30
 PartitionName=urgent Nodes=ALL MaxTime=7-0 PriorityTier=9
 """
 _NO_ACCOUNTS = "AccountingStorageType=accounting_storage/none\n"
@@ -62,6 +62,7 @@ _ACCOUNTS = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={db_port}
+AccountingStoragePass={folder}/munge.socket
 """
 _DBD = """\
 DbdHost=localhost
