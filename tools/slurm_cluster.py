@@ -4,9 +4,9 @@
     python tools/slurm_cluster.py --accounting
 
 It needs Debian's packages `slurm-wlm` and `munge`, and for accounting also `slurmdbd`,
-`slurm-wlm-mysql-plugin` and `mariadb-server`. All its files lie in a temporary folder, its ports are free ones, its daemons are
-this user's: it neither needs nor touches a Slurm that the machine has. As root it also works in a
-container.
+`slurm-wlm-mysql-plugin` and `mariadb-server`. All its files lie in a temporary folder, its ports
+are free ones, its daemons are this user's: it neither needs nor touches a Slurm that the machine
+has. As root it also works in a container.
 """
 
 import argparse
