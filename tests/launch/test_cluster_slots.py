@@ -1,11 +1,14 @@
 """A real Slurm that ends jobs early: time limits, preemption, accounts; and a search there."""
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import cloudpickle
 import pytest
 from sweeps import TORTURE, Command, end, lines_with, text_of, wait_for
 
@@ -78,9 +81,14 @@ def test_training_of_several_time_slots_ends_undisturbed(sweep: Sweep, straight:
     assert command.numbers() == straight.numbers()
 
 
-def _waits_for_its_limit() -> Task:
-    """A task that never comes to a step."""
+class _WaitsForItsLimit:
+    """A task that never comes to a step; sent as its code, for a job can't import this file."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (cloudpickle.dumps(_waiting()),)
+
+
+def _waiting() -> Task:
     def task() -> PackEnd:
         try:
             threading.Event().wait(600)
@@ -88,13 +96,13 @@ def _waits_for_its_limit() -> Task:
             return PackEnd(stopped=Stop(stop.signal_number, str(stop), stop.n_steps))
         return PackEnd()
 
-    return task  # sent as its code: a job can't import this file
+    return task
 
 
 def test_slot_without_a_step_ends_with_what_to_change(tmp_path: Path) -> None:
     parameters = {"timeout_min": 1, "mem_gb": 1, "slurm_signal_delay_s": 5}
     executor = SubmititExecutor(tmp_path, cluster="slurm", max_queued=1, parameters=parameters)
-    (handle,) = executor.submit([_waits_for_its_limit()])
+    (handle,) = executor.submit([_WaitsForItsLimit()])  # type: ignore[list-item]
     ends: list[PackEnd] = []
     wait_for(lambda: bool(ends.append(found) if (found := handle.end()) else ends), SECONDS)
     assert "took no step in 2 jobs: raise hydra.launcher.submitit.parameters.timeout_min" in str(

@@ -182,9 +182,7 @@ class _SlotTask:
     """
 
     def __init__(self, task: Task, at_end: Callable[[], None]) -> None:
-        import cloudpickle  # submitit's own, as it takes functions of any kind
-
-        self.content: bytes = cloudpickle.dumps((task, at_end))
+        self.content = pickle.dumps((task, at_end))
         self.n_idle_slots = 0
 
     def __call__(self) -> PackEnd:

@@ -1,6 +1,7 @@
 """The Slurm queue: the script that is really submitted, and its bounds. No Slurm is needed."""
 
 import dataclasses
+import functools
 import os
 import pickle
 import signal
@@ -178,6 +179,11 @@ def stopped(number: signal.Signals, n_steps: int) -> PackEnd:
     return PackEnd(stopped=Stop(number, "stopped after step 7", n_steps))
 
 
+def stops(number: signal.Signals, n_steps: int) -> _SlotTask:
+    """A task that is told to end after so many steps, in every slot."""
+    return _SlotTask(functools.partial(stopped, number, n_steps), nothing)
+
+
 def slot(task: _SlotTask) -> int:
     """Runs a slot of a task that is told to end; how often it was put back."""
     theirs = _PutBack()
@@ -189,13 +195,13 @@ def slot(task: _SlotTask) -> int:
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_gets_on_is_put_back_as_often_as_it_takes() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 3), nothing)
+    task = stops(signal.SIGUSR2, 3)
     assert [slot(task) for _ in range(20)] == [1] * 20
 
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
+    task = stops(signal.SIGUSR2, 0)
     for _ in range(MOST_IDLE_SLOTS - 1):
         assert slot(task) == 1
     signal.signal(signal.SIGUSR2, _PutBack())
@@ -208,13 +214,13 @@ def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
 @pytest.mark.usefixtures("usr2", "preempted")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])  # as the cluster's rules say
 def test_preempted_job_is_always_put_back(number: signal.Signals) -> None:
-    task = _SlotTask(lambda: stopped(number, 0), nothing)
+    task = stops(number, 0)
     assert [slot(task) for _ in range(5)] == [1] * 5
 
 
 @pytest.mark.usefixtures("usr2")
 def test_cancelled_job_is_not_put_back() -> None:
-    assert slot(_SlotTask(lambda: stopped(signal.SIGTERM, 3), nothing)) == 0
+    assert slot(stops(signal.SIGTERM, 3)) == 0
 
 
 class _ToldWhileItLoads:
@@ -241,7 +247,7 @@ def test_job_that_comes_to_its_end_calls_what_is_to_follow(tmp_path: Path) -> No
 
 
 def test_pack_is_trained_also_if_what_follows_fails() -> None:
-    assert _SlotTask(PackEnd, lambda: 1 / 0)() == PackEnd()  # type: ignore[arg-type, return-value]
+    assert _SlotTask(PackEnd, functools.partial(divmod, 1, 0))() == PackEnd()
 
 
 def test_queue_is_bounded() -> None:
