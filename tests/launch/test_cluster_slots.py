@@ -114,11 +114,16 @@ def test_slot_without_a_step_ends_with_what_to_change(tmp_path: Path) -> None:
     parameters = {"timeout_min": 1, "mem_gb": 1, "slurm_signal_delay_s": 5}
     executor = SubmititExecutor(tmp_path, cluster="slurm", max_queued=1, parameters=parameters)
     (handle,) = executor.submit([_WaitsForItsLimit()])  # type: ignore[list-item]
-    ends: list[PackEnd] = []
-    wait_for(lambda: bool(ends.append(found) if (found := handle.end()) else ends), SECONDS)
-    assert "took no step in 2 jobs: raise hydra.launcher.submitit.parameters.timeout_min" in str(
-        ends[0].error
-    )
+    ends: list[PackEnd | None] = []
+
+    def is_over() -> bool:
+        ends.append(handle.end())
+        return ends[-1] is not None
+
+    wait_for(is_over)
+    assert ends[-1] is not None
+    said = "took no step in 2 jobs: raise hydra.launcher.submitit.parameters.timeout_min"
+    assert said in str(ends[-1].error)
 
 
 def _preempt(cluster: SlurmCluster) -> None:
