@@ -84,26 +84,26 @@ class ClusterNotice(StopRequest):
     """
 
     def __init__(self) -> None:
-        """Starts without a notice, before the training."""
+        """Starts without a notice, where one stops at once."""
         super().__init__()
-        self._trains = False
+        self._only_notes = False
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:
-        """Notes the signal, SIGUSR2 in place of any other; stops at once where nothing trains."""
+        """Notes the signal, SIGUSR2 in place of any other; the first one stops at once."""
         is_first = self.signal_number is None
         if is_first or signal_number == signal.SIGUSR2:
             self.signal_number = signal_number
-        if is_first and not self._trains:
+        if is_first and not self._only_notes:
             raise_stopped(signal_number, frame)
 
     @contextmanager
-    def training(self) -> Iterator["ClusterNotice"]:
-        """Leaves it to the training to end after a step, also if the notice came before it."""
-        self._trains = True
+    def only_noted(self) -> Iterator["ClusterNotice"]:
+        """Leaves it to what is done within to end: an import, or a training after its step."""
+        self._only_notes = True
         try:
             yield self
         finally:
-            self._trains = False
+            self._only_notes = False
 
 
 def raise_stopped(signal_number: int, frame: FrameType | None) -> None:
@@ -161,7 +161,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     """
     notice = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(notice, ClusterNotice):
-        with notice.training():
+        with notice.only_noted():
             yield notice
         return
     request = StopRequest()

@@ -6,6 +6,7 @@ no error here: the answer is then None or empty.
 """
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Collection, Sequence
@@ -90,6 +91,24 @@ def own_job() -> str | None:
     """Returns the id of the job that this process is of, in `jobs_in_queue`; None for none."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def is_preempted(job: str) -> bool:
+    """Returns whether a job runs only to the end of its grace time, since others need its place.
+
+    Slurm puts such a job back if it is still there at the end, but not if it ends by itself. One
+    that somebody cancels is not meant, though it gets the same signal. False if Slurm does not
+    answer.
+
+    Args:
+        job: id.
+
+    Source: Slurm 22.05.8, where this was tried: `GraceTime` of slurm.conf(5), `PreemptTime` of
+    scontrol(1).
+    """
+    said = " ".join(_lines(["scontrol", "show", "job", job]) or ())
+    is_running = re.search(r"\bJobState=RUNNING\b", said)
+    return bool(is_running and re.search(r"\bPreemptTime=\d", said))
 
 
 def partitions() -> list[str]:

@@ -137,6 +137,13 @@ def test_cluster_ends_what_does_not_train_at_once() -> None:
             assert stop.signal_number == notice.signal_number == signal.SIGTERM
 
 
+def test_cluster_may_tell_what_only_notes_it() -> None:
+    with told_by_cluster() as notice:
+        with notice.only_noted():
+            os.kill(os.getpid(), signal.SIGUSR2)
+        assert notice.signal_number == signal.SIGUSR2
+
+
 def test_handlers_of_a_clusters_job_come_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)]
     with told_by_cluster(), stop_on_signals():

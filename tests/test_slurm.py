@@ -73,6 +73,30 @@ def test_accounts_tell_the_first_word_of_a_state(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "time", "is_so"),
+    [
+        ("RUNNING", "2026-11-28T07:21:00", True),
+        ("RUNNING", "None", False),  # of its own time limit
+        ("COMPLETING", "None", False),  # cancelled
+        ("PENDING", "2026-11-28T07:21:00", False),  # Slurm has put it back itself
+    ],
+    ids=["preempted", "at-its-limit", "cancelled", "put-back"],
+)
+def test_preempted_job_is_told_from_others(
+    commands: Commands, state: str, time: str, is_so: bool
+) -> None:
+    said = f"JobId=12 JobName=a\\n   JobState={state} Reason=None\\n   PreemptTime={time}"
+    called = commands(scontrol=f'printf "{said}\\n"')
+    assert slurm.is_preempted("12_3") is is_so
+    assert "show job 12_3" in called.read_text()
+
+
+def test_job_of_a_cluster_without_an_answer_is_not_preempted(commands: Commands) -> None:
+    commands(scontrol="exit 1")
+    assert not slurm.is_preempted("12")
+
+
+@pytest.mark.parametrize(
     ("variables", "job"),
     [
         ({}, None),

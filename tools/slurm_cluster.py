@@ -3,10 +3,10 @@
     make cluster                           # prints how to use it, and ends it at Ctrl-C
     python tools/slurm_cluster.py --accounting
 
-It needs Debian's packages `slurm-wlm` and `munge`, and for accounting also `slurmdbd` and
-`mariadb-server`. All its files lie in a temporary folder, its ports are free ones, its daemons are
-this user's: it neither needs nor touches a Slurm that the machine has. As root it also works in a
-container.
+It needs Debian's packages `slurm-wlm` and `munge`, and for accounting also `slurmdbd`,
+`slurm-wlm-mysql-plugin` and `mariadb-server`. All its files lie in a temporary folder, its ports
+are free ones, its daemons are this user's: it neither needs nor touches a Slurm that the machine
+has. As root it also works in a container.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 OF_ACCOUNTS = ("slurmdbd", "mariadbd", "mariadb-install-db")
+SQL_PLUGIN = "accounting_storage_mysql.so"
 SECONDS = 60.0
 _CONFIG = """\
 ClusterName=own
@@ -35,7 +36,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -54,7 +55,7 @@ KillWait=30
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} RealMemory=8000
-PartitionName=main Nodes=ALL Default=YES MaxTime=7-0 PriorityTier=1
+PartitionName=main Nodes=ALL Default=YES MaxTime=7-0 PriorityTier=1 GraceTime=30
 PartitionName=urgent Nodes=ALL MaxTime=7-0 PriorityTier=9
 """
 _NO_ACCOUNTS = "AccountingStorageType=accounting_storage/none\n"
@@ -62,6 +63,8 @@ _ACCOUNTS = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={db_port}
+AccountingStoragePass={folder}/munge.socket
+MinJobAge=2
 """
 _DBD = """\
 DbdHost=localhost
@@ -81,9 +84,12 @@ StorageLoc=slurm_acct_db
 
 
 def missing_programs(*, accounting: bool = False) -> list[str]:
-    """Returns the programs that are not installed."""
+    """Returns the programs that are not installed, and for accounts slurmdbd's plugin."""
     needed = (*PROGRAMS, *(OF_ACCOUNTS if accounting else ()))
-    return [name for name in needed if _program(name) is None]
+    missing = [name for name in needed if _program(name) is None]
+    places = ("lib*/slurm*", "lib*/*/slurm*")
+    has_plugin = any(any(Path("/usr").glob(f"{place}/{SQL_PLUGIN}")) for place in places)
+    return [*missing, *([SQL_PLUGIN] if accounting and not has_plugin else [])]
 
 
 class SlurmCluster:
@@ -98,7 +104,7 @@ class SlurmCluster:
 
         Args:
             cpus: that the node is said to have.
-            accounting: whether `sacct` knows of ended jobs.
+            accounting: whether `sacct` knows of ended jobs; `squeue` soon forgets them then.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
@@ -262,7 +268,7 @@ def main() -> int:
     parser.add_argument("--accounting", action="store_true", help="with sacct (MariaDB)")
     given = parser.parse_args()
     if missing := missing_programs(accounting=given.accounting):
-        more = " slurmdbd mariadb-server" if given.accounting else ""
+        more = " slurmdbd slurm-wlm-mysql-plugin mariadb-server" if given.accounting else ""
         print(f"not installed: {', '.join(missing)}: apt-get install slurm-wlm munge{more}")
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)

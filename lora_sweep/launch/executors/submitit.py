@@ -6,6 +6,7 @@ the queue and goes on from there. The packs handed out together are one job arra
 
 import logging
 import os
+import pickle
 import shlex
 import signal
 import sys
@@ -15,13 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lora_sweep import slurm
 from lora_sweep.errors import (
     SettingError,
     TrainingFailedError,
     WorkerDiedError,
     WorkersAwayError,
 )
-from lora_sweep.execution.protocols import Handle, PackEnd, Task
+from lora_sweep.execution.protocols import Handle, PackEnd, Stop, Task
 from lora_sweep.interrupt import told_by_cluster
 from lora_sweep.launch.executors.queues import LocalQueue, Queue, SlurmQueue, has_answer
 from lora_sweep.launch.executors.refusals import is_away, refusal
@@ -173,33 +175,50 @@ def _on_its_own(errors: Path) -> Iterator[None]:
 
 
 class _SlotTask:
-    """A task that trains for a time slot, and may be put back in the queue for the next one."""
+    """A task that trains for a time slot, and may be put back in the queue for the next one.
+
+    What is to be done is kept as bytes. A job hears of its cluster's signals once submitit has
+    loaded this object; what the task imports takes seconds more.
+    """
 
     def __init__(self, task: Task, at_end: Callable[[], None]) -> None:
-        self.task, self.at_end = task, at_end
+        self.content = pickle.dumps((task, at_end))
         self.n_idle_slots = 0
 
     def __call__(self) -> PackEnd:
         """Runs in the job; one that was told to end leaves no answer: the queue says the rest."""
         theirs: Any = signal.getsignal(signal.SIGUSR2)  # submitit's: puts the job back
-        with told_by_cluster():
-            end = self.task()
-        stop = end.stopped
+        with told_by_cluster() as notice:
+            with notice.only_noted():
+                task, at_end = pickle.loads(self.content)
+            number = notice.signal_number
+            end: PackEnd = task() if number is None else PackEnd(stopped=Stop(number, _EARLY, 0))
         log = logging.getLogger("submitit")  # whose lines are the job's output
-        if stop is None:
-            try:
-                self.at_end()
-            except Exception:  # the pack is trained all the same
-                log.exception("what follows the pack failed")
-            return end
-        log.warning("%s", stop.said)
-        if stop.signal_number == signal.SIGUSR2 and callable(theirs):
-            used_up = theirs.__self__.has_timed_out()  # else it was preempted before its time
-            if used_up:
-                self.n_idle_slots = 0 if stop.n_steps else self.n_idle_slots + 1
-            if self.n_idle_slots == MOST_IDLE_SLOTS:
-                return PackEnd(TrainingFailedError(_NO_PROGRESS))
-            theirs(signal.SIGUSR2, None)
+        if end.stopped is not None:
+            log.warning("%s", end.stopped.said)
+            return self._end_early(end.stopped, theirs)
+        try:
+            at_end()
+        except Exception:  # the pack is trained all the same
+            log.exception("what follows the pack failed")
+        return end
+
+    def _end_early(self, stop: Stop, put_back: Any) -> PackEnd:
+        """Puts the job back in the queue if the cluster ends it, and ends; returns only why not.
+
+        Args:
+            stop: what it was told.
+            put_back: submitit's handler of SIGUSR2, which exits.
+        """
+        own = slurm.own_job()
+        is_preempted = own is not None and slurm.is_preempted(own)
+        is_used_up = stop.signal_number == signal.SIGUSR2 and not is_preempted
+        if is_used_up:
+            self.n_idle_slots = 0 if stop.n_steps else self.n_idle_slots + 1
+        if self.n_idle_slots == MOST_IDLE_SLOTS:
+            return PackEnd(TrainingFailedError(_NO_PROGRESS))
+        if (is_preempted or is_used_up) and callable(put_back):
+            put_back(signal.SIGUSR2, None)
         sys.exit(128 + stop.signal_number)
 
     def checkpoint(self) -> Any:
@@ -209,6 +228,7 @@ class _SlotTask:
         return DelayedSubmission(self)
 
 
+_EARLY = "stopped before the training began"
 _NO_PROGRESS = (
     f"a pack must get on within its job's time limit, but took no step in {MOST_IDLE_SLOTS} jobs: "
     "raise hydra.launcher.submitit.parameters.timeout_min, or lower hydra.launcher.pack_size or "

@@ -1,7 +1,9 @@
 """The Slurm queue: the script that is really submitted, and its bounds. No Slurm is needed."""
 
 import dataclasses
+import functools
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from omegaconf import OmegaConf
 
 from lora_sweep.config.store import CONF
 from lora_sweep.errors import SettingError, WorkersAwayError
-from lora_sweep.execution.protocols import PackEnd, Stop
+from lora_sweep.execution.protocols import PackEnd, Stop, Task
 from lora_sweep.launch.executors import submitit
 from lora_sweep.launch.executors.submitit import (
     MOST_IDLE_SLOTS,
@@ -149,13 +151,10 @@ def test_failing_sbatch_is_told_apart(
 class _PutBack:
     """submitit's handler of SIGUSR2."""
 
-    def __init__(self, *, used_up: bool) -> None:
-        self.used_up, self.n_calls = used_up, 0
+    def __init__(self) -> None:
+        self.n_calls = 0
 
-    def has_timed_out(self) -> bool:
-        return self.used_up
-
-    def put_back(self, number: int, frame: object) -> None:
+    def __call__(self, number: int, frame: object) -> None:
         self.n_calls += 1
         raise SystemExit(-1)
 
@@ -168,14 +167,27 @@ def usr2() -> Iterator[None]:
     signal.signal(signal.SIGUSR2, before)
 
 
+@pytest.fixture
+def preempted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm says that this process's job makes room for another."""
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
+    monkeypatch.setattr("lora_sweep.slurm.is_preempted", lambda job: job == "42")
+
+
 def stopped(number: signal.Signals, n_steps: int) -> PackEnd:
     return PackEnd(stopped=Stop(number, "stopped after step 7", n_steps))
 
 
-def slot(task: _SlotTask, *, used_up: bool = True) -> int:
+def stops(number: signal.Signals, n_steps: int) -> _SlotTask:
+    """A task that is told to end after so many steps, in every slot."""
+    return _SlotTask(functools.partial(stopped, number, n_steps), nothing)
+
+
+def slot(task: _SlotTask) -> int:
     """Runs a slot of a task that is told to end; how often it was put back."""
-    theirs = _PutBack(used_up=used_up)
-    signal.signal(signal.SIGUSR2, theirs.put_back)
+    theirs = _PutBack()
+    signal.signal(signal.SIGUSR2, theirs)
     with pytest.raises(SystemExit):
         task()
     return theirs.n_calls
@@ -183,41 +195,59 @@ def slot(task: _SlotTask, *, used_up: bool = True) -> int:
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_gets_on_is_put_back_as_often_as_it_takes() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 3), nothing)
+    task = stops(signal.SIGUSR2, 3)
     assert [slot(task) for _ in range(20)] == [1] * 20
 
 
 @pytest.mark.usefixtures("usr2")
 def test_pack_that_does_not_get_on_ends_with_what_to_change() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
+    task = stops(signal.SIGUSR2, 0)
     for _ in range(MOST_IDLE_SLOTS - 1):
         assert slot(task) == 1
-    signal.signal(signal.SIGUSR2, _PutBack(used_up=True).put_back)
+    signal.signal(signal.SIGUSR2, _PutBack())
     end = task()
     assert "took no step in 2 jobs: raise hydra.launcher.submitit.parameters.timeout_min" in str(
         end.error
     )
 
 
-@pytest.mark.usefixtures("usr2")
-def test_job_preempted_before_its_time_is_always_put_back() -> None:
-    task = _SlotTask(lambda: stopped(signal.SIGUSR2, 0), nothing)
-    assert [slot(task, used_up=False) for _ in range(5)] == [1] * 5
+@pytest.mark.usefixtures("usr2", "preempted")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])  # as the cluster's rules say
+def test_preempted_job_is_always_put_back(number: signal.Signals) -> None:
+    task = stops(number, 0)
+    assert [slot(task) for _ in range(5)] == [1] * 5
 
 
 @pytest.mark.usefixtures("usr2")
 def test_cancelled_job_is_not_put_back() -> None:
-    assert slot(_SlotTask(lambda: stopped(signal.SIGTERM, 3), nothing)) == 0
+    assert slot(stops(signal.SIGTERM, 3)) == 0
 
 
-def test_job_that_comes_to_its_end_calls_what_is_to_follow() -> None:
-    called: list[str] = []
-    assert _SlotTask(PackEnd, lambda: called.append("report"))() == PackEnd()
-    assert called == ["report"]
+class _ToldWhileItLoads:
+    """A task whose imports the cluster's signal interrupts; it must not begin."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _told, ()
+
+
+def _told() -> Task:
+    os.kill(os.getpid(), signal.SIGUSR2)
+    return PackEnd  # would be returned if it began
+
+
+@pytest.mark.usefixtures("usr2")
+def test_job_told_while_it_loads_is_put_back() -> None:
+    task = _SlotTask(_ToldWhileItLoads(), nothing)  # type: ignore[arg-type]
+    assert slot(pickle.loads(pickle.dumps(task))) == 1
+
+
+def test_job_that_comes_to_its_end_calls_what_is_to_follow(tmp_path: Path) -> None:
+    assert _SlotTask(PackEnd, (tmp_path / "report").touch)() == PackEnd()
+    assert (tmp_path / "report").exists()
 
 
 def test_pack_is_trained_also_if_what_follows_fails() -> None:
-    assert _SlotTask(PackEnd, lambda: 1 / 0)() == PackEnd()  # type: ignore[arg-type, return-value]
+    assert _SlotTask(PackEnd, functools.partial(divmod, 1, 0))() == PackEnd()
 
 
 def test_queue_is_bounded() -> None:
