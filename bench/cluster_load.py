@@ -1,9 +1,10 @@
 """What a cluster costs: the same packs by two local workers, by Slurm's arrays and by Ray.
 
-    python -m bench.cluster_load [--runs 1000] [--pack-size 100] [--executors joblib submitit ray]
+    python -m bench.cluster_load [--runs 1000] [--pack-size 167] [--executors joblib submitit ray]
 
 Slurm is one node that is started for this (`tools/slurm_cluster.py`), Ray a cluster of this
-machine's cores. Each of them trains two packs at once, a core each; a run takes seconds.
+machine's cores. Each of them trains two packs at once, a core each. The base is a random encoder
+of two layers, so that a pack of so many runs takes about two minutes.
 """
 
 import argparse
@@ -20,11 +21,12 @@ from pathlib import Path
 import psutil
 from tabulate import tabulate
 
+from bench.gpu.whole import small_base
 from tools.slurm_cluster import SlurmCluster
 
 SHORT = (
-    *("data=minimal_pairs", "data.n_train=96", "data.n_dev=20", "data.n_out_of_domain=20"),
-    *("training.epochs=1", "training.epochs_discrete=0", "training.batch_size=32"),
+    *("data=minimal_pairs", "data.n_train=1200", "data.n_dev=40", "data.n_out_of_domain=20"),
+    *("training.epochs=1", "training.epochs_discrete=0", "training.batch_size=16"),
     *("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false"),
 )
 EXECUTORS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +38,7 @@ EXECUTORS: Mapping[str, tuple[str, ...]] = {
     ),
     "ray": ("hydra.launcher.executor=ray", "hydra.launcher.ray.cpus_per_pack=1"),
 }
+BASE = "base"
 N_INITS = 2
 N_RATES = 5
 
@@ -56,7 +59,7 @@ class Cost:
 
 
 def measure(executor: str, n_runs: int, pack_size: int, folder: Path) -> Cost:
-    """Trains a sweep of so many runs and returns what it took.
+    """Trains a sweep of so many runs over the folder's base and returns what it took.
 
     Raises:
         RuntimeError: it failed.
@@ -65,7 +68,7 @@ def measure(executor: str, n_runs: int, pack_size: int, folder: Path) -> Cost:
     rates = ",".join(f"{0.01 * (1 + i):g}" for i in range(N_RATES))
     cells = ("init=randn,quadratic", f"lr={rates}", f"seed={seeds}")
     own = (*EXECUTORS[executor], f"hydra.launcher.pack_size={pack_size}")
-    place = (f"paths.outputs={folder}", f"paths.sweep={executor}")
+    place = (f"model.path={folder / BASE}", f"paths.outputs={folder}", f"paths.sweep={executor}")
     command = [sys.executable, "-m", "lora_sweep", "-m", *cells, *SHORT, *own, *place]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     started = time.monotonic()
@@ -99,11 +102,12 @@ def main() -> None:
     """Measures one executor after the other, nothing else running, and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.cluster_load")
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--pack-size", type=int, default=100)
+    parser.add_argument("--pack-size", type=int, default=167)
     parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=list(EXECUTORS))
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cluster-load-"))
     print(f"sweeps and logs: {folder}", flush=True)
+    small_base(folder / BASE, d=64, n_layers=2, n_heads=4)
     n_packs = -(-arguments.runs // arguments.pack_size)
     costs: dict[str, Cost] = {}
     with SlurmCluster(cpus=2) as cluster:

@@ -30,8 +30,8 @@ def checks(device: torch.device, base: Path, folder: Path) -> list[Check]:
     return [Check("110 runs, minutes end to end", "", lambda: _sweep(device, base, folder))]
 
 
-def small_base(folder: Path) -> Path:
-    """Fills a folder with a random encoder of MiniLM's shape and a tokeniser, and returns it."""
+def small_base(folder: Path, *, d: int = 384, n_layers: int = 6, n_heads: int = 12) -> Path:
+    """Fills a folder with a random encoder, of MiniLM's shape, and a tokeniser, and returns it."""
     corpus = load_minimal_pairs(seed=0, n_train=2000, n_dev=200, n_out_of_domain=100)
     words = sorted({word for text in corpus.train.texts for word in _words(text)})
     vocabulary = {token: number for number, token in enumerate((*SPECIAL, *words))}
@@ -48,10 +48,10 @@ def small_base(folder: Path) -> Path:
     ).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary),
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1536,
+        hidden_size=d,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        intermediate_size=4 * d,
     )
     torch.manual_seed(0)
     BertModel(config).save_pretrained(folder)
