@@ -155,7 +155,8 @@ def _train(
         for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
             log.info(note)
         if n_done:
-            log.info("%d runs go on after step %d of %d", len(jobs), n_done, n_steps)
+            who = "1 run goes on" if len(jobs) == 1 else f"{len(jobs)} runs go on"
+            log.info("%s after step %d of %d", who, n_done, n_steps)
         display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
         stop = stack.enter_context(stop_on_signals())
         recorder = PackRecorder(

@@ -58,7 +58,7 @@ def test_dead_process_is_replaced_by_the_one_that_waits(
     code, output = end(second)
     assert code == 1
     assert f"process {first.pid}" in output and "waiting for 4 runs" in output
-    assert "go on after step" in output
+    assert "on after step" in output
     assert command.numbers() == undisturbed.numbers()
 
 
