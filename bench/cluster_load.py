@@ -25,7 +25,7 @@ from bench.gpu.whole import small_base
 from tools.slurm_cluster import SlurmCluster
 
 SHORT = (
-    *("data=minimal_pairs", "data.n_train=1200", "data.n_dev=40", "data.n_out_of_domain=20"),
+    *("data=minimal_pairs", "data.n_train=1700", "data.n_dev=40", "data.n_out_of_domain=20"),
     *("training.epochs=1", "training.epochs_discrete=0", "training.batch_size=16"),
     *("hydra.callbacks.report.figures=false", "hydra.callbacks.report.page=false"),
 )
