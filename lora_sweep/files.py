@@ -112,8 +112,9 @@ def clear_unfinished(folder: Path, *, older_than: float = 0.0) -> None:
         older_than: seconds; what is younger may still be written by another process.
     """
     for left in folder.glob(f"{UNFINISHED}*"):
-        if time.time() - left.stat().st_mtime >= older_than:
-            remove(left)
+        with suppress(FileNotFoundError):  # what another process has finished in the meantime
+            if time.time() - left.stat().st_mtime >= older_than:
+                remove(left)
 
 
 def to_checked_json(fields: dict[str, Any], indent: int | None = None) -> str:

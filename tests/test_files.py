@@ -242,3 +242,14 @@ def test_folder_that_another_removes_too_is_gone(
     monkeypatch.setattr(os, "unlink", unlink)
     remove(folder)
     assert not folder.exists() and not others
+
+
+def test_what_another_finishes_while_leftovers_are_looked_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / ".writing-left"
+    left.mkdir()
+    found = [tmp_path / ".writing-finished", left]  # the first is no longer there
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(found))
+    clear_unfinished(tmp_path)
+    assert not left.exists()
