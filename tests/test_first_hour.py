@@ -175,7 +175,7 @@ def test_stopped_run_goes_on_by_the_command_that_it_and_the_status_print(shell: 
     command = next_commands(shown)["lora-sweep"]
     assert command == line.replace("lora-sweep run", "python -m lora_sweep")
     assert next_commands(shell.type("lora-sweep status 'outputs/a run'"))["lora-sweep"] == command
-    assert "on after step" in shell.type(command)
+    assert "1 run goes on after step" in shell.type(command)
 
 
 def test_sweep_goes_on_and_ends_with_an_answer(sweep: str, shell: Shell) -> None:

@@ -155,13 +155,13 @@ def test_job_is_killed_then_told_of_its_limit_and_comes_to_its_end(
     (line,) = lines_with(text_of(claim), "pid=")
     os.kill(int(line.removeprefix("pid=")), signal.SIGKILL)
     wait_for(lambda: PackJobs(command.sweep_dir).job(claim.stem) not in (None, before))
-    wait_for(lambda: "on after step" in _logs(command))
+    wait_for(lambda: "go on after step" in _logs(command))
     job = PackJobs(command.sweep_dir).job(claim.stem)
     cluster.run("scancel", "--signal=USR2", str(job))
     output, _ = process.communicate(timeout=900)  # Slurm waits two minutes before it starts again
     assert process.returncode == 0, output
     assert f"while it trained {claim.stem}: queued again, try 2 of 3" in output
-    assert _logs(command).count("on after step") == 2
+    assert _logs(command).count("go on after step") == 2
     assert "stopped after step" in _logs(command)
 
 

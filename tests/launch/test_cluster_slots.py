@@ -88,7 +88,7 @@ def test_training_of_several_time_slots_ends_undisturbed(
     output, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, output
     assert "worker died" not in output
-    assert _logs(command).count("on after step") >= 2  # once in the log of each run
+    assert _logs(command).count("go on after step") >= 2  # once in the log of each run
     assert command.numbers() == undisturbed(longer)
 
 
@@ -141,7 +141,7 @@ def test_preempted_job_is_put_back_and_ends_undisturbed(
     wait_for(lambda: bool(command.checkpoints()))
     _preempt(cluster)
     assert _logs(command).count("stopped after step") == 2  # once in the log of each run
-    wait_for(lambda: _logs(command).count("on after step") == 2)
+    wait_for(lambda: _logs(command).count("go on after step") == 2)
     _preempt(cluster)
     assert _logs(command).count("stopped after step") == 4
     wait_for((command.sweep_dir / "report.md").exists, SECONDS)
@@ -164,7 +164,7 @@ def test_worker_that_is_killed_is_told_by_the_accounts(
     wait_for(lambda: job not in cluster.run("squeue", "--noheader", "--states=all", "--array"))
     found = SlurmQueue().find(job)
     assert found is not None and found.state == "FAILED"
-    assert _logs(command).count("on after step") == 2  # once in the log of each run
+    assert _logs(command).count("go on after step") == 2  # once in the log of each run
 
 
 SEARCH: Sequence[str] = (

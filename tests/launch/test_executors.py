@@ -146,7 +146,7 @@ def test_worker_dies_then_sweep_is_stopped_and_goes_on(
     again = command if TORTURE else Command(command.folder, *arguments)
     code, output = again.run()
     check_left(again, code, output, one_process)
-    assert "on after step" in "".join((run / "run.log").read_text() for run in again.runs)
+    assert "go on after step" in "".join((run / "run.log").read_text() for run in again.runs)
 
 
 def _n_in_epoch_3(command: Command) -> int:

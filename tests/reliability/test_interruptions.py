@@ -83,7 +83,7 @@ def test_signal_saves_and_says_how_to_go_on(
     assert not list(command.sweep_dir.glob(".packs/*.claim"))
     after, output = command.run_until(lambda: _is_beyond(command, step), signal.SIGINT)
     assert after == 130
-    assert f"on after step {step} of 600" in output
+    assert f"2 runs go on after step {step} of 600" in output
 
 
 def _is_beyond(command: Command, step: int) -> bool:
@@ -135,7 +135,7 @@ def test_job_that_submitit_puts_back_in_the_queue_ends_undisturbed(disturbed: Di
     assert code == 0, output
     assert command.numbers() == straight.numbers()
     logs = "".join(path.read_text() for path in command.sweep_dir.rglob("*_log.*"))
-    assert logs.count("on after step") == n_requeues
+    assert logs.count("1 run goes on after step") == n_requeues
 
 
 def _owner(command: Command) -> str:
