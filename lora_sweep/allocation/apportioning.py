@@ -44,8 +44,8 @@ class RankBudget:
 def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
     """Returns real-valued ranks (N) whose part of the budget is in proportion to their scores.
 
-    unit_i (ranks_i^p - rank_min^p) = min(unit_i (rank_max^p - rank_min^p), level s_i), with the one
-    level at which M_p is spent: the ranks that logits log(s_i / unit_i) have with
+    unit_i (ranks_i^p - rank_min^p) = min(unit_i (rank_max^p - rank_min^p), level s_i), with the
+    one level at which M_p is spent: the ranks that logits log(s_i / unit_i) have with
     `allocation=capped`. Of LoRA-XS p = 2 and all units are 1.
 
     Args:
@@ -66,10 +66,13 @@ def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
     _check_finite(scores)
     own = scores.double().flatten()
     least = max(_LEAST_SHARE * float(own.max()), sys.float_info.min)
-    numbers = (budget.params, budget.rank_min, budget.rank_max)
-    terms = (torch.tensor([number], dtype=torch.float64) for number in numbers)
-    logits = own.clamp(min=least).log() - budget.costs.units_on(own).log()
-    ranks: list[float] = capped_ranks(logits[None], *terms, costs=budget.costs)[0].tolist()
+    params, low, high = (
+        torch.tensor([number], dtype=torch.float64)
+        for number in (budget.params, budget.rank_min, budget.rank_max)
+    )
+    costs = budget.costs
+    logits = own.clamp(min=least).log() - costs.units_on(own).log()
+    ranks: list[float] = capped_ranks(logits[None], params, low, high, costs)[0].tolist()
     return ranks
 
 

@@ -52,15 +52,18 @@ class RankCosts:
     def budget(self, average: float, n_matrices: int) -> float:
         """Returns M_p, what that rank in every one of N matrices costs."""
         total = n_matrices if self.units is None else sum(self.units)
-        return total * average**self.power
+        return float(total * average**self.power)
 
     def spent(self, ranks: Sequence[int]) -> int:
         """Returns what ranks (N) cost."""
-        return sum(self.unit(place) * rank**self.power for place, rank in enumerate(ranks))
+        return sum(self._of(place, rank) for place, rank in enumerate(ranks))
 
     def step(self, place: int, rank: int) -> int:
         """Returns what rank + 1 of a matrix costs more than rank."""
-        return self.unit(place) * ((rank + 1) ** self.power - rank**self.power)
+        return self._of(place, rank + 1) - self._of(place, rank)
+
+    def _of(self, place: int, rank: int) -> int:
+        return self.unit(place) * int(rank**self.power)
 
     def units_on(self, like: Tensor) -> Tensor:
         """Returns the units (N,), float64, on the device of a tensor (..., N).

@@ -110,8 +110,8 @@ class LogitMode(Mode):
     def logits(self, ranks: Tensor, terms: Terms) -> Tensor:
         """Returns logits (K, N) that have these ranks, with mean 0: what `ranks` undoes.
 
-        w_i = log(ranks_i^p - rank_min^p) + constant, p of the costs: the inverse of `capped_ranks`. A
-        mode that makes ranks in another way has an inverse of its own.
+        w_i = log(ranks_i^p - rank_min^p) + constant, p of the costs: the inverse of
+        `capped_ranks`. A mode that makes ranks in another way has an inverse of its own.
 
         Args:
             ranks: real-valued ranks (K, N), between rank_min and rank_max, that spend the budget.

@@ -62,7 +62,7 @@ def logits_of_ranks(
     return tuple(plan.mode.logits(real, terms)[0].tolist())
 
 
-def _share_of_average(low: int, high: int, average: float, p: int) -> float:
+def _share_of_average(low: float, high: float, average: float, p: int) -> float:
     """phi: at rank_min and at rank_max a rank moves the most."""
     at_low = ((low + MOST_MOVED) ** p - low**p) / (average**p - low**p)
     at_high = (high**p - (high - MOST_MOVED) ** p) / (high**p - average**p)

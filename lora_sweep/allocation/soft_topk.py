@@ -12,8 +12,8 @@ So one logit is worth half the rank range, scores fall by 1 a shell (a mask neve
 and alpha is a sharpness in ranks. The one threshold theta makes sum ranks^2 = M_p, whatever the
 logits; it is differentiated through the equation that defines it.
 
-With other costs, unit_i rank^p (`allocation.costs`), a shell has unit_i ((m+1)^p - m^p) parameters in
-place of the 2 m + 1 entries; the scores stay, so equal logits are equal ranks there too.
+With other costs, unit_i rank^p (`allocation.costs`), a shell has unit_i ((m+1)^p - m^p) parameters
+in place of the 2 m + 1 entries; the scores stay, so equal logits are equal ranks there too.
 
 Source: top-k by entropy-regularised optimal transport (SOFT, arXiv 2002.06504, section 3). With
 the two targets «kept» and «dropped» its plan is a logistic function of score minus threshold. That
