@@ -125,7 +125,9 @@ class RunConfig:
             require(False, "init", rule, f"{self.init.name} over the ranks {ranks}")
         mode = self.allocation_plan().mode
         if kind.name != LORA_XS and not self.has_fixed_ranks and not mode.takes_costs:
-            known = ", ".join(n for n, one in allocation_modes().items() if one.takes_costs)
+            known = ", ".join(
+                sorted(n for n, one in allocation_modes().items() if one.takes_costs)
+            )
             rule = f"one of {known} with adapter={kind.name}"
             reason = f"{mode.name}, which keeps to no budget but one in entries of LoRA-XS's R"
             require(False, "allocation.mode", rule, reason)
