@@ -22,12 +22,21 @@ from lora_sweep.trained.open import open_adapter, open_classifier
 from lora_sweep.vocabulary import EXPORT_KINDS
 
 Composed = Callable[..., RunConfig]
+RANGE = ("rank.min=1", "rank.max=4", "rank.average=2")
 OWN = {
     "lora": ["adapter=lora", "rank=fixed_4", "learning_rate.adapter=0.05", "model.lora_alpha=6"],
     "rslora": ["adapter=lora", "rank=fixed_4", "adapter.rslora=true"],
     "tiny_lora": ["adapter=tiny_lora", "adapter.u=5", "learning_rate.adapter=0.5"],
     "head_only": ["adapter=head_only"],
+    "learnt": ["adapter=lora", "init=randn", *RANGE, "learning_rate.adapter=0.05"],
+    "learnt_rslora": [
+        *("adapter=lora", "adapter.rslora=true", "init=uniform", "allocation=soft_topk", *RANGE),
+        *("lr=1", "learning_rate.adapter=0.05"),
+    ],
+    "cut": ["adapter=lora", "init=uniform", "allocation=importance", "allocation.every=1", *RANGE],
+    "fisher": ["adapter=lora", "init=fisher", "init.freeze=true", "init.batches=2", *RANGE],
 }
+LEARNT = ["learnt", "learnt_rslora", "cut", "fisher"]
 # Of a matrix 16 x 16 a rank of LoRA costs 32, of one 24 x 16 40: 2 layers of 3 and 1.
 A_RANK = 2 * (3 * 32 + 40)
 TEXTS = LabelledTexts(("cat sees a dog", "the old bird likes not a red cow"), None, (0, 0))
@@ -108,6 +117,10 @@ def test_names_and_settings_say_the_kind(of_kind: Composed) -> None:
         "rslora": "lora-r4-seed0",
         "tiny_lora": "tiny_lora-r2-seed0",
         "head_only": "head_only-seed0",
+        "learnt": "lora-randn-r1_4_2-lr0.01-seed0",
+        "learnt_rslora": "lora-uniform-soft_topk-r1_4_2-lr1-seed0",
+        "cut": "lora-importance-r1_4_2-seed0",
+        "fisher": "lora-fisher-frozen-r1_4_2-seed0",
     }
     assert names["lora"] != names["rslora"]
     settings = run_settings(of_kind(*OWN["tiny_lora"]), 0)
@@ -165,8 +178,8 @@ def test_run_starts_from_one_of_its_kind(of_kind: Composed) -> None:
     [
         (["adapter=lora", f"adapter.match={3 * A_RANK + 5}"], 3, 3 * A_RANK),
         (["adapter=lora", "adapter.match=lora_xs", "rank=fixed_12"], 4, 4 * A_RANK),  # of 1152
-        (["adapter=lora", f"adapter.match={16 + A_RANK}", "init=randn", "rank=r5_25"], 1, A_RANK),
-        (["adapter.match=130"], 4, 8 * 4**2),  # of LoRA-XS itself
+        (["adapter=lora", f"adapter.match={16 + A_RANK}", "rank=r5_25"], 1, A_RANK),
+        (["adapter.match=130", "init=fixed"], 4, 8 * 4**2),  # of LoRA-XS itself
     ],
 )
 def test_match_picks_the_rank(
@@ -176,9 +189,109 @@ def test_match_picks_the_rank(
     assert match is not None
     assert (match.config.rank.max, match.n_params) == (rank, n_params)
     assert f"{match.allowed - n_params:,} fewer than allowed" in match.words
-    plain = [one for one in overrides if not one.startswith(("adapter.match", "rank=", "init="))]
+    plain = [one for one in overrides if not one.startswith(("adapter.match", "rank="))]
     same = of_kind(*plain, f"rank.min={rank}", f"rank.max={rank}", f"rank.average={rank}")
     assert runs_of(of_kind(*overrides)) == runs_of(same)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "allowed", "average"),
+    [
+        (["adapter=lora", "init=randn", f"adapter.match={3 * A_RANK}"], 3 * A_RANK, 3),
+        (["adapter=lora", "init=randn", "adapter.match=600"], 600, 600 / A_RANK),
+        (["adapter=lora", "init=gora", "adapter.match=600"], 600, 600 / A_RANK),
+        (
+            ["adapter=lora", "init=uniform", "allocation=importance", "adapter.match=600"],
+            *(600, 600 / A_RANK),
+        ),
+        (
+            ["adapter=lora", "init=uniform", "allocation=random_square", "adapter.match=600"],
+            *(600, 2),
+        ),
+        (["init=randn", "adapter.match=72"], 72, 3),  # of LoRA-XS: 8 matrices, 9 entries each
+        (["init=randn", "adapter.match=lora_xs"], 32, 2),  # what it has anyway
+    ],
+)
+def test_match_picks_the_average_of_learnt_ranks(
+    overrides: list[str], allowed: int, average: float, of_kind: Composed
+) -> None:
+    match = match_of(of_kind(*overrides, *RANGE))
+    assert match is not None
+    rank, budget = match.config.rank, match.config.budget
+    assert (rank.min, rank.max, rank.average) == (1, 4, pytest.approx(average))
+    assert budget.start_average == budget.end_average == rank.average
+    assert match.allowed == allowed
+    unspent = allowed - 2 * A_RANK if "random_square" in str(overrides) else 0
+    assert match.n_params == allowed - unspent
+    assert f"{unspent:,} fewer than allowed" in match.words
+    plain = [one for one in overrides if not one.startswith("adapter.match")]
+    same = of_kind(*plain, "rank.min=1", "rank.max=4", f"rank.average={rank.average!r}")
+    assert runs_of(of_kind(*overrides, *RANGE)) == runs_of(same)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([f"adapter.match={A_RANK - 1}"], rf"must be at least {A_RANK}, .* rank\.min=1, but got"),
+        ([f"adapter.match={4 * A_RANK + 1}"], rf"must be at most {4 * A_RANK}, .* rank\.max=4"),
+        (["adapter.match=600", "budget=grow"], r"must be null with a budget that is not rank"),
+    ],
+)
+def test_match_that_no_budget_fits_is_refused(
+    overrides: list[str], message: str, of_kind: Composed
+) -> None:
+    with pytest.raises(SettingError, match=rf"adapter\.match {message}"):
+        check_inputs(of_kind("adapter=lora", "init=randn", *RANGE, *overrides))
+
+
+@pytest.mark.parametrize("what", LEARNT)
+def test_record_of_learnt_ranks_counts_their_parameters(what: str, of_kind: Composed) -> None:
+    run = trained(of_kind(*OWN[what]))
+    record, told = run.record, run.record.reported_evaluation
+    units = [(32, 32, 32, 40)[place % 4] for place in range(8)]
+    assert record.rank_units == units
+    spent = sum(unit * k for unit, k in zip(units, told.integer_ranks, strict=True))
+    assert told.budget_spent_params == spent
+    assert record.spent_average == pytest.approx(spent / A_RANK)
+    assert record.n_trained_params["adapter"] == 4 * A_RANK  # stored at rank.max
+    assert record.n_trained_params["logits"] == (8 if what.startswith("learnt") else 0)
+    last = record.epochs[-1]
+    assert last.budget_spent_params <= 2 * A_RANK
+    if what == "fisher":
+        assert last.budget_spent_params == 2 * A_RANK
+
+
+@pytest.mark.parametrize("what", LEARNT)
+def test_peft_has_the_logits_of_learnt_ranks(what: str, of_kind: Composed, tmp_path: Path) -> None:
+    """Stock PEFT's, by rank_pattern and alpha_pattern alone; each matrix keeps one scale s."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    run, folder = trained(of_kind(*OWN[what])), tmp_path / "peft"
+    adapter, base = open_adapter(run.folder), Path(run.record.settings["model.path"])
+    ranks = list(run.integer_ranks)
+    assert len(set(ranks)) > 1  # else there would be no patterns to read
+    write_export(adapter, "peft", folder, base=base, cache_dir=tmp_path / "cache")
+    model = AutoModelForSequenceClassification.from_pretrained(str(base), num_labels=2)
+    model = peft.PeftModel.from_pretrained(model, str(folder)).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        list(TEXTS.texts), padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        found = model(**tokens).logits.softmax(dim=1)
+    classifier = open_classifier(
+        run.folder, base=None, cache_dir=tmp_path / "cache", device=torch.device("cpu")
+    )
+    ours = predict_texts(classifier, TEXTS).probabilities
+    assert found.numpy() == pytest.approx(ours, abs=1e-5)
+    config = peft.LoraConfig.from_pretrained(str(folder))
+    for matrix, rank in zip(run.record.matrices, ranks, strict=True):
+        name = f"bert.{matrix}"
+        r, alpha = config.rank_pattern.get(name, config.r), config.alpha_pattern
+        assert r == rank
+        own = alpha.get(name, config.lora_alpha)
+        scale = own / rank**0.5 if what == "learnt_rslora" else own / rank
+        assert scale == pytest.approx(16 / 4**0.5 if what == "learnt_rslora" else 16 / 4)
 
 
 def test_log_of_a_run_says_what_its_match_leaves(
@@ -219,6 +332,11 @@ def test_match_that_nothing_fits_is_refused(
         (
             ["adapter=tiny_lora", "init=randn", "rank=r5_25"],
             r"init must be fixed, .* with adapter=tiny_lora, but got randn over the ranks 5 ",
+        ),
+        (
+            ["adapter=lora", "init=randn", "rank=r5_25", "allocation=published"],
+            r"allocation\.mode must be one of capped, importance, random_square, soft_topk with "
+            r"adapter=lora, but got published, which keeps to no budget but one in entries of ",
         ),
     ],
 )

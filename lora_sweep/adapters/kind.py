@@ -48,6 +48,7 @@ class AdapterKind:
         label: what people call it.
         method: what it does, in a line with its source.
         learns_ranks: whether its ranks can be allocated; else they are fixed.
+        rank_power: rank k of a matrix costs k^rank_power times what rank 1 does: 1 or 2.
         has_matrices: whether it adapts any; else the head alone is trained.
         has_factors: whether frozen factors are made of the weights.
         matches_rank: whether it is its rank that `largest` says.
@@ -65,6 +66,7 @@ class AdapterKind:
     label: ClassVar[str] = ""
     method: ClassVar[str] = ""
     learns_ranks: ClassVar[bool] = False
+    rank_power: ClassVar[int] = 2
     has_matrices: ClassVar[bool] = True
     has_factors: ClassVar[bool] = False
     matches_rank: ClassVar[bool] = True
@@ -81,6 +83,22 @@ class AdapterKind:
     def scale(self, lora_alpha: float, rank_max: int) -> float:
         """Returns the factor s on the update, lora_alpha / rank_max."""
         return lora_alpha / rank_max
+
+    def rank_unit(self, shape: tuple[int, int]) -> int:
+        """Returns how many parameters rank 1 of a matrix costs; 1, of an R.
+
+        Args:
+            shape: of the matrix, (d_out, d_in).
+        """
+        return 1
+
+    def component_scores(self, entries: Mapping[str, Tensor]) -> Tensor:
+        """Returns a score for what each rank has more than the one before it (N, r).
+
+        Args:
+            entries: name of a parameter -> score of each of its entries, of one run.
+        """
+        raise NotImplementedError
 
     def n_params(self, rank: int, shapes: Shapes) -> int:
         """Returns how many parameters are trained, without the head.
@@ -106,6 +124,16 @@ class AdapterKind:
             shapes: of the adapted matrices.
         """
         raise NotImplementedError
+
+    def largest_average(self, n_params: int, shapes: Shapes) -> float:
+        """Returns the average rank whose budget is so many parameters, where ranks are learnt.
+
+        Args:
+            n_params: without the head.
+            shapes: of the adapted matrices.
+        """
+        total: int = sum(map(self.rank_unit, shapes.values()))
+        return n_params / total if self.rank_power == 1 else math.sqrt(n_params / total)
 
     def layer(self, linear: nn.Linear, factorise: Factorise) -> AdaptedLinear:
         """Returns the layer that takes a linear layer's place.

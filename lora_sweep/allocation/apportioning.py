@@ -1,17 +1,18 @@
 """Scores of the matrices -> ranks that spend a budget: first real-valued, then whole and exact.
 
-There are N matrices; the budget M_p = sum of ranks^2 is counted in entries of R. All ranks lie
-within rank_min ... rank_max.
+There are N matrices; the budget M_p is counted in parameters, of LoRA-XS in entries of R: sum of
+ranks^2. All ranks lie within rank_min ... rank_max.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lora_sweep.allocation.costs import SQUARES, RankCosts
 from lora_sweep.rules import require
 
 if TYPE_CHECKING:
@@ -28,26 +29,24 @@ class RankBudget:
     """What may be spent, and on which ranks.
 
     Attributes:
-        params: M_p, in entries of R, within N rank_min^2 ... N rank_max^2.
+        params: M_p, in parameters, within what rank_min and what rank_max in all matrices cost.
         rank_min: least rank.
         rank_max: largest rank.
+        costs: of the ranks.
     """
 
     params: float
     rank_min: int
     rank_max: int
-
-
-def entries_of_shell(m: int) -> int:
-    """Returns what rank m + 1 costs more than rank m: 2 m + 1 entries of R."""
-    return 2 * m + 1
+    costs: RankCosts = SQUARES
 
 
 def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
     """Returns real-valued ranks (N) whose part of the budget is in proportion to their scores.
 
-    ranks_i^2 - rank_min^2 = min(rank_max^2 - rank_min^2, level s_i), with the one level at which
-    sum ranks^2 = M_p: the ranks that logits log s_i have with `allocation=capped`.
+    unit_i (ranks_i^p - rank_min^p) = min(unit_i (rank_max^p - rank_min^p), level s_i), with the
+    one level at which M_p is spent: the ranks that logits log(s_i / unit_i) have with
+    `allocation=capped`. Of LoRA-XS p = 2 and all units are 1.
 
     Args:
         scores: (N, 1), at least 0.
@@ -58,7 +57,7 @@ def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
 
     Source: GoRA (arXiv 2502.12171), ranks in proportion to the share of the importance, within
     bounds; FIM-LoRA (arXiv 2605.16800), the least rank for all first, and what is over the largest
-    to the others. A share of entries of R, not of ranks, is ours: R costs rank^2.
+    to the others. A share of LoRA-XS's entries of R, not of ranks, is ours: R costs rank^2.
     """
     import torch
 
@@ -67,15 +66,17 @@ def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:
     _check_finite(scores)
     own = scores.double().flatten()
     least = max(_LEAST_SHARE * float(own.max()), sys.float_info.min)
-    numbers = (budget.params, budget.rank_min, budget.rank_max)
-    terms = (torch.tensor([number], dtype=torch.float64) for number in numbers)
-    ranks: list[float] = capped_ranks(own.clamp(min=least).log()[None], *terms)[0].tolist()
+    params, low, high = (
+        torch.tensor([number], dtype=torch.float64)
+        for number in (budget.params, budget.rank_min, budget.rank_max)
+    )
+    costs = budget.costs
+    logits = own.clamp(min=least).log() - costs.units_on(own).log()
+    ranks: list[float] = capped_ranks(logits[None], params, low, high, costs)[0].tolist()
     return ranks
 
 
-def ranks_by_components(
-    scores: Tensor, budget: RankBudget, *, price: Callable[[int], int] = entries_of_shell
-) -> list[float]:
+def ranks_by_components(scores: Tensor, budget: RankBudget) -> list[float]:
     """Returns the ranks (N) that the components with the largest scores, over all matrices, give.
 
     Every matrix has its first rank_min components. The others are taken in the order of their
@@ -84,8 +85,7 @@ def ranks_by_components(
 
     Args:
         scores: (N, n), n >= rank_max, falling along the components.
-        budget: to spend.
-        price: of component m, 0 for the first; it never falls. Entries of R by default.
+        budget: to spend; component m, 0 for the first, costs what rank m + 1 costs more than m.
 
     Raises:
         ValueError: a score is not finite.
@@ -94,15 +94,16 @@ def ranks_by_components(
     be paid for is passed over, are ours.
     """
     _check_finite(scores)
-    low, high = budget.rank_min, budget.rank_max
+    low, high, costs = budget.rank_min, budget.rank_max, budget.costs
     ranks = [low] * len(scores)
-    left = budget.params + _ROUNDING - len(ranks) * sum(map(price, range(low)))
+    left = budget.params + _ROUNDING - costs.spent(ranks)
     order = scores[:, low:high].flatten().argsort(descending=True, stable=True)
     for place in order.tolist():
         matrix, rank = divmod(place, high - low)
-        if price(low + rank) <= left:
+        price = costs.step(matrix, low + rank)
+        if price <= left:
             ranks[matrix] += 1
-            left -= price(low + rank)
+            left -= price
     return [float(rank) for rank in ranks]
 
 
@@ -110,23 +111,24 @@ def ranks_that_spend(wanted: Sequence[float], budget: RankBudget) -> list[int]:
     """Returns the whole ranks nearest to those wanted among all that spend the budget exactly.
 
     They minimise sum_i (rank_i - wanted_i)^2 over rank_min <= rank_i <= rank_max with
-    sum rank_i^2 = M_p. Where no ranks spend M_p (it may be no whole number), they spend the most
-    that some can.
+    sum unit_i rank_i^p = M_p. Where no ranks spend M_p (it may be no whole number), they spend the
+    most that some can.
 
     Args:
         wanted: real-valued ranks (N), within rank_min ... rank_max.
         budget: to spend.
 
     Raises:
-        ValueError: the budget is not within N rank_min^2 ... N rank_max^2.
+        ValueError: the budget is not within what rank_min and rank_max in all matrices cost.
 
     Source: ours.
     """
-    low, high, n = budget.rank_min, budget.rank_max, len(wanted)
+    low, high, costs = budget.rank_min, budget.rank_max, budget.costs
     params = math.floor(budget.params + _ROUNDING)
-    rule = f"within {n} x {low}^2 ... {n} x {high}^2 entries"
-    is_within = n * low**2 <= params and budget.params <= n * high**2 + _ROUNDING
-    require(is_within, "M_p", rule, budget.params)
+    least, most = (costs.spent([rank] * len(wanted)) for rank in (low, high))
+    is_within = least <= params and budget.params <= most + _ROUNDING
+    require(is_within, "M_p", f"within {least} ... {most} parameters", budget.params)
+    params -= (params - least) % math.gcd(*costs.units or (1,))  # no ranks spend what is over
     reach = 2
     while True:
         ranks = _nearest(wanted, budget, params, reach)
@@ -134,7 +136,7 @@ def ranks_that_spend(wanted: Sequence[float], budget: RankBudget) -> list[int]:
         # What plain rounding would be nearer. Ranks with one that is beyond the reach have more
         # of it than reach^2 - 1/4, so the nearest of all are found if these have less.
         excess = sum((rank - real) ** 2 - (round(real) - real) ** 2 for rank, real in pairs)
-        is_spent = sum(rank**2 for rank in ranks) == params
+        is_spent = costs.spent(ranks) == params
         if reach >= high - low or (is_spent and excess <= reach**2 - 0.25):
             return ranks
         reach *= 2
@@ -143,20 +145,23 @@ def ranks_that_spend(wanted: Sequence[float], budget: RankBudget) -> list[int]:
 def _nearest(wanted: Sequence[float], budget: RankBudget, params: int, reach: int) -> list[int]:
     """The same among ranks at most `reach` from those wanted: a shortest path.
 
-    Its places are the entries spent so far, beyond rank_min for all; a step is a matrix.
+    Its places are what is spent so far, beyond rank_min for all, counted in the units' largest
+    common divisor; a step is a matrix.
     """
     import torch
 
-    low, high = budget.rank_min, budget.rank_max
-    spare = params - len(wanted) * low**2
+    low, high, costs = budget.rank_min, budget.rank_max, budget.costs
+    common, p = math.gcd(*costs.units or (1,)), costs.power
+    spare = (params - costs.spent([low] * len(wanted))) // common
     distance = torch.full((spare + 1,), math.inf, dtype=torch.float64)
     distance[0] = 0.0
     steps = []
-    for real in wanted:
+    for place, real in enumerate(wanted):
+        unit = costs.unit(place) // common
         first, last = max(low, math.ceil(real - reach)), min(high, math.floor(real + reach))
         reached = torch.full((last + 1 - first, spare + 1), math.inf, dtype=torch.float64)
         for rank in range(first, last + 1):
-            cost = min(rank**2 - low**2, spare + 1)
+            cost = min(unit * (rank**p - low**p), spare + 1)
             reached[rank - first, cost:] = distance[: spare + 1 - cost] + (rank - real) ** 2
         distance, chosen = reached.min(dim=0)
         steps.append((first, chosen))
@@ -164,9 +169,9 @@ def _nearest(wanted: Sequence[float], budget: RankBudget, params: int, reach: in
         return [low] * len(wanted)
     spent = int(distance.isfinite().nonzero().max())
     ranks = []
-    for first, chosen in reversed(steps):
+    for place, (first, chosen) in reversed(list(enumerate(steps))):
         ranks.append(first + int(chosen[spent]))
-        spent -= ranks[-1] ** 2 - low**2
+        spent -= costs.unit(place) // common * (ranks[-1] ** p - low**p)
     return ranks[::-1]
 
 

@@ -1,23 +1,21 @@
-"""Budget schedules: step -> rank budget M_p, in entries of R (`budget_params`).
+"""Budget schedules: step -> rank budget (`budget_params`).
 
 A budget is stated as the rank that every one of the N matrices would have if all had the same,
-its average: M_p = N average^2. A statement in ranks holds for any model.
+its average: of LoRA-XS M_p = N average^2, in entries of R. A statement in ranks holds for any
+model.
 """
 
 
-def ramp(
-    step: float, n_matrices: int, *, start: float, end: float, n_hold: float, n_move: float
-) -> float:
+def ramp(step: float, *, start: float, end: float, n_hold: float, n_move: float) -> float:
     """Returns the budget of a ramp: held, moved linearly, held again.
 
-    The budget (not its root) moves linearly:
-    M_p = N (start^2 + p (end^2 - start^2)),  p = clip((step - n_hold) / n_move, 0, 1)
+    The budget (not the average rank) moves linearly:
+    start + p (end - start),  p = clip((step - n_hold) / n_move, 0, 1)
 
     Args:
-        step: steps taken so far; N start^2 at step 0, N end^2 from step n_hold + n_move on.
-        n_matrices: N.
-        start: average rank before the ramp.
-        end: average rank after it; larger or smaller than `start`.
+        step: steps taken so far; `start` at step 0, `end` from step n_hold + n_move on.
+        start: budget before the ramp.
+        end: budget after it; larger or smaller than `start`.
         n_hold: steps to hold the start.
         n_move: steps of the ramp; 0 is a jump at n_hold.
 
@@ -32,4 +30,4 @@ def ramp(
         )
     moved = step - n_hold
     progress = min(max(moved / n_move, 0.0), 1.0) if n_move > 0 else float(moved >= 0)
-    return n_matrices * (start**2 + progress * (end**2 - start**2))
+    return start + progress * (end - start)

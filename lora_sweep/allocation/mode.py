@@ -25,6 +25,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.allocation import modes
+from lora_sweep.allocation.costs import SQUARES, RankCosts
 from lora_sweep.registry import make, named_classes
 from lora_sweep.rules import is_rate, require
 
@@ -36,15 +37,16 @@ TAU = "tau"
 
 @dataclass(frozen=True)
 class Terms:
-    """What K runs turn their logits into ranks under, at one step; all (K,), float64.
+    """What K runs turn their logits into ranks under, at one step; tensors (K,), float64.
 
     Attributes:
-        budget_params: M_p, in entries of R.
+        budget_params: M_p, in parameters: entries of R, of LoRA-XS.
         alpha: sharpness of the soft mask.
         alpha_max: the largest alpha that the run will have.
         rank_min: least rank.
         rank_max: largest rank.
-        r: stored size of R, at least every rank_max.
+        r: rank that the adapters are stored at (R's size), at least every rank_max.
+        costs: of the ranks, the same for all runs.
     """
 
     budget_params: Tensor
@@ -53,6 +55,7 @@ class Terms:
     rank_min: Tensor
     rank_max: Tensor
     r: int
+    costs: RankCosts = SQUARES
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Mode:
         name: as on the command line, `allocation=NAME`.
         has_logits: whether ranks follow trained logits.
         has_noise: whether its soft mask takes Gumbel noise.
+        takes_costs: whether it keeps to a budget with any `RankCosts`; else with LoRA-XS's alone,
+            and other kinds of adapters refuse it.
         tau: strength of that noise; 0 for none.
 
     Raises:
@@ -72,6 +77,7 @@ class Mode:
     name: ClassVar[str] = ""
     has_logits: ClassVar[bool] = False
     has_noise: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = False
     tau: float = 0.0
 
     def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
@@ -104,14 +110,15 @@ class LogitMode(Mode):
     def logits(self, ranks: Tensor, terms: Terms) -> Tensor:
         """Returns logits (K, N) that have these ranks, with mean 0: what `ranks` undoes.
 
-        w_i = log(ranks_i^2 - rank_min^2) + constant, the inverse of shares by softmax. A mode that
-        makes ranks in another way has an inverse of its own.
+        w_i = log(ranks_i^p - rank_min^p) + constant, p of the costs: the inverse of
+        `capped_ranks`. A mode that makes ranks in another way has an inverse of its own.
 
         Args:
             ranks: real-valued ranks (K, N), between rank_min and rank_max, that spend the budget.
             terms: of the runs.
         """
-        log_share = (ranks**2 - terms.rank_min[:, None] ** 2).log()
+        p = terms.costs.power
+        log_share = (ranks**p - terms.rank_min[:, None] ** p).log()
         return log_share - log_share.mean(dim=1, keepdim=True)
 
     @staticmethod
@@ -138,20 +145,26 @@ class LogitMode(Mode):
         )
 
     def rounded(
-        self, ranks: list[float], budget_params: float, rank_min: int, rank_max: int
+        self,
+        ranks: list[float],
+        budget_params: float,
+        rank_min: int,
+        rank_max: int,
+        costs: RankCosts = SQUARES,
     ) -> list[int]:
         """Returns the integer ranks (N) of the discrete mask, within the budget.
 
         Args:
             ranks: real-valued ranks of one run (N).
-            budget_params: M_p, in entries of R.
+            budget_params: M_p, in parameters.
             rank_min: least rank.
             rank_max: largest rank.
+            costs: of the ranks.
         """
         from lora_sweep.allocation.ranks import integer_ranks_within_budget
 
         return integer_ranks_within_budget(
-            ranks, budget_params, rank_min=rank_min, rank_max=rank_max
+            ranks, budget_params, rank_min=rank_min, rank_max=rank_max, costs=costs
         )
 
 

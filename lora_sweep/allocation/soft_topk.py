@@ -12,6 +12,9 @@ So one logit is worth half the rank range, scores fall by 1 a shell (a mask neve
 and alpha is a sharpness in ranks. The one threshold theta makes sum ranks^2 = M_p, whatever the
 logits; it is differentiated through the equation that defines it.
 
+With other costs, unit_i rank^p (`allocation.costs`), a shell has unit_i ((m+1)^p - m^p) parameters
+in place of the 2 m + 1 entries; the scores stay, so equal logits are equal ranks there too.
+
 Source: top-k by entropy-regularised optimal transport (SOFT, arXiv 2002.06504, section 3). With
 the two targets «kept» and «dropped» its plan is a logistic function of score minus threshold. That
 each item has a mass of its own, the shell's entries, and the scores are ours.
@@ -20,59 +23,51 @@ each item has a mass of its own, the shell's entries, and the scores are ours.
 import torch
 from torch import Tensor
 
+from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.mode import Terms
+
 _N_BISECTIONS = 64
 """Enough to halve a bracket of some hundreds down to the last digits of float64."""
 _FLAT = 1e-100
 """A slope below this is none: no threshold nearby changes what is kept."""
 
 
-def topk_shells(
-    logits: Tensor,
-    budget_params: Tensor,
-    alpha: Tensor,
-    *,
-    rank_min: Tensor,
-    rank_max: Tensor,
-    r: int,
-) -> Tensor:
+def topk_shells(logits: Tensor, alpha: Tensor, terms: Terms) -> Tensor:
     """Returns how much every shell is kept (K, N, r), differentiable in the logits.
 
     Args:
         logits: allocation logits w (K, N), float64.
-        budget_params: M_p (K,), within N rank_min^2 ... N rank_max^2.
-        alpha: sharpness (K,), above 0.
-        rank_min: least rank (K,).
-        rank_max: largest rank (K,), at most r.
-        r: stored size of R.
+        alpha: sharpness (K,), above 0; that of the terms is not looked at.
+        terms: of the runs.
 
     Returns:
         1 below rank_min, 0 from rank_max on, and falling in between.
     """
-    m = torch.arange(r, dtype=logits.dtype, device=logits.device)  # (r,)
-    low, high = rank_min[:, None, None], rank_max[:, None, None]  # (K, 1, 1)
+    costs, units = terms.costs, terms.costs.units_on(logits)  # (N,)
+    m = torch.arange(terms.r, dtype=logits.dtype, device=logits.device)  # (r,)
+    low, high = terms.rank_min[:, None, None], terms.rank_max[:, None, None]  # (K, 1, 1)
     competes = (m >= low) & (m < high)  # (K, 1, r)
-    cost = torch.where(competes, 2 * m + 1, 0.0)  # (K, 1, r)
+    cost = torch.where(competes, units[:, None] * costs.shells(m), 0.0)  # (K, N, r)
     # Scores times alpha from here on, so the threshold is alpha theta.
     scores = alpha[:, None, None] * (logits[..., None] * (high - low) / 2 - m)  # (K, N, r)
-    spare = budget_params - logits.shape[1] * rank_min**2  # (K,)
+    spare = terms.budget_params - units.sum() * terms.rank_min**costs.power  # (K,)
     threshold = _threshold(scores, cost, spare)
     kept = torch.sigmoid(scores - threshold[:, None, None])
     return torch.where(competes, kept, (m < low).to(kept.dtype))
 
 
-def topk_ranks(kept: Tensor) -> Tensor:
-    """Returns real-valued ranks (K, N): roots of the entries that are kept.
+def topk_ranks(kept: Tensor, costs: RankCosts = SQUARES) -> Tensor:
+    """Returns real-valued ranks (K, N): of LoRA-XS, roots of the entries that are kept.
 
     Args:
         kept: as from `topk_shells` (K, N, r).
+        costs: of the ranks.
     """
     m = torch.arange(kept.shape[-1], dtype=kept.dtype, device=kept.device)  # (r,)
-    return torch.sqrt((kept * (2 * m + 1)).sum(dim=-1))
+    return costs.roots((kept * costs.shells(m)).sum(dim=-1))
 
 
-def topk_logits(
-    ranks: Tensor, alpha: Tensor, *, rank_min: Tensor, rank_max: Tensor, r: int
-) -> Tensor:
+def topk_logits(ranks: Tensor, alpha: Tensor, terms: Terms) -> Tensor:
     """Returns logits (K, N) that have these ranks, with mean 0: the inverse of `topk_ranks`.
 
     With the threshold at 0 a matrix's rank rises with its own logit alone, so each is found by
@@ -80,25 +75,24 @@ def topk_logits(
 
     Args:
         ranks: real-valued ranks (K, N), between rank_min and rank_max, that spend the budget.
-        alpha: sharpness (K,), above 0.
-        rank_min: least rank (K,).
-        rank_max: largest rank (K,), at most r.
-        r: stored size of R.
+        alpha: sharpness (K,), above 0; that of the terms is not looked at.
+        terms: of the runs.
     """
-    m = torch.arange(r, dtype=ranks.dtype, device=ranks.device)  # (r,)
-    low, high = rank_min[:, None, None], rank_max[:, None, None]  # (K, 1, 1)
-    cost = torch.where((m >= low) & (m < high), 2 * m + 1, 0.0)  # (K, 1, r)
-    wanted = ranks**2 - rank_min[:, None] ** 2  # (K, N)
+    costs, p = terms.costs, terms.costs.power
+    m = torch.arange(terms.r, dtype=ranks.dtype, device=ranks.device)  # (r,)
+    low, high = terms.rank_min[:, None, None], terms.rank_max[:, None, None]  # (K, 1, 1)
+    cost = torch.where((m >= low) & (m < high), costs.shells(m), 0.0)  # (K, 1, r), in units
+    wanted = ranks**p - terms.rank_min[:, None] ** p  # (K, N)
     sharpness = alpha[:, None]
     below = torch.zeros_like(ranks) - 40 / sharpness
-    above = torch.zeros_like(ranks) + r + 40 / sharpness
+    above = torch.zeros_like(ranks) + terms.r + 40 / sharpness
     for _ in range(_N_BISECTIONS):
         middle = (below + above) / 2  # of w_i (rank_max - rank_min) / 2
         kept = torch.sigmoid(sharpness[..., None] * (middle[..., None] - m))  # (K, N, r)
         is_too_low = (cost * kept).sum(dim=2) < wanted
         below = torch.where(is_too_low, middle, below)
         above = torch.where(is_too_low, above, middle)
-    logits = (below + above) / (rank_max - rank_min)[:, None]
+    logits = (below + above) / (terms.rank_max - terms.rank_min)[:, None]
     return logits - logits.mean(dim=1, keepdim=True)
 
 
@@ -130,5 +124,5 @@ def _bisected(scores: Tensor, cost: Tensor, spare: Tensor) -> Tensor:
 
 
 def _spent(scores: Tensor, cost: Tensor, threshold: Tensor) -> Tensor:
-    """Entries of R (K,) that a threshold keeps."""
+    """Parameters (K,) that a threshold keeps."""
     return (cost * torch.sigmoid(scores - threshold[:, None, None])).sum(dim=(1, 2))

@@ -6,7 +6,8 @@ gives the same numbers again and again.
 
 from collections.abc import Iterator
 
-from lora_sweep.allocation.mode import LogitMode, Mode
+from lora_sweep.allocation.costs import RankCosts
+from lora_sweep.allocation.mode import LogitMode
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.run import RunConfig
 
@@ -23,7 +24,10 @@ def idle_settings(config: RunConfig) -> list[str]:
     plan = config.allocation_plan()
     if plan.importance is not None:
         return list(_without_cuts(plan))
-    return [*_without_choice(plan), *_without_steps(config, plan)] if plan.has_logits else []
+    if not plan.has_logits:
+        return []
+    costs = RankCosts(config.adapter_kind().rank_power)
+    return [*_without_choice(plan, costs), *_without_steps(config, plan)]
 
 
 def _without_steps(config: RunConfig, plan: AllocationPlan) -> Iterator[str]:
@@ -45,10 +49,10 @@ def _without_steps(config: RunConfig, plan: AllocationPlan) -> Iterator[str]:
         )
 
 
-def _without_choice(plan: AllocationPlan) -> Iterator[str]:
+def _without_choice(plan: AllocationPlan, costs: RankCosts) -> Iterator[str]:
     """What a budget at an end of the rank range leaves to choose: nothing."""
     start, end = plan.budget_averages
-    if start == end and not _has_choice(plan.mode, plan, start):
+    if start == end and not _has_choice(plan, costs, start):
         yield (
             f"an average rank of {start:g} leaves every matrix the same rank with rank.min="
             f"{plan.rank_min} and rank.max={plan.rank_max}: init and lr have no effect; they "
@@ -64,7 +68,7 @@ def _without_cuts(plan: AllocationPlan) -> Iterator[str]:
         )
 
 
-def _has_choice(mode: Mode, plan: AllocationPlan, average: float) -> bool:
+def _has_choice(plan: AllocationPlan, costs: RankCosts, average: float) -> bool:
     """Whether logits that differ give ranks that differ, by the mode itself: of two matrices."""
     import torch
 
@@ -73,14 +77,16 @@ def _has_choice(mode: Mode, plan: AllocationPlan, average: float) -> bool:
     def one(value: float) -> torch.Tensor:
         return torch.tensor([value], dtype=torch.float64)
 
+    mode = plan.mode
     assert isinstance(mode, LogitMode), "only runs with logits are asked about"
     terms = Terms(
-        budget_params=one(2 * average**2),
+        budget_params=one(costs.budget(average, 2)),
         alpha=one(plan.alpha_max),
         alpha_max=one(plan.alpha_max),
         rank_min=one(plan.rank_min),
         rank_max=one(plan.rank_max),
         r=plan.rank_max,
+        costs=costs,
     )
     first, second = mode.ranks(torch.tensor([[0.0, 1.0]], dtype=torch.float64), terms)[0].tolist()
     return bool(abs(first - second) > 1e-6)

@@ -17,6 +17,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from lora_sweep.adapters.kind import AdapterKind
 from lora_sweep.allocation.init_schedules import FROM_RUN
+from lora_sweep.allocation.mode import allocation_modes
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.adapter import adapter_kind
 from lora_sweep.config.allocation import allocation_plan
@@ -46,7 +47,7 @@ from lora_sweep.rules import (
     require,
     require_count,
 )
-from lora_sweep.vocabulary import FIXED, FROZEN, ONLY_LEARNT, SPELLED, UNSAID
+from lora_sweep.vocabulary import FIXED, FROZEN, LORA_XS, ONLY_LEARNT, SPELLED, UNSAID
 
 Settings = dict[str, Any]
 
@@ -122,6 +123,14 @@ class RunConfig:
             ranks = f"{self.rank.min} ... {self.rank.max}"
             rule = f"fixed, or rank.min equal to rank.max, with adapter={kind.name}"
             require(False, "init", rule, f"{self.init.name} over the ranks {ranks}")
+        mode = self.allocation_plan().mode
+        if kind.name != LORA_XS and not self.has_fixed_ranks and not mode.takes_costs:
+            known = ", ".join(
+                sorted(n for n, one in allocation_modes().items() if one.takes_costs)
+            )
+            rule = f"one of {known} with adapter={kind.name}"
+            reason = f"{mode.name}, which keeps to no budget but one in entries of LoRA-XS's R"
+            require(False, "allocation.mode", rule, reason)
 
     def adapter_kind(self) -> AdapterKind:
         """Returns what is trained of the base."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lora_sweep.adapters.kind import Shapes
 from lora_sweep.allocation.apportioning import RankBudget
 from lora_sweep.allocation.calibration import CALIBRATIONS
 from lora_sweep.config.run import RunConfig
@@ -21,6 +22,7 @@ from lora_sweep.execution.origin import device_name
 from lora_sweep.store.calibration import CalibrationRecord
 from lora_sweep.tensor_files import kept_tensors
 from lora_sweep.training.calibration import Calibrator, draw_batches
+from lora_sweep.training.costs import rank_costs
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import head_part, start_parameters
@@ -76,15 +78,18 @@ def calibrate(config: RunConfig, plan: RunPlan, measured: Measured) -> Calibrati
 
     scores = kept_tensors(path, make, consequence="the scores are measured anew")["scores"]
     return CalibrationRecord(
-        scores=scores.tolist(), ranks=calibration.ranks(scores, _budget(config, len(scores)))
+        scores=scores.tolist(),
+        ranks=calibration.ranks(scores, _budget(config, measured.encoder.shapes)),
     )
 
 
-def _budget(config: RunConfig, n_matrices: int) -> RankBudget:
+def _budget(config: RunConfig, shapes: Shapes) -> RankBudget:
     """That of the training's end; frozen ranks have the average's, for nothing moves it."""
     plan = config.allocation_plan()
     average = plan.rank_average if config.init.freeze else plan.budget_averages[1]
-    return RankBudget(n_matrices * average**2, plan.rank_min, plan.rank_max)
+    costs = rank_costs(config.adapter_kind(), shapes)
+    params = costs.budget(average, len(shapes))
+    return RankBudget(params, plan.rank_min, plan.rank_max, costs)
 
 
 def _calibrator(plan: RunPlan, measured: Measured, n_batches: int, batch_size: int) -> Calibrator:

@@ -1,13 +1,19 @@
-"""`adapter.match`: the rank at which an adapter trains at most so many parameters."""
+"""`adapter.match`: the rank at which an adapter trains at most so many parameters.
+
+Where ranks are learnt or cut, it is their average: the rank budget is so many parameters.
+"""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from lora_sweep.adapters.kind import Shapes
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.schema import RankConfig
 from lora_sweep.execution.inputs import base_folder, matrix_shapes
 from lora_sweep.rules import require
+from lora_sweep.training.costs import rank_costs
 from lora_sweep.vocabulary import LORA_XS
 
 
@@ -16,25 +22,29 @@ class Match:
     """What `adapter.match` comes to.
 
     Attributes:
-        config: of the cell, with the rank (or u) that fits, and without the wish.
+        config: of the cell, with the rank (or u, or average rank) that fits, and without the wish.
         allowed: most parameters, without the head.
-        n_params: that the adapter trains.
+        n_params: that the adapter trains; that the rank budget pays for, where there is one.
+        is_average: whether it is the average rank that fits.
     """
 
     config: RunConfig
     allowed: int
     n_params: int
+    is_average: bool = False
 
     @property
     def words(self) -> str:
         """What a log says of it."""
-        kind, rank = self.config.adapter_kind(), self.config.rank.max
-        own = f"u={kind.u}" if hasattr(kind, "u") else f"rank {rank}"
-        rest = self.allowed - self.n_params
-        return (
-            f"adapter.match={self.allowed}: {kind.label} with {own} trains {self.n_params:,} "
-            f"parameters without the head, {rest:,} fewer than allowed"
-        )
+        kind, rank = self.config.adapter_kind(), self.config.rank
+        rest = f"{self.allowed - self.n_params:,} fewer than allowed"
+        if self.is_average:
+            own = f"ranks {rank.min} ... {rank.max}, {rank.average:.4g} on average,"
+            what = f"{own} has a budget of {self.n_params:,} parameters"
+        else:
+            own = f"u={kind.u}" if hasattr(kind, "u") else f"rank {rank.max}"
+            what = f"{own} trains {self.n_params:,} parameters without the head"
+        return f"adapter.match={self.allowed}: {kind.label} with {what}, {rest}"
 
 
 def matched(config: RunConfig) -> RunConfig:
@@ -54,7 +64,8 @@ def match_of(config: RunConfig) -> Match | None:
         config: of a cell.
 
     Raises:
-        SettingError: not even the smallest such adapter is allowed, or nothing is adapted.
+        SettingError: not even the smallest such adapter is allowed, no budget within the rank
+            range is so large, the budget moves, or nothing is adapted.
         BaseModelError: the base is not to be had.
     """
     if config.adapter.match is None:
@@ -64,6 +75,8 @@ def match_of(config: RunConfig) -> Match | None:
     require(kind.has_matrices, "adapter.match", rule, config.adapter.match)
     shapes = matrix_shapes(base_folder(config), tuple(config.model.adapted))
     allowed = _allowed(config, len(shapes))
+    if kind.learns_ranks and (not config.has_fixed_ranks or config.calibrates):
+        return _match_of_average(config, allowed, shapes)
     own = kind.largest(allowed, config.rank.max, shapes)
     found = _with(config, own)
     n_params = found.adapter_kind().n_params(found.rank.max, shapes)
@@ -71,6 +84,33 @@ def match_of(config: RunConfig) -> Match | None:
     advice = f"{allowed}: name fewer of them in model.adapted"
     require(n_params <= allowed, "adapter.match", rule, advice)
     return Match(found, allowed, n_params)
+
+
+def _match_of_average(config: RunConfig, allowed: int, shapes: Shapes) -> Match:
+    """The same where the average rank is what fits."""
+    kind, rank = config.adapter_kind(), config.rank
+    budget = config.budget
+    is_constant = budget.start_average == budget.end_average == rank.average
+    rule = "null with a budget that is not rank.average throughout"
+    require(is_constant, "adapter.match", rule, allowed)
+    costs = rank_costs(kind, shapes)
+    least, most = (int(costs.budget(one, len(shapes))) for one in (rank.min, rank.max))
+    said = f"what {kind.label} costs over {len(shapes)} matrices with"
+    rule = f"at least {least}, {said} rank.min={rank.min}"
+    require(allowed >= least, "adapter.match", rule, allowed)
+    rule = f"at most {most}, {said} rank.max={rank.max}"
+    require(allowed <= most, "adapter.match", rule, allowed)
+    average = kind.largest_average(allowed, shapes)
+    if config.allocation_plan().has_random_squares:
+        average = math.floor(average)  # all matrices have it in evaluations
+    found = dataclasses.replace(
+        config,
+        adapter=dataclasses.replace(config.adapter, match=None),
+        rank=dataclasses.replace(rank, average=average),
+        budget=dataclasses.replace(budget, start_average=average, end_average=average),
+    )
+    n_params = math.floor(costs.budget(average, len(shapes)) + 1e-6)
+    return Match(found, allowed, n_params, is_average=True)
 
 
 def _allowed(config: RunConfig, n_matrices: int) -> int:

@@ -39,6 +39,7 @@ class RunOrigin:
     git_commit: str | None
     label_names: list[str]
     calibration: CalibrationRecord | None = None
+    rank_units: list[int] | None = None
 
 
 def run_fingerprint(

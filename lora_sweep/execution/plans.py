@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from lora_sweep.allocation.costs import RankCosts
 from lora_sweep.allocation.rank_logits import logits_of_ranks
 from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.run import RunConfig
@@ -51,18 +52,19 @@ def run_plan(config: RunConfig, seed: int, sources: Sources = NO_SOURCES) -> Run
     )
 
 
-def calibrated(plan: RunPlan, ranks: Sequence[int], *, freeze: bool) -> RunPlan:
+def calibrated(plan: RunPlan, ranks: Sequence[int], costs: RankCosts, *, freeze: bool) -> RunPlan:
     """Returns the plan of a run whose ranks come from the data, with them.
 
     Args:
         plan: of the run, as it is without them.
         ranks: integer ranks (N,).
+        costs: of the ranks.
         freeze: whether they stay; else the logits start at them.
     """
     own = plan.allocation
     if freeze:
         return replace(plan, allocation=replace(own, frozen_ranks=tuple(ranks)))
-    logits = logits_of_ranks(ranks, own)
+    logits = logits_of_ranks(ranks, own, costs)
     return replace(plan, allocation=replace(own, init="values", init_values=logits))
 
 

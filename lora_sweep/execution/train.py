@@ -25,6 +25,7 @@ from lora_sweep.store.predictions import DevLabels
 from lora_sweep.store.run_log import log_to
 from lora_sweep.store.sweep_list import count_runs
 from lora_sweep.trackers.tracker import start_tracker
+from lora_sweep.training.costs import rank_costs
 from lora_sweep.training.encoder import AdaptedEncoder
 from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
@@ -90,7 +91,7 @@ def plans_of(jobs: Sequence[Job], shared: Shared) -> list[RunPlan]:
         jobs: the runs.
         shared: what they train over, and what is measured for those whose ranks come from data.
     """
-    return [_with_ranks(job, _calibration(job, None, shared)) for job in jobs]
+    return [_with_ranks(job, _calibration(job, None, shared), shared) for job in jobs]
 
 
 def _calibration(
@@ -106,10 +107,11 @@ def _calibration(
     return calibrate(job.config, job.plan, measured)
 
 
-def _with_ranks(job: Job, calibration: CalibrationRecord | None) -> RunPlan:
+def _with_ranks(job: Job, calibration: CalibrationRecord | None, shared: Shared) -> RunPlan:
     if calibration is None:
         return job.plan
-    return calibrated(job.plan, calibration.ranks, freeze=job.config.init.freeze)
+    costs = rank_costs(job.plan.adapter, shared.encoder.shapes)
+    return calibrated(job.plan, calibration.ranks, costs, freeze=job.config.init.freeze)
 
 
 def _resumable_groups(jobs: Sequence[Job]) -> list[list[tuple[Job, Checkpoint | None]]]:
@@ -139,7 +141,7 @@ def _train(
     """Trains runs that stand at the same place."""
     jobs = [job for job, _ in group]
     calibrations = [_calibration(job, checkpoint, shared) for job, checkpoint in group]
-    plans = [_with_ranks(job, own) for job, own in zip(jobs, calibrations, strict=True)]
+    plans = [_with_ranks(job, own, shared) for job, own in zip(jobs, calibrations, strict=True)]
     origins = [
         _origin(job, plan, own, shared)
         for job, plan, own in zip(jobs, plans, calibrations, strict=True)
@@ -234,7 +236,14 @@ def _origin(
         git_commit=git_commit(),
         label_names=list(shared.texts.label_names),
         calibration=calibration,
+        rank_units=_rank_units(plan, shared),
     )
+
+
+def _rank_units(plan: RunPlan, shared: Shared) -> list[int] | None:
+    """What a rank costs in each matrix, where costs are in proportion to it."""
+    costs = rank_costs(plan.adapter, shared.encoder.shapes)
+    return list(costs.units or ()) if costs.power == 1 else None
 
 
 def _dev_labels(texts: PackTexts) -> DevLabels:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora_sweep.adapters.kind import Shapes
 from lora_sweep.adapters.layer import LoRAXSLinear, cores_by_matrix, leading_singular_values
 from lora_sweep.library.call import check_call
 from lora_sweep.library.noise import StepNoise
@@ -58,10 +59,9 @@ class LoRAXSAdapter(nn.Module):
         self.plan, self.names = plan, tuple(layers)
         self.layers = tuple(layers.values())  # a tuple: they are the encoder's submodules
         device = self.layers[0].weight.device
-        sizes = {name: layer.weight.shape for name, layer in layers.items()}
         start = start_parameters(
             [run_plan(plan)],
-            shapes={name: (d_out, d_in) for name, (d_out, d_in) in sizes.items()},
+            shapes=self._shapes(),
             spectra=self.spectra(),
             r=plan.rank_max,
             d=1,  # the head that comes with it is not used
@@ -240,6 +240,12 @@ class LoRAXSAdapter(nn.Module):
     def _ranks(self) -> Tensor:
         return self._allocator().ranks(self.logits.detach()[None], self._place())
 
+    def _shapes(self) -> Shapes:
+        """Of the adapted matrices."""
+        sizes = [layer.weight.shape for layer in self.layers]
+        both = zip(self.names, sizes, strict=True)
+        return {name: (d_out, d_in) for name, (d_out, d_in) in both}
+
     def _place(self) -> int:
         """This step, at most the schedule's last."""
         return min(self.step, self._allocator().schedules.length.n_steps)
@@ -251,7 +257,7 @@ class LoRAXSAdapter(nn.Module):
         if self._kept_allocator is None or self._kept_allocator[0] != key:
             allocator = PackAllocator(
                 [run_plan(self.plan)],
-                len(self.names),
+                self._shapes(),
                 r=self.plan.rank_max,
                 length=Length(steps_per_epoch, n_epochs),
                 device=self.logits.device,

@@ -81,9 +81,9 @@ def objectives(records: Sequence[RunRecord]) -> list[float]:
 def trained_params(record: RunRecord) -> int:
     """Returns how many numbers of the adapter a run is charged for.
 
-    The entries of R within the integer ranks at the reported epoch, and the allocation logits.
-    What of R lies outside of its ranks is masked out of the model that the metric is of. The head
-    is left out, being the same in every trial. Source: ours.
+    The parameters within the integer ranks at the reported epoch (of LoRA-XS, entries of R), and
+    the allocation logits. What lies outside of the ranks is masked out of the model that the
+    metric is of. The head is left out, being the same in every trial. Source: ours.
     """
     return record.reported_evaluation.budget_spent_params + record.n_trained_params["logits"]
 

@@ -21,9 +21,9 @@ class EpochRecord:
             the whole dev set, on each of its parts (`matthews_correlation/in_domain`), and on the
             selection split (`.../selection`).
         alpha: sharpness of the soft mask after the epoch's last step; None for fixed ranks.
-        budget_params: rank budget in entries of R.
+        budget_params: rank budget in parameters: entries of R, of LoRA-XS.
         budget_over_cap_params: part of it that lies above rank_max and buys nothing.
-        budget_spent_params: sum of squared integer ranks.
+        budget_spent_params: what the integer ranks cost: their squares' sum, of LoRA-XS.
         ranks: real-valued rank of every adapted matrix, in module order.
         integer_ranks: rounded rank of every adapted matrix.
         dev_loss: mean loss over the dev texts of the headline metric; None if it is not finite.

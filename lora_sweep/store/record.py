@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, to_checked_json
-from lora_sweep.rules import is_rate
+from lora_sweep.rules import is_rate, require
 from lora_sweep.store.calibration import CalibrationRecord, calibration_of
 from lora_sweep.store.epochs import EpochRecord, best_from_of, check_epochs, summary_of
 from lora_sweep.store.fields import check_fields
@@ -52,6 +52,8 @@ class RunRecord:
         device, versions, git_commit: where and with what the run was trained.
         label_names: of class 0, 1, ...; empty for regression.
         calibration: where its ranks came from the data; None for other runs.
+        rank_units: parameters that a rank costs in each matrix, as of LoRA; None where rank k
+            costs k^2, as of LoRA-XS.
         files: name -> SHA-256 of what else the run left: its state and its predictions.
         name: of the folder that it was written to.
     """
@@ -76,6 +78,7 @@ class RunRecord:
     git_commit: str | None
     label_names: list[str]
     calibration: CalibrationRecord | None = None
+    rank_units: list[int] | None = None
     files: dict[str, str] = field(default_factory=dict, compare=False)
     name: str = field(default="", compare=False)
 
@@ -102,10 +105,15 @@ class RunRecord:
 
     @property
     def spent_average(self) -> float | None:
-        """Average rank that the integer ranks spend there: sqrt(sum of rank^2 / N)."""
+        """Rank that every matrix would have if all had the same, for what the ranks spend there.
+
+        sqrt(sum of rank^2 / N); with `rank_units`, sum of unit times rank / sum of units.
+        """
         if not self.matrices:
             return None
         spent = self.reported_evaluation.budget_spent_params
+        if self.rank_units is not None:
+            return spent / sum(self.rank_units)
         return math.sqrt(spent / len(self.matrices))
 
     def to_json(self) -> str:
@@ -210,6 +218,12 @@ def _check_whole(record: RunRecord) -> None:
             raise ValueError(f"{name} must be {value}, as its epochs say, but got {got}")
     if record.calibration is not None:
         record.calibration.check(len(record.matrices))
+    if record.rank_units is not None:
+        rule = f"one a matrix, {len(record.matrices)}"
+        n_units = len(record.rank_units)
+        require(n_units == len(record.matrices), "rank_units", rule, n_units)
+        least = min(record.rank_units, default=1)
+        require(least >= 1, "rank_units", "at least 1", least)
     if not is_rate(record.wall_seconds):
         raise ValueError(f"wall_seconds must be at least 0, but got {record.wall_seconds}")
 

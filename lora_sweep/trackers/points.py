@@ -5,7 +5,7 @@
 | `loss/train` | mean over the epoch's batches |
 | `metrics/NAME` | on dev, 0 to 1, where it is defined; parts of dev as `metrics/NAME/PART` |
 | `schedule/alpha` | sharpness of the soft mask; not for fixed ranks |
-| `schedule/budget_params` | rank budget, entries of R |
+| `schedule/budget_params` | rank budget, parameters |
 | `schedule/budget_spent_params` | what the integer ranks spend of it |
 | `ranks/MATRIX` | real-valued rank of an adapted matrix, by its module's name |
 """

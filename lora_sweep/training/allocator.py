@@ -9,14 +9,17 @@ cut by importance, or ones that are drawn for every step.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from lora_sweep.adapters.kind import Shapes
+from lora_sweep.allocation.costs import RankCosts
 from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_masks
 from lora_sweep.allocation.mode import LogitMode, Terms
 from lora_sweep.allocation.plan import AllocationPlan
+from lora_sweep.training.costs import rank_costs
 from lora_sweep.training.importance import PackImportance
 from lora_sweep.training.plan import Length, RunPlan
 from lora_sweep.training.schedules import PackSchedules
@@ -30,6 +33,7 @@ class PackAllocator:
     """Ranks and masks of K runs over N matrices, by their plans.
 
     Attributes:
+        costs: of the ranks, the same for all runs.
         schedules: rank budget and alpha of every run.
         importance: what the runs that are cut keep between steps.
         squares: ranks of every step of the runs that draw them.
@@ -38,7 +42,7 @@ class PackAllocator:
     def __init__(
         self,
         plans: Sequence[RunPlan],
-        n_matrices: int,
+        shapes: Shapes,
         *,
         r: int,
         length: Length,
@@ -47,17 +51,20 @@ class PackAllocator:
         """Turns the plans into vectors over the runs.
 
         Args:
-            plans: one a run.
-            n_matrices: N.
+            plans: one a run, with adapters of one kind.
+            shapes: of the adapted matrices (N).
             r: size of the masks, at least every plan's rank_max.
             length: of the training.
             device: where logits and masks are.
         """
-        self.n_matrices = n_matrices
+        self.n_matrices = n_matrices = len(shapes)
         self.device = device
+        self.costs = rank_costs(plans[0].adapter, shapes)
         self.r = r
-        self.schedules = PackSchedules(plans, n_matrices, length=length, device=device)
-        self.importance = PackImportance(plans, n_matrices, r=r, device=device)
+        self.schedules = PackSchedules(
+            plans, n_matrices, costs=self.costs, length=length, device=device
+        )
+        self.importance = PackImportance(plans, shapes, r=r, device=device)
         self.squares = PackSquares(plans, length.n_steps, device=device)
         self._noise = [stream_generator(plan.seed, "gumbel") for plan in plans]
         self._held: dict[int, tuple[float, list[int]]] = {}
@@ -84,16 +91,18 @@ class PackAllocator:
         for generator, state in zip(self._noise, states, strict=True):
             generator.set_state(state)
 
-    def observe(self, latent: Tensor, gradient: Tensor, step: int) -> None:
-        """Takes in a step's R and its gradient (K, N, r, r), for the runs that are cut by them.
+    def observe(
+        self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], step: int
+    ) -> None:
+        """Takes in a step's parameters and their gradients, for the runs that are cut by them.
 
         Args:
-            latent: R that the step was taken with.
-            gradient: of the runs' losses, not clipped.
+            parameters: what the step was taken with, name -> values (K, ...).
+            gradients: of the runs' losses, not clipped, name -> values (K, ...).
             step: steps taken before this one.
         """
         budgets = self.schedules.budget_params
-        self.importance.observe(latent, gradient, budgets(step), budgets(step + 1))
+        self.importance.observe(parameters, gradients, budgets(step), budgets(step + 1))
 
     def ranks(self, logits: Tensor, step: int) -> Tensor:
         """Returns real-valued ranks (K, N), float64, differentiable in the logits (K, N)."""
@@ -111,7 +120,7 @@ class PackAllocator:
             return [plan.allocation.fixed_ranks(self.n_matrices) for plan in self.plans]
         budgets = self.schedules.budget_params(step)
         return [
-            _round(plan.allocation, row, budget)
+            _round(plan.allocation, row, budget, self.costs)
             for plan, row, budget in zip(self.plans, ranks.tolist(), budgets, strict=True)
         ]
 
@@ -183,7 +192,7 @@ class PackAllocator:
             return self.importance.ranks[row]
         held = self._held.get(row)
         if held is None or held[0] != budget_params:
-            rounded = _round(plan, ranks[row].tolist(), budget_params)
+            rounded = _round(plan, ranks[row].tolist(), budget_params, self.costs)
             held = self._held[row] = budget_params, rounded
         return held[1]
 
@@ -194,6 +203,7 @@ class PackAllocator:
         self._rank_max = self._vector([plan.rank_max for plan in own])
         # Ranks (K, N) of the runs whose ranks are fixed; those of the others say nothing.
         self._fixed = self._vector([plan.fixed_ranks(self.n_matrices) for plan in own])
+        self.costs.units_on(self._fixed)  # are on the device before a step
         self._alpha_max = self._vector([p.alpha_max if p.has_logits else 1.0 for p in own])
         # Which rows (K) have each of the modes that occur, and each way to make a soft mask.
         self._rows_of: dict[LogitMode, list[bool]] = {}
@@ -214,6 +224,7 @@ class PackAllocator:
             rank_min=self._rank_min,
             rank_max=self._rank_max,
             r=self.r,
+            costs=self.costs,
         )
 
     def _gumbel(self) -> Tensor | None:
@@ -239,12 +250,14 @@ class PackAllocator:
         return self._known_flags[key].view(-1, *[1] * (n_axes - 1))
 
 
-def _round(plan: AllocationPlan, ranks: list[float], budget_params: float) -> list[int]:
+def _round(
+    plan: AllocationPlan, ranks: list[float], budget_params: float, costs: RankCosts
+) -> list[int]:
     if plan.has_fixed_ranks:
         return plan.fixed_ranks(len(ranks))
     if not all(map(math.isfinite, ranks)):
         # A run whose loss is not finite any more, until the next look at the losses drops it.
         return [plan.rank_min] * len(ranks)
     if isinstance(plan.mode, LogitMode):
-        return plan.mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max)
+        return plan.mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max, costs)
     return [round(rank) for rank in ranks]  # those that are cut are whole

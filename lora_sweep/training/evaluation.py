@@ -33,7 +33,7 @@ class Evaluation:
         predictions: dev part -> predicted label or value of each text (n,).
         alpha: sharpness of the soft mask; None for a run without logits.
         budget_params, budget_over_cap_params, budget_spent_params: the rank budget, what of it
-            lies over rank_max, and what the integer ranks spend, in entries of R.
+            lies over rank_max, and what the integer ranks spend, in parameters.
         ranks, integer_ranks: of every adapted matrix (N).
         dev_loss: mean loss over the texts of the headline parts; None if it is not finite.
         selection_loss: the same over the selection split; None without one, too.
@@ -94,7 +94,7 @@ def evaluate(
     }
     dev_losses = _losses(pack, outputs, pack.texts.headline_parts)
     selection_losses = _losses(pack, outputs, (SELECTION,) if SELECTION in parts else ())
-    over_cap = budget_over_cap(ranks, _rank_max(pack, ranks)).tolist()
+    over_cap = budget_over_cap(ranks, _rank_max(pack, ranks), allocator.costs).tolist()
     schedules = allocator.schedules
     alphas, budgets = schedules.alpha(step), schedules.budget_params(step)
     settled = schedules.is_settled(step)
@@ -109,7 +109,7 @@ def evaluate(
             alpha=alphas[k],
             budget_params=budgets[k],
             budget_over_cap_params=over_cap[k],
-            budget_spent_params=sum(rank * rank for rank in integer_ranks[k]),
+            budget_spent_params=allocator.costs.spent(integer_ranks[k]),
             ranks=ranks[k].tolist(),
             integer_ranks=integer_ranks[k],
             dev_loss=dev_losses[k],

@@ -21,7 +21,6 @@ from lora_sweep.training.pack import Pack, PackTexts
 from lora_sweep.training.parameters import Parameters, run_state
 from lora_sweep.training.plan import PackPlan, RunPlan
 from lora_sweep.training.snapshot import RunSnapshot, restore, take_snapshots
-from lora_sweep.vocabulary import LATENT
 
 
 class Observer(Protocol):
@@ -167,7 +166,7 @@ def train_step(
     bank, allocator = pack.optimiser.bank, pack.allocator
     gradient = bank.gradient(losses.sum())
     if allocator.importance:
-        allocator.observe(pack.latent, bank.split(gradient)[LATENT], pack.step)
+        allocator.observe(pack.parameters, bank.split(gradient), pack.step)
     clip_gradients(gradient, pack.max_gradient_norm)
     pack.optimiser.step(gradient, pack.learning_rates())
     pack.step += 1

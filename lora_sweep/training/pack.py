@@ -21,7 +21,7 @@ from lora_sweep.training.parameters import (
     start_parameters,
 )
 from lora_sweep.training.plan import PackPlan, RunPlan
-from lora_sweep.vocabulary import HEAD, LATENT
+from lora_sweep.vocabulary import HEAD
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,10 @@ class Pack:
         self.runs = list(range(len(plans)))
         self.step = 0
         self.length = shared.length(len(texts.train))
-        n_matrices = len(encoder.layers)
         r = r or max(plan.rank_max for plan in plans)
         self.allocator = PackAllocator(
             plans,
-            n_matrices,
+            encoder.shapes,
             r=r,
             length=self.length,
             device=shared.device,
@@ -131,11 +130,6 @@ class Pack:
     def parameters(self) -> Parameters:
         """Name -> values (K, ...)."""
         return self.optimiser.bank.named
-
-    @property
-    def latent(self) -> Tensor:
-        """Latent matrices R (K, N, r, r), of LoRA-XS."""
-        return self.parameters[LATENT]
 
     @property
     def logits(self) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lora_sweep.allocation.alpha_schedules import alpha_at
 from lora_sweep.allocation.budget_schedules import ramp
+from lora_sweep.allocation.costs import RankCosts
 from lora_sweep.allocation.importance import shrunk_budget
 from lora_sweep.allocation.modes.importance import Importance
 from lora_sweep.allocation.plan import AllocationPlan
@@ -30,6 +31,7 @@ class PackSchedules:
         plans: Sequence[RunPlan],
         n_matrices: int,
         *,
+        costs: RankCosts,
         length: Length,
         device: torch.device,
     ) -> None:
@@ -38,11 +40,12 @@ class PackSchedules:
         Args:
             plans: one a run.
             n_matrices: N.
+            costs: of the ranks.
             length: of the training.
             device: where the tables are.
         """
         self._allocations = [plan.allocation for plan in plans]
-        self.n_matrices = n_matrices
+        self.n_matrices, self.costs = n_matrices, costs
         self.length = length
         self.alphas, self.budgets = self._tables().to(device)
 
@@ -52,7 +55,7 @@ class PackSchedules:
         self.alphas, self.budgets = self.alphas[:, rows], self.budgets[:, rows]
 
     def budget_params(self, step: int) -> list[float]:
-        """Returns the rank budget M_p of every run after `step` steps, in entries of R."""
+        """Returns the rank budget M_p of every run after `step` steps, in parameters."""
         return [self._budget(plan, step) for plan in self._allocations]
 
     def alpha(self, step: int) -> list[float | None]:
@@ -101,20 +104,22 @@ class PackSchedules:
         if plan.has_logits:
             return self._ramp(plan, step)
         if plan.importance is None:
-            return float(sum(rank**2 for rank in plan.fixed_ranks(self.n_matrices)))
-        start, end = (self.n_matrices * r**2.0 for r in (plan.rank_max, plan.rank_average))
+            return float(self.costs.spent(plan.fixed_ranks(self.n_matrices)))
+        start, end = map(self._paying_for, (float(plan.rank_max), float(plan.rank_average)))
         return self._shrunk(plan.importance, step, start, end)
 
     def _ramp(self, plan: AllocationPlan, step: int) -> float:
-        start, end = plan.budget_averages
+        start, end = map(self._paying_for, plan.budget_averages)
         return ramp(
             step,
-            self.n_matrices,
             start=start,
             end=end,
             n_hold=plan.budget_hold_epochs * self.length.steps_per_epoch,
             n_move=plan.budget_move_epochs * self.length.steps_per_epoch,
         )
+
+    def _paying_for(self, average: float) -> float:
+        return self.costs.budget(average, self.n_matrices)
 
     def _shrunk(self, plan: Importance, step: int, start: float, end: float) -> float:
         return shrunk_budget(

@@ -11,7 +11,7 @@ from torch import nn
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.kind import AdapterKind, adapter_kinds, make_kind
 from lora_sweep.adapters.kinds.lora import LoRA
-from lora_sweep.adapters.kinds.lora_xs import LORA_XS_KIND
+from lora_sweep.adapters.kinds.lora_xs import LORA_XS_KIND, shell_means
 from lora_sweep.adapters.kinds.tiny_lora import TinyLoRA, balanced
 from lora_sweep.adapters.layer import LoRAXSLinear
 
@@ -130,3 +130,19 @@ def test_wrong_settings_are_refused(name: str, settings: dict[str, Any], message
 def test_every_kind_says_what_it_is() -> None:
     assert set(adapter_kinds()) >= {"lora_xs", "lora", "tiny_lora", "head_only"}
     assert all(kind.label and "loraxs" in kind.exports for kind in adapter_kinds().values())
+
+
+def test_shell_means_are_over_the_larger_index() -> None:
+    entries = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = [
+        [
+            [
+                sum(float(one[a, b]) for a in range(4) for b in range(4) if max(a, b) == m)
+                / (2 * m + 1)
+                for m in range(4)
+            ]
+            for one in run
+        ]
+        for run in entries
+    ]
+    torch.testing.assert_close(shell_means(entries), torch.tensor(expected))

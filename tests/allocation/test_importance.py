@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from lora_sweep.allocation.importance import (
     cut_ranks,
-    shell_scores,
     shrunk_budget,
     smooth_importance,
 )
@@ -41,22 +40,6 @@ def test_averages_by_hand() -> None:
         sensitivity, uncertainty, latest, beta1=torch.tensor([0.75]), beta2=torch.tensor([0.5])
     )
     assert (sensitivity.item(), uncertainty.item()) == pytest.approx((2.5, 1.25))
-
-
-def test_shell_scores_are_means_over_the_larger_index() -> None:
-    entries = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    expected = [
-        [
-            [
-                sum(float(one[a, b]) for a in range(4) for b in range(4) if max(a, b) == m)
-                / (2 * m + 1)
-                for m in range(4)
-            ]
-            for one in run
-        ]
-        for run in entries
-    ]
-    torch.testing.assert_close(shell_scores(entries), torch.tensor(expected))
 
 
 def test_least_outermost_shell_goes_first() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lora_sweep.allocation.masks import discrete_masks, square_masks
+from lora_sweep.allocation.mode import Terms
 from lora_sweep.allocation.soft_topk import topk_ranks, topk_shells
 
 LOGITS = st.lists(st.floats(-12, 12), min_size=1, max_size=6)
@@ -22,9 +23,8 @@ def _kept(
     w: Tensor, budget: float, alpha: float, low: int = 2, high: int = 6, r: int = 8
 ) -> Tensor:
     """How much of every shell of one run is kept (N, r)."""
-    return topk_shells(
-        w[None], _f64(budget), _f64(alpha), rank_min=_f64(low), rank_max=_f64(high), r=r
-    )[0]
+    terms = Terms(_f64(budget), _f64(alpha), _f64(alpha), _f64(low), _f64(high), r)
+    return topk_shells(w[None], _f64(alpha), terms)[0]
 
 
 @given(LOGITS, st.floats(0, 1), st.floats(0.01, 50))
@@ -100,7 +100,7 @@ def test_budget_at_the_range_s_ends_is_met(average: int) -> None:
 
 def test_pack_does_not_mix_runs() -> None:
     w = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    both = topk_shells(
-        w, _f64(80, 200), _f64(0.5, 2), rank_min=_f64(2, 3), rank_max=_f64(6, 8), r=8
-    )
+    alphas = _f64(0.5, 2)
+    terms = Terms(_f64(80, 200), alphas, alphas, _f64(2, 3), _f64(6, 8), 8)
+    both = topk_shells(w, alphas, terms)
     torch.testing.assert_close(both[0], _kept(w[0], 80, 0.5), rtol=0, atol=1e-9)

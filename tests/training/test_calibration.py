@@ -14,6 +14,7 @@ from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.layer import LoRAXSLinear
 from lora_sweep.allocation.apportioning import RankBudget, ranks_by_components
 from lora_sweep.allocation.calibration import CALIBRATIONS
+from lora_sweep.allocation.costs import RankCosts
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.calibration import Calibrator, draw_batches
 from lora_sweep.training.encoder import AdaptedEncoder
@@ -173,7 +174,7 @@ def test_ranks_by_activations_are_those_of_peft(rho: float) -> None:
     n, most = len(expected), round(rank * rho)
     calibrator = Calibrator(encoder, calibrator_of(encoder).head, [batch], rank_max=most)
     scores = CALIBRATIONS["activations"].scores(calibrator.inputs)
-    ranks = ranks_by_components(scores, RankBudget(n * rank, 0, most), price=lambda _: 1)
+    ranks = ranks_by_components(scores, RankBudget(n * rank, 0, most, RankCosts(power=1)))
     assert ranks == expected
     assert rho == 1 or len(set(expected)) > 1
 
@@ -192,5 +193,5 @@ def test_ranks_by_activations_of_several_batches_are_those_of_peft() -> None:
     expected = [len(found[name]) for name in encoder.layers]
     calibrator = Calibrator(encoder, calibrator_of(encoder).head, batches, rank_max=D)
     scores = CALIBRATIONS["activations"].scores(calibrator.inputs)
-    budget = RankBudget(len(expected) * rank, 0, D)
-    assert ranks_by_components(scores, budget, price=lambda _: 1) == expected
+    budget = RankBudget(len(expected) * rank, 0, D, RankCosts(power=1))
+    assert ranks_by_components(scores, budget) == expected

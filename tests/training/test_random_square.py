@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from toy import FIXED, RUN, Listener, changed, make_encoder, make_texts, train
+from toy import FIXED, RUN, Listener, changed, make_encoder, make_texts, sizes, train
 
 from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.metrics import metric_values
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def _masks(*plans: RunPlan, n_steps: int = 40) -> torch.Tensor:
     """Masks that every step trains with (n_steps, K, N, r, r)."""
     length = Length(n_steps, 1)
-    own = PackAllocator(plans, 8, r=6, length=length, device=CPU)
+    own = PackAllocator(plans, sizes(8), r=6, length=length, device=CPU)
     logits = torch.zeros(len(plans), 8)
     discrete = own.schedules.is_discrete(0)
     return torch.stack([own.masks(logits, step, discrete) for step in range(n_steps)])

@@ -27,6 +27,10 @@ class LoRA(AdapterKind, name="lora", label="LoRA"):
 
     A starts uniform within +-1 / sqrt(d_in) (He's rule with a = sqrt 5), B zero, as PEFT's.
 
+    Where ranks are learnt or cut, s is that of rank_max and stays: what is left of a matrix is
+    multiplied by the same s however many ranks the mask keeps, as in AdaLoRA, whose scale is that
+    of its first rank. Ours: that a soft mask or a cut changes no other component's size.
+
     Attributes:
         rslora: s = lora_alpha / sqrt(rank_max) instead of lora_alpha / rank_max.
 
@@ -34,6 +38,8 @@ class LoRA(AdapterKind, name="lora", label="LoRA"):
     """
 
     method: ClassVar[str] = "LoRA (arXiv 2106.09685): W + s B A; A and B are trained"
+    learns_ranks: ClassVar[bool] = True
+    rank_power: ClassVar[int] = 1
     idle: ClassVar[tuple[str, ...]] = ("model.factors",)
     exports: ClassVar[tuple[str, ...]] = CLASSIFIER_KINDS
     parts: ClassVar[tuple[str, ...]] = ("A", "B")
@@ -42,6 +48,22 @@ class LoRA(AdapterKind, name="lora", label="LoRA"):
     def scale(self, lora_alpha: float, rank_max: int) -> float:
         """Returns s."""
         return lora_alpha / (math.sqrt(rank_max) if self.rslora else rank_max)
+
+    def rank_unit(self, shape: tuple[int, int]) -> int:
+        """Returns d_out + d_in: a row of A and a column of B."""
+        return sum(shape)
+
+    def component_scores(self, entries: Mapping[str, Tensor]) -> Tensor:
+        """Returns the mean over a row of A plus that over its column of B.
+
+        Source: AdaLoRA (arXiv 2303.10512, equation 7), without the singular value that LoRA's pair
+        does not have.
+        """
+        import torch
+
+        names = [name.removeprefix(_A) for name in entries if name.startswith(_A)]
+        both = [entries[_A + n].mean(dim=1) + entries[_B + n].mean(dim=0) for n in names]
+        return torch.stack(both)
 
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Returns those of A/MATRIX and B/MATRIX."""

@@ -44,6 +44,10 @@ class LoRAXS(AdapterKind, name="lora_xs", label="LoRA-XS"):
         """Returns the largest rank with N rank^2 <= n_params."""
         return {"rank": max(1, math.isqrt(n_params // len(shapes)))}
 
+    def component_scores(self, entries: Mapping[str, Tensor]) -> Tensor:
+        """Returns the mean over each shell of each R, the 2 m + 1 entries of larger index m."""
+        return shell_means(entries[LATENT])
+
     def layer(self, linear: nn.Linear, factorise: Factorise) -> AdaptedLinear:
         """Returns the layer with frozen factors that waits for cores."""
         from lora_sweep.adapters.layer import LoRAXSLinear
@@ -109,6 +113,19 @@ class LoRAXS(AdapterKind, name="lora_xs", label="LoRA-XS"):
 
 
 LORA_XS_KIND = LoRAXS()
+
+
+def shell_means(entries: Tensor) -> Tensor:
+    """Returns the mean of every shell's entries (..., r).
+
+    Args:
+        entries: of R (..., r, r).
+    """
+    import torch
+
+    sums = entries.tril().sum(dim=-1) + entries.triu(1).sum(dim=-2)  # (..., r)
+    m = torch.arange(sums.shape[-1], dtype=sums.dtype, device=sums.device)
+    return sums / (2 * m + 1)
 
 
 def leading_squares(R: Tensor, ranks: Mapping[str, int]) -> dict[str, Tensor]:

@@ -16,9 +16,12 @@ class Capped(LogitMode, name="capped"):
     """See `allocation.ranks.capped_ranks`. Source: ours."""
 
     has_noise: ClassVar[bool] = True
+    takes_costs: ClassVar[bool] = True
 
     def ranks(self, logits: Tensor, terms: Terms) -> Tensor:
         """Returns real-valued ranks (K, N) within rank_min ... rank_max."""
         from lora_sweep.allocation.ranks import capped_ranks
 
-        return capped_ranks(logits, terms.budget_params, terms.rank_min, terms.rank_max)
+        return capped_ranks(
+            logits, terms.budget_params, terms.rank_min, terms.rank_max, terms.costs
+        )

@@ -1,6 +1,7 @@
-"""No logits: ranks start at rank_max and are cut by the importance of R's entries."""
+"""No logits: ranks start at rank_max and are cut by the importance of what is trained."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lora_sweep.allocation.mode import Mode
 from lora_sweep.rules import require
@@ -19,6 +20,7 @@ class Importance(Mode, name="importance"):
     Source: AdaLoRA (arXiv 2303.10512).
     """
 
+    takes_costs: ClassVar[bool] = True
     warmup_fraction: float
     final_fraction: float
     every: int

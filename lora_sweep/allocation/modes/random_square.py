@@ -1,6 +1,7 @@
 """No logits: every step trains one random leading square of all R; see `random_squares`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lora_sweep.allocation.mode import Mode
 
@@ -11,3 +12,5 @@ class RandomSquare(Mode, name="random_square"):
 
     Source: DyLoRA (arXiv 2210.07558).
     """
+
+    takes_costs: ClassVar[bool] = True

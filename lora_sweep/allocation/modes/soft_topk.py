@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lora_sweep.allocation.mode import LogitMode, Terms
 
@@ -15,34 +15,23 @@ if TYPE_CHECKING:
 class SoftTopk(LogitMode, name="soft_topk"):
     """See `allocation.soft_topk`. Source: SOFT (arXiv 2002.06504); masses and scores are ours."""
 
+    takes_costs: ClassVar[bool] = True
+
     def ranks(self, logits: Tensor, terms: Terms) -> Tensor:
         """Returns real-valued ranks (K, N), at the sharpest alpha: so resting ones rest."""
-        from lora_sweep.allocation.soft_topk import topk_ranks
+        from lora_sweep.allocation.soft_topk import topk_ranks, topk_shells
 
-        return topk_ranks(_shells(logits, terms, terms.alpha_max))
+        return topk_ranks(topk_shells(logits, terms.alpha_max, terms), terms.costs)
 
     def logits(self, ranks: Tensor, terms: Terms) -> Tensor:
         """Returns logits (K, N) that have these ranks at the sharpest alpha, with mean 0."""
         from lora_sweep.allocation.soft_topk import topk_logits
 
-        return topk_logits(
-            ranks, terms.alpha_max, rank_min=terms.rank_min, rank_max=terms.rank_max, r=terms.r
-        )
+        return topk_logits(ranks, terms.alpha_max, terms)
 
     @staticmethod
     def kept(logits: Tensor, ranks: Tensor, terms: Terms, noise: Tensor | None) -> Tensor:
         """Returns how much of every shell the soft mask keeps (K, N, r), float32."""
-        return _shells(logits, terms, terms.alpha).float()
+        from lora_sweep.allocation.soft_topk import topk_shells
 
-
-def _shells(logits: Tensor, terms: Terms, alpha: Tensor) -> Tensor:
-    from lora_sweep.allocation.soft_topk import topk_shells
-
-    return topk_shells(
-        logits,
-        terms.budget_params,
-        alpha,
-        rank_min=terms.rank_min,
-        rank_max=terms.rank_max,
-        r=terms.r,
-    )
+        return topk_shells(logits, terms.alpha, terms).float()

@@ -154,7 +154,8 @@ def draw_budget(record: RunRecord, title: str) -> Figure:
         )
     axes.set_ylim(bottom=0)
     whole_ticks(axes)
-    axes.set(title=title, xlabel="epoch", ylabel="entries of R")
+    unit = "entries of R" if record.rank_units is None else "parameters within the ranks"
+    axes.set(title=title, xlabel="epoch", ylabel=unit)
     legend_beside(axes)
     return figure
 
