@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from bench.spreads import Spread
-from lora_sweep.report.compare.comparison import Line, compare_arms
+from lora_sweep.report.compare.comparison import Line, compare_pairs
 from lora_sweep.report.compare.question import SETTINGS, STANDARD_QUESTION, Question
 from lora_sweep.report.statistics.per_seed import over_settings
 from lora_sweep.report.statistics.selection import init_effect_p, selection_premium
@@ -116,7 +116,8 @@ def simulate(
     rng, seen = np.random.default_rng(seed), Seen()
     for _ in range(n_studies):
         inits, baselines = study(truth, rng)
-        _judge(compare_arms(inits, baselines, question=question), truth, question, seen)
+        pairs = [(init, baseline) for init in inits for baseline in baselines]
+        _judge(compare_pairs(pairs, question=question), truth, question, seen)
         if n_resamples:
             _judge_grid(inits, n_resamples, seen)
     return seen

@@ -9,6 +9,7 @@ from records import epoch_record
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.figures.parameters import draw_parameters, has_counts
 from lora_sweep.report.figures.write import write_figures
+from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.run_pages import run_pages
 from lora_sweep.report.pages.tables import TRAINED, cells_table
 from lora_sweep.report.table.cell_names import cell_names
@@ -49,11 +50,35 @@ def _fill(sweep: Any, settings: Any, *kinds: str) -> None:
 def test_each_kind_is_one_arm_with_rates_of_its_own(sweep: Any, settings: Any) -> None:
     _fill(sweep, settings, "lora_xs", "lora", "head_only")
     (comparison,) = compare_inits(collect_runs(sweep.path))  # one group, whatever the rates
-    lines = {line.init: line for line in comparison.lines}
-    assert {line.baseline for line in lines.values()} == {"fixed, rank 20"}
-    assert {name: line.n_settings for name, line in lines.items()} == {"LoRA": 2, "head only": 2}
-    # The third seed stands with the better rate, in both arms: 80 against 70 points.
-    assert lines["LoRA"].paired.differences == pytest.approx((10, 10, 10))
+    lines = {(line.init, line.baseline): line for line in comparison.lines}
+    assert {pair: line.n_settings for pair, line in lines.items()} == {
+        ("head only", "LoRA"): 2,
+        ("head only", "fixed, rank 20"): 2,
+        ("LoRA", "fixed, rank 20"): 2,
+    }
+    # The third seed stands with the better rate, in all arms: 80 points against 70 and 70.
+    assert lines["LoRA", "fixed, rank 20"].paired.differences == pytest.approx((10, 10, 10))
+    assert lines["head only", "LoRA"].paired.differences == pytest.approx((-10, -10, -10))
+    assert lines["head only", "fixed, rank 20"].paired.differences == pytest.approx((0, 0, 0))
+
+
+def test_fixed_lora_is_what_learnt_lora_is_held_against(sweep: Any, settings: Any) -> None:
+    for seed in range(3):
+        fixed = _settings(settings, "lora", seed, 0.01)
+        sweep.finish(f"lora-{seed}", 0.4 + 0.1 * seed, fixed)
+        sweep.finish(f"lora-uniform-{seed}", 0.45 + 0.1 * seed, fixed | {"init": "uniform"})
+    read = read_sweep_folder(sweep.path)
+    (comparison,) = compare_inits(read.runs)
+    (line,) = comparison.lines
+    assert (line.init, line.baseline) == ("uniform, LoRA", "LoRA")
+    assert line.paired.differences == pytest.approx((5, 5, 5))
+    said = " ".join(answer_lines(read.runs, [comparison]))
+    assert "no run has fixed ranks" not in said
+
+
+def test_sweep_of_fixed_lora_alone_compares_nothing(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora")
+    assert [line for one in compare_inits(collect_runs(sweep.path)) for line in one.lines] == []
 
 
 def test_rates_part_groups_where_there_is_one_kind(sweep: Any, settings: Any) -> None:

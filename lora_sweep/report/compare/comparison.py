@@ -33,9 +33,10 @@ from lora_sweep.report.statistics.selection import (
     init_effect_p,
     selection_premium,
 )
-from lora_sweep.report.table.arms import Arm, baseline_arms, init_grid, learnt_arms
+from lora_sweep.report.table.arms import Arm, compared_arms, init_grid
 from lora_sweep.report.table.groups import group_runs
-from lora_sweep.vocabulary import FINISHED, FIXED
+from lora_sweep.report.table.tidy import learns_ranks
+from lora_sweep.vocabulary import FINISHED
 
 
 @dataclass(frozen=True)
@@ -123,31 +124,20 @@ def compare_inits(
 
 def _compare(name: str, runs: pd.DataFrame, question: Question) -> Comparison:
     finished = runs[runs["status"] == FINISHED]
-    values = 100 * finished.loc[finished["init"] != FIXED, "reported_metric"].to_numpy(float)
+    learnt = finished[finished["init"].map(learns_ranks).astype(bool)]
+    values = 100 * learnt["reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
     inits, grid = init_grid(runs)
+    arms, pairs = compared_arms(runs)
     return Comparison(
         group=name,
         metric=str(finished["metric"].iloc[0]),
         question=question,
-        lines=compare_arms(learnt_arms(runs), baseline_arms(runs), question=question),
+        lines=compare_pairs([(arms[i], arms[b]) for i, b in pairs], question=question),
         effect=_effect(inits, grid),
         premium=selection_premium(grid) if min(grid.shape[0], grid.shape[2]) >= 2 else None,
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
     )
-
-
-def compare_arms(
-    inits: Sequence[Arm], baselines: Sequence[Arm], *, question: Question = STANDARD_QUESTION
-) -> tuple[Line, ...]:
-    """Returns a line for each init and baseline that have seeds in common.
-
-    Args:
-        inits: the inits' runs.
-        baselines: the baselines' runs, one setting each.
-        question: what is asked.
-    """
-    return compare_pairs([(i, b) for i in inits for b in baselines], question=question)
 
 
 def compare_pairs(
@@ -156,7 +146,7 @@ def compare_pairs(
     """Returns a line for each pair that has seeds in common.
 
     Args:
-        pairs: an arm, and the one with a single setting that it is held against.
+        pairs: an arm, and the baseline that it is held against.
         question: what is asked.
     """
     arms = {id(arm): arm for pair in pairs for arm in pair}

@@ -17,9 +17,9 @@ from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.table.tidy import is_baseline
 from lora_sweep.store.predictions import read_predictions
 from lora_sweep.store.run_folder import PREDICTIONS_FILE
-from lora_sweep.vocabulary import FIXED
 
 _READ = """\
 Mean: of the cell's metric over the seeds that trained (a collapsed run says nothing of them),
@@ -75,7 +75,7 @@ def _shown(runs: pd.DataFrame) -> Iterator[tuple[str, dict[Any, Any]]]:
         finished = summary.assign(name=cell_names(summary))[summary["n_seeds"] > 0]
         is_best = ~finished.duplicated("init")  # within an init the best cell stands first
         where = f"{group}: " if len(groups) > 1 else ""
-        for cell in finished[is_best | (finished["init"] == FIXED)].to_dict("records"):
+        for cell in finished[is_best | is_baseline(finished)].to_dict("records"):
             yield f"{where}{cell['name']}", cell
 
 

@@ -5,8 +5,9 @@ settings such as learning rates may be each task's own. What a task lacks is lef
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,11 @@ from lora_sweep.report.statistics.tasks import (
     claims_of,
     mean_over_tasks,
 )
-from lora_sweep.report.table.arms import Arm, baseline_arms, learnt_arms
+from lora_sweep.report.table.arms import Arm, compared_arms
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.rules import require
+
+_T = TypeVar("_T")
 
 _READ = """\
 Each seed is compared with itself in each task, and each task weighs the same. Difference: mean
@@ -63,21 +66,21 @@ def compare_over_tasks(runs: pd.DataFrame, *, question: Question = STANDARD_QUES
     """
     groups = group_runs(runs[runs["seed"].notna()].drop(columns="sweep", errors="ignore"))
     require(len(groups) > 1, "--tasks", "of sweeps over several tasks", ", ".join(groups))
-    values = [_by_seed(own, question) for own in groups.values()]
-    inits = _in_all([[arm.name for arm in learnt_arms(own)] for own in groups.values()])
-    baselines = _in_all([[arm.name for arm in baseline_arms(own)] for own in groups.values()])
+    tasks = [compared_arms(own) for own in groups.values()]
+    values = [_by_seed(arms.values(), question) for arms, _ in tasks]
+    names = _in_all([list(arms) for arms, _ in tasks])
+    pairs = _in_all([pairs for _, pairs in tasks])
     found = [
-        (init, baseline, mean_over_tasks(differences))
-        for init in inits
-        for baseline in baselines
-        if all(differences := [_differences(own[init], own[baseline]) for own in values])
+        (arm, baseline, mean_over_tasks(differences))
+        for arm, baseline in pairs
+        if all(differences := [_differences(own[arm], own[baseline]) for own in values])
     ]
-    shared = f"inits {', '.join(inits) or 'none'}, baselines {', '.join(baselines) or 'none'}"
-    require(bool(found), "--tasks", "of sweeps that share an init, a baseline and seeds", shared)
+    shared = f"{'; '.join(names) or 'no arm'} in all of them"
+    require(bool(found), "--tasks", "of sweeps that share an arm, a baseline and seeds", shared)
     region = question.equivalence_points
     verdicts = judge([claims_of(mean, region=region) for _, _, mean in found])
     lines = tuple((*one, verdict) for one, verdict in zip(found, verdicts, strict=True))
-    return OverTasks(tuple(groups), lines, _ranks(values, [*inits, *baselines]), question)
+    return OverTasks(tuple(groups), lines, _ranks(values, names), question)
 
 
 def tasks_section(found: OverTasks) -> list[str]:
@@ -122,13 +125,12 @@ def _span(mean: TaskMean, form: str) -> str:
     return "-" if math.isinf(low) else f"{low:{form}} to {high:{form}}"
 
 
-def _in_all(names: Sequence[Sequence[str]]) -> list[str]:
+def _in_all(names: Sequence[Sequence[_T]]) -> list[_T]:
     return [name for name in names[0] if all(name in others for others in names)]
 
 
-def _by_seed(runs: pd.DataFrame, question: Question) -> dict[str, dict[int, float]]:
+def _by_seed(arms: Iterable[Arm], question: Question) -> dict[str, dict[int, float]]:
     """Name of each arm of a task -> seed -> value, percent; seeds that have not trained lack."""
-    arms: list[Arm] = [*learnt_arms(runs), *baseline_arms(runs)]
     return {
         arm.name: {
             seed: float(value)

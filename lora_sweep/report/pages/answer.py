@@ -19,8 +19,8 @@ from lora_sweep.report.pages.tables import (
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import summarise_runs
-from lora_sweep.report.table.tidy import learns_ranks
-from lora_sweep.vocabulary import COLLAPSED, FINISHED, FIXED
+from lora_sweep.report.table.tidy import is_baseline, learns_ranks
+from lora_sweep.vocabulary import COLLAPSED, FINISHED
 from lora_sweep.words import counted
 
 
@@ -135,7 +135,7 @@ def _best_lines(runs: pd.DataFrame) -> list[str]:
 
 def _without_baseline(runs: pd.DataFrame) -> list[str]:
     """Why there is no verdict on the inits; none where there is one, or no init."""
-    learnt, fixed = runs[runs["init"].map(learns_ranks)], runs[runs["init"] == FIXED]
+    learnt, fixed = runs[runs["init"].map(learns_ranks)], runs[is_baseline(runs)]
     if learnt.empty:
         return []
     if fixed.empty:

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.summarise import init_place
-from lora_sweep.report.table.tidy import has_logits, has_several_kinds, setting_names
+from lora_sweep.report.table.tidy import (
+    has_logits,
+    has_several_kinds,
+    is_baseline,
+    setting_names,
+)
 from lora_sweep.vocabulary import FAILED, FINISHED, FIXED
 
 
@@ -18,7 +23,7 @@ class Arm:
     """The runs of an init, or of one baseline cell.
 
     Attributes:
-        name: the init, or `fixed, rank 20`.
+        name: the init, or that of a baseline: `fixed, rank 20`.
         seeds: in ascending order (n,).
         values: metric of every setting and seed (n_settings, n), percent; NaN where there is
             none, because the run is missing or failed.
@@ -31,40 +36,49 @@ class Arm:
     failed: NDArray[np.bool_]
 
 
-def learnt_arms(runs: pd.DataFrame) -> list[Arm]:
-    """Returns the runs of each init, in each of several sweeps.
+def compared_arms(runs: pd.DataFrame) -> tuple[dict[str, Arm], list[tuple[str, str]]]:
+    """Returns name -> arm of all that have a run that ended, and the pairs that are compared.
 
     Args:
         runs: as from `collect_runs`.
     """
-    return [arm_of(name, own) for name, own in learnt_rows(ended_runs(runs)).items()]
+    rows, pairs = compared_rows(ended_runs(runs))
+    return {name: arm_of(name, own) for name, own in rows.items()}, pairs
 
 
-def baseline_arms(runs: pd.DataFrame) -> list[Arm]:
-    """Returns each cell with fixed ranks, as an arm with a single setting.
+def compared_rows(
+    runs: pd.DataFrame,
+) -> tuple[dict[str, pd.DataFrame], list[tuple[str, str]]]:
+    """Returns name -> rows of each arm, and the pairs of an arm and a baseline to compare.
 
-    Where runs have several kinds of adapters, each is tuned: then cells that differ by what they
-    are tuned by alone, their learning rates, are one arm's settings.
+    Baselines are the cells with fixed ranks of LoRA-XS and of plain LoRA; all other runs of an
+    init are an arm, in each of several sweeps one. Each arm is held against each baseline, and
+    fixed ranks of LoRA against those of LoRA-XS. Where runs have several kinds of adapters, each
+    is tuned: then cells that differ by what they are tuned by alone, their learning rates, are
+    one baseline's settings.
 
     Args:
-        runs: as from `collect_runs`.
+        runs: of one group, as from `collect_runs`.
     """
-    return [arm_of(name, own) for name, own in baseline_rows(ended_runs(runs)).items()]
+    arms, baselines = _arm_rows(runs), _baseline_rows(runs)
+    of_lora_xs = [name for name, own in baselines.items() if own["init"].iloc[0] == FIXED]
+    others = [name for name in baselines if name not in of_lora_xs]
+    pairs = [(arm, baseline) for arm in arms for baseline in baselines]
+    pairs += [(other, baseline) for other in others for baseline in of_lora_xs]
+    return arms | baselines, pairs
 
 
-def learnt_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Returns name of each init (in each of several sweeps) -> its rows of the tidy table."""
-    learnt = runs[runs["init"] != FIXED]
+def _arm_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    own = runs[~is_baseline(runs)]
     return {
         (init if sweep is None else f"{init} of {sweep}"): own
-        for (sweep, init), own in _by_sweep(learnt)
+        for (sweep, init), own in _by_sweep(own)
     }
 
 
-def baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Returns name of each cell with fixed ranks -> its rows of the tidy table."""
+def _baseline_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     tuned_by = ("learning_rate.",) if has_several_kinds(runs) else ()
-    cells = list(_cells(runs[runs["init"] == FIXED], but=tuned_by))
+    cells = list(_cells(runs[is_baseline(runs)], but=tuned_by))
     told = pd.DataFrame([cell.iloc[0] for cell in cells])
     told = told[[name for name in told.columns if not name.startswith(tuned_by)]]
     names = cell_names(told) if cells else []

@@ -14,8 +14,12 @@ import pandas as pd
 
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
-from lora_sweep.report.table.tidy import setting_names, tuned_by_kind
-from lora_sweep.vocabulary import FIXED, ONLY_LEARNT
+from lora_sweep.report.table.tidy import (
+    is_baseline,
+    setting_names,
+    tuned_by_kind,
+)
+from lora_sweep.vocabulary import ONLY_LEARNT
 
 _CORPUS_AND_BASE = ("data.", "model.")
 _ALIKE_BESIDE_FIXED = ("training.", "learning_rate.", "precision")
@@ -51,8 +55,8 @@ def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
 
 
 def _conditions(runs: pd.DataFrame) -> list[str]:
-    """How runs are trained, where some of them have fixed ranks and some have not."""
-    has_both = (runs["init"] == FIXED).nunique() > 1
+    """How runs are trained, where some of them are baselines and some are not."""
+    has_both = is_baseline(runs).nunique() > 1
     return _starting(runs, _ALIKE_BESIDE_FIXED) if has_both else []
 
 

@@ -1,13 +1,13 @@
-"""Tidy table -> the arms of a resolve: every comparison of an init with a baseline, by name."""
+"""Tidy table -> the arms of a resolve: every comparison with a baseline, by name."""
 
 import pandas as pd
 
-from lora_sweep.report.table.arms import Arm, arm_of, baseline_rows, ended_runs, learnt_rows
+from lora_sweep.report.table.arms import Arm, arm_of, compared_rows, ended_runs
 from lora_sweep.report.table.groups import group_runs
 
 
 def planned_rows(runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[tuple[str, str]]]:
-    """Returns name -> rows of every arm, and the pairs of an init and a baseline of one group.
+    """Returns name -> rows of every arm, and the pairs of one group that are compared.
 
     Names say the group where the sweep has several.
 
@@ -19,10 +19,9 @@ def planned_rows(runs: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[tupl
     pairs: list[tuple[str, str]] = []
     for group, own in groups.items():
         where = f" ({group})" if len(groups) > 1 else ""
-        inits = {f"{name}{where}": found for name, found in learnt_rows(own).items()}
-        baselines = {f"{name}{where}": found for name, found in baseline_rows(own).items()}
-        rows |= inits | baselines
-        pairs += [(init, baseline) for init in inits for baseline in baselines]
+        arms, compared = compared_rows(own)
+        rows |= {f"{name}{where}": found for name, found in arms.items()}
+        pairs += [(f"{arm}{where}", f"{baseline}{where}") for arm, baseline in compared]
     return rows, pairs
 
 

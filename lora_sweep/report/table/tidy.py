@@ -21,6 +21,7 @@ _OF_A_KIND = (
     "model.factors",
 )
 KIND_LABELS = {name: kind.label for name, kind in adapter_kinds().items()}
+_BASELINES = (FIXED, *(kind.label for kind in adapter_kinds().values() if kind.learns_ranks))
 _NUMBERS = ("lr", "rank.", "alpha.min", "alpha.max", "budget.start", "budget.end")
 COLUMNS = {
     "folder": "str",
@@ -151,6 +152,15 @@ def setting_names(table: pd.DataFrame) -> list[str]:
 def learns_ranks(init: str) -> bool:
     """Returns whether an init's runs choose ranks: neither fixed ones nor another adapter's."""
     return init not in (FIXED, *KIND_LABELS.values())
+
+
+def is_baseline(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Returns of every row whether its run has fixed ranks that it could have learnt, as LoRA's.
+
+    Args:
+        table: the tidy table, or its cells.
+    """
+    return table["init"].isin(_BASELINES)
 
 
 def has_several_kinds(runs: pd.DataFrame) -> bool:

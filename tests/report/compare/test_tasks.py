@@ -67,5 +67,7 @@ def test_one_task_is_refused(folders: Folders) -> None:
 def test_tasks_without_a_common_baseline_are_refused(folders: Folders) -> None:
     runs = collect_sweeps(folders, start=folders["cola"].parent)
     is_base = (runs["init"] == "fixed") & (runs["sweep"] == "rte")
-    with pytest.raises(SettingError, match="share an init, a baseline and seeds, but got inits"):
+    with pytest.raises(
+        SettingError, match="share an arm, a baseline and seeds, but got uniform; randn"
+    ):
         compare_over_tasks(runs[~is_base])
