@@ -179,10 +179,9 @@ def draw_budgets(n_matrices: int, n_epochs: int = 10) -> Figure:
     axes = figure.add_subplot()
     epochs = np.linspace(0, n_epochs, 201)
     ramps = {"constant": (20, 20), "grow": (5, 20), "shrink": (25, 20)}
-    for place, (name, (start, end)) in enumerate(ramps.items()):
-        course = [
-            ramp(epoch, n_matrices, start=start, end=end, n_hold=2, n_move=5) for epoch in epochs
-        ]
+    for place, (name, averages) in enumerate(ramps.items()):
+        start, end = (n_matrices * average**2 for average in averages)
+        course = [ramp(epoch, start=start, end=end, n_hold=2, n_move=5) for epoch in epochs]
         axes.plot(epochs, course, linestyle=line_look(place)["linestyle"], label=name)
     title = f"Rank budget of {n_matrices} matrices: held 2 epochs, moved in 5"
     axes.set(title=title, xlabel="epoch", ylabel="M_p: entries of R", ylim=0)
