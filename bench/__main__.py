@@ -25,7 +25,7 @@ from bench.data import data_share
 from bench.measure import Row
 from bench.packs import compute_bound, launch_bound, operator_calls
 from bench.page import PAGE, with_figures
-from bench.peers import against_peer
+from bench.peers import against_peer, plain_lora
 from bench.processor import file_name, instructions, processor, products
 from bench.steps import against_floor, against_padded, bfloat16, masks, of_the_machine
 from bench.sweeps import sweeps
@@ -75,6 +75,7 @@ def _rows(stepper: Stepper, share: float) -> Iterator[Row]:
     ]
     for measure in measures:
         yield measure()
+    yield from plain_lora(n(6))
     yield from sweeps(1 if share < 1 else 2)
 
 

@@ -123,9 +123,10 @@ def main() -> None:
     parser.add_argument("--lr-head", type=float, default=1e-3)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     arguments = parser.parse_args()
     best = []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         start = time.monotonic()
         metric = train(arguments, seed)
         best.append(max(metric))

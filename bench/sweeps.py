@@ -38,9 +38,9 @@ def sweeps(n_pairs: int) -> list[Row]:
     return [
         Row(
             "sweep",
-            "24 short runs end to end (8 steps each, process start to table): packs, against one "
+            "24 short runs end to end (16 steps each, process start to table): packs, against one "
             "process a run",
-            ">= 4",
+            ">= 6",
             [a / b for a, b in pairs],
             medians(pairs),
         ),
