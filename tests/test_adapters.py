@@ -19,7 +19,7 @@ from lora_sweep.export.write import write_export
 from lora_sweep.store.finished import FinishedRun, read_finished
 from lora_sweep.trained.classifier import predict_texts
 from lora_sweep.trained.open import open_adapter, open_classifier
-from lora_sweep.vocabulary import EXPORT_KINDS
+from lora_sweep.vocabulary import CLASSIFIER_KINDS, RANK_PATTERN
 
 Composed = Callable[..., RunConfig]
 RANGE = ("rank.min=1", "rank.max=4", "rank.average=2")
@@ -77,7 +77,7 @@ def test_run_is_evaluated_and_exported_as_it_was_trained(
     adapter, base = open_adapter(run.folder), Path(str(config.model.path))
     classifier = open_classifier(run.folder, base=None, cache_dir=cache, device=cpu)
     ours = predict_texts(classifier, TEXTS).probabilities
-    for kind in EXPORT_KINDS:
+    for kind in CLASSIFIER_KINDS:
         if kind not in config.adapter_kind().exports:
             with pytest.raises(SettingError, match=rf"--to must be one of .* but got {kind}"):
                 write_export(adapter, kind, tmp_path / kind, base=base, cache_dir=cache)
@@ -86,6 +86,23 @@ def test_run_is_evaluated_and_exported_as_it_was_trained(
         other = open_classifier(tmp_path / kind, base=None, cache_dir=cache, device=cpu)
         found = predict_texts(other, TEXTS).probabilities
         assert found == pytest.approx(ours, abs=1e-5)
+
+
+@pytest.mark.parametrize("what", ["learnt", "tiny_lora", "head_only"])
+def test_ranks_are_exported_where_they_can_be_learnt(
+    what: str, of_kind: Composed, tmp_path: Path
+) -> None:
+    run = trained(of_kind(*OWN[what]))
+    base = Path(run.record.settings["model.path"])
+    adapter, folder = open_adapter(run.folder), tmp_path / "ranks"
+    if what != "learnt":
+        with pytest.raises(SettingError, match=r"--to must be one of .* but got rank_pattern"):
+            write_export(adapter, RANK_PATTERN, folder, base=base, cache_dir=tmp_path)
+        return
+    write_export(adapter, RANK_PATTERN, folder, base=base, cache_dir=tmp_path)
+    ranks = json.loads((folder / "rank_pattern.json").read_text())
+    assert ranks == dict(zip(run.record.matrices, run.integer_ranks, strict=True))
+    assert "were learnt with LoRA, for one task" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("what", "alpha"), [("lora", 6), ("rslora", 16)])

@@ -17,7 +17,7 @@ _WHAT = {
     "merged": "A plain transformers classifier, with the adapter's updates in its weights.",
     "loraxs": "The trained R's and the head of a LoRA-XS adapter; A and B are made anew from the "
     "base, which is needed besides.",
-    RANK_PATTERN: "The ranks that a LoRA-XS run has learnt, for a LoRA that is trained by PEFT.",
+    RANK_PATTERN: "The ranks that a run has learnt, for a LoRA that is trained by PEFT.",
 }
 _LIBRARIES = {
     "peft": "peft",
@@ -180,8 +180,8 @@ def _limits(about: About, place: StockHead | None) -> list[str]:
     settings = about.settings
     if about.kind == RANK_PATTERN:
         return [
-            "The ranks were learnt by LoRA-XS for one task, on one corpus: what a LoRA with them "
-            "reaches was not measured, and the metrics above are not its."
+            f"The ranks were learnt with {about.adapter.label}, for one task, on one corpus: what "
+            "a LoRA that starts with them reaches was not measured; the metrics above are not its."
         ]
     limits = ["It was trained for one task, on one corpus; on other texts it was not measured."]
     if not settings["data.selection_fraction"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.adapters.kind import AdapterKind, Shapes
-from lora_sweep.vocabulary import CLASSIFIER_KINDS
+from lora_sweep.vocabulary import EXPORT_KINDS
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ class LoRA(AdapterKind, name="lora", label="LoRA"):
     learns_ranks: ClassVar[bool] = True
     rank_power: ClassVar[int] = 1
     idle: ClassVar[tuple[str, ...]] = ("model.factors",)
-    exports: ClassVar[tuple[str, ...]] = CLASSIFIER_KINDS
+    exports: ClassVar[tuple[str, ...]] = EXPORT_KINDS
     parts: ClassVar[tuple[str, ...]] = ("A", "B")
     rslora: bool
 

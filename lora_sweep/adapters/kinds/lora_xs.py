@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.adapters.kind import AdapterKind, Shapes
-from lora_sweep.vocabulary import CLASSIFIER_KINDS, LATENT, RANK_PATTERN
+from lora_sweep.vocabulary import EXPORT_KINDS, LATENT
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class LoRAXS(AdapterKind, name="lora_xs", label="LoRA-XS"):
     learns_ranks: ClassVar[bool] = True
     has_factors: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = (LATENT,)
-    exports: ClassVar[tuple[str, ...]] = (*CLASSIFIER_KINDS, RANK_PATTERN)
+    exports: ClassVar[tuple[str, ...]] = EXPORT_KINDS
 
     def parameter_shapes(self, rank: int, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Returns that of R."""
