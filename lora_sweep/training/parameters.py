@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lora_sweep.adapters.kind import Shapes
 from lora_sweep.allocation.init_schedules import InitInputs, starting_logits
+from lora_sweep.training.costs import rank_costs
 from lora_sweep.training.plan import RunPlan
 from lora_sweep.training.seeds import stream_generator
 from lora_sweep.vocabulary import HEAD, HEAD_DENSE, HEAD_OUT
@@ -152,8 +153,16 @@ def run_state(parameters: Parameters, row: int, plan: RunPlan) -> Parameters:
 
 
 def count_trained(plan: RunPlan, *, shapes: Shapes, d: int, n_labels: int) -> dict[str, int]:
-    """Returns how many parameters a run trains, by part; an adapter counts as stored."""
-    adapter = plan.adapter.n_params(plan.rank_max, shapes)
+    """Returns how many parameters a run trains, by part.
+
+    Of fixed ranks those within the ranks, for the mask hides the others throughout; else an
+    adapter counts as it is stored.
+    """
+    kind, own = plan.adapter, plan.allocation
+    if own.has_fixed_ranks and kind.learns_ranks:
+        adapter = rank_costs(kind, shapes).spent(own.fixed_ranks(len(shapes)))
+    else:
+        adapter = kind.n_params(plan.rank_max, shapes)
     head = d * d + d + n_labels * d + n_labels
     logits = len(shapes) if plan.allocation.has_logits else 0
     return {"adapter": adapter, "head": head, "logits": logits, "total": adapter + head + logits}

@@ -52,13 +52,15 @@ def test_each_kind_is_one_arm_with_rates_of_its_own(sweep: Any, settings: Any) -
     (comparison,) = compare_inits(collect_runs(sweep.path))  # one group, whatever the rates
     lines = {(line.init, line.baseline): line for line in comparison.lines}
     assert {pair: line.n_settings for pair, line in lines.items()} == {
-        ("head only", "LoRA"): 2,
+        ("head only", "LoRA, rank 20"): 2,
         ("head only", "fixed, rank 20"): 2,
-        ("LoRA", "fixed, rank 20"): 2,
+        ("LoRA, rank 20", "fixed, rank 20"): 2,
     }
     # The third seed stands with the better rate, in all arms: 80 points against 70 and 70.
-    assert lines["LoRA", "fixed, rank 20"].paired.differences == pytest.approx((10, 10, 10))
-    assert lines["head only", "LoRA"].paired.differences == pytest.approx((-10, -10, -10))
+    assert lines["LoRA, rank 20", "fixed, rank 20"].paired.differences == pytest.approx(
+        (10, 10, 10)
+    )
+    assert lines["head only", "LoRA, rank 20"].paired.differences == pytest.approx((-10, -10, -10))
     assert lines["head only", "fixed, rank 20"].paired.differences == pytest.approx((0, 0, 0))
 
 
@@ -70,7 +72,7 @@ def test_fixed_lora_is_what_learnt_lora_is_held_against(sweep: Any, settings: An
     read = read_sweep_folder(sweep.path)
     (comparison,) = compare_inits(read.runs)
     (line,) = comparison.lines
-    assert (line.init, line.baseline) == ("uniform, LoRA", "LoRA")
+    assert (line.init, line.baseline) == ("uniform, LoRA", "LoRA, rank 20")
     assert line.paired.differences == pytest.approx((5, 5, 5))
     said = " ".join(answer_lines(read.runs, [comparison]))
     assert "no run has fixed ranks" not in said
@@ -100,7 +102,7 @@ def test_table_has_the_trained_parameters(sweep: Any, settings: Any) -> None:
     found = {(row[0], row[place]) for row in table.rows}
     assert found == {("LoRA", 390), ("Head only", 0), ("Fixed", 400)}
     assert not [name for name in table.columns if name.startswith("adapter.")]  # init says it
-    assert cell_names(summary)[0].startswith("LoRA, rank.max=25, rank.average=20, learning_rate.")
+    assert cell_names(summary)[0].startswith("LoRA, rank 20, learning_rate.")
 
 
 def test_sweep_of_lora_xs_has_no_such_column(sweep: Any, settings: Any) -> None:

@@ -68,7 +68,13 @@ def test_trained_parameters_by_hand() -> None:
     # 4 matrices of 5 x 5; head 6 * 6 + 6 + 2 * 6 + 2; one logit a matrix
     counts = count_trained(RUN, shapes=sizes(4), d=6, n_labels=2)
     assert counts == {"adapter": 100, "head": 56, "logits": 4, "total": 160}
-    assert count_trained(FIXED, shapes=sizes(4), d=6, n_labels=2)["logits"] == 0
+
+
+def test_trained_parameters_of_fixed_ranks_are_those_that_the_mask_keeps() -> None:
+    counts = count_trained(FIXED, shapes=sizes(4), d=6, n_labels=2)
+    rank = int(FIXED.allocation.rank_average)
+    assert rank < FIXED.rank_max
+    assert counts == {"adapter": 4 * rank**2, "head": 56, "logits": 0, "total": 4 * rank**2 + 56}
 
 
 def test_run_starts_from_what_it_is_given() -> None:

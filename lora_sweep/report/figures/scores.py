@@ -256,7 +256,8 @@ def _from_zero(axes: Axes, heights: Sequence[float] | np.ndarray, bands: Sequenc
     highs = [0.0, *heights, *(band.median + std for band, std in zip(bands, stds, strict=True))]
     low, high = min(lows), max(highs)
     margin = 0.08 * (high - low) or 1.0
-    axes.set_ylim(low - margin if low < 0 else 0.0, high + margin if high > 0 else 0.0)
+    top = high + margin if high > 0 else 0.0
+    axes.set_ylim(*((low - margin, top) if low < 0 else (0.0, top or margin)))
 
 
 def _cell_labels(cells: pd.DataFrame, between: str) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.report.table.summarise import cell_settings
-from lora_sweep.report.table.tidy import KIND, tuned_by_kind
+from lora_sweep.report.table.tidy import KIND, keeps_ranks, tuned_by_kind
 from lora_sweep.spreadsheets import without_formula
 from lora_sweep.vocabulary import (
     COLLAPSED,
@@ -245,9 +245,15 @@ def init_words(init: str) -> str:
 
 
 def cell_words(cell: Mapping[Any, Any]) -> str:
-    """Returns what sentences call a cell: `Quadratic, LR 0.01`, or `fixed, rank 20`."""
-    if cell["init"] == FIXED:
-        words = f"fixed, rank {plain(cell.get('rank.average'))}"
+    """Returns what sentences call a cell: `Quadratic, LR 0.01`, `fixed, rank 20`, `LoRA, rank 8`.
+
+    Args:
+        cell: its settings.
+    """
+    if keeps_ranks(str(cell["init"])):
+        rank = plain(cell.get("rank.average"))
+        name = FIXED if cell["init"] == FIXED else init_words(str(cell["init"]))
+        words = name if rank is None else f"{name}, rank {rank}"
     else:
         lr = plain(cell.get("lr"))
         words = init_words(str(cell["init"])) + ("" if lr is None else f", LR {lr:.12g}")

@@ -1,5 +1,6 @@
 """What sentences, pictures and comparisons call a cell: a name that no cell beside it has."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,17 +13,18 @@ from lora_sweep.report.pages.tables import (
     varying_settings,
 )
 from lora_sweep.report.table.summarise import cell_settings
-from lora_sweep.report.table.tidy import KIND, setting_names
-from lora_sweep.vocabulary import FIXED
+from lora_sweep.report.table.tidy import KIND, keeps_ranks, setting_names
 
 _IN_WORDS = {"init", "lr", "sweep", KIND}
 """Settings that the words for a cell name anyway."""
+_LEARNT = ""
 
 
 def cell_names(cells: pd.DataFrame) -> list[str]:
     """Returns a name for each cell, `Quadratic, LR 0.01, rank.max=30`, in the order of the rows.
 
-    It says every setting in which the cells with learnt ranks differ, or those with fixed ranks.
+    It says every setting in which the cells with learnt ranks differ, or those with fixed ranks of
+    the same adapter.
 
     Args:
         cells: of one group, as from `summarise_runs`; or runs, as from `collect_runs`, which are
@@ -36,16 +38,22 @@ def cell_names(cells: pd.DataFrame) -> list[str]:
 def other_settings(cells: pd.DataFrame) -> list[list[str]]:
     """Returns what each cell's name says besides `cell_words`: `rank.max=30`, in order of rows.
 
+    A setting of the study's columns that a cell does not have, for it has no effect there, is not
+    said of it.
+
     Args:
         cells: as in `cell_names`.
     """
     settings = set(setting_names(cells)) & set(cell_settings(cells)) - {"seed"}
     cells = cells[[name for name in cells.columns if name in settings]]
-    is_fixed = cells["init"] == FIXED
-    told = {kind: _told(cells[is_fixed == kind], is_fixed=kind) for kind in (True, False)}
+    among = [init if keeps_ranks(init) else _LEARNT for init in cells["init"]]
+    told = {
+        init: _told(cells[[one == init for one in among]], is_fixed=init != _LEARNT)
+        for init in set(among)
+    }
     return [
-        [setting_words(name, cell[name]) for name in told[kind]]
-        for cell, kind in zip(cells.to_dict("records"), is_fixed, strict=True)
+        [setting_words(name, cell[name]) for name in told[init] if _is_had(name, cell)]
+        for cell, init in zip(cells.to_dict("records"), among, strict=True)
     ]
 
 
@@ -72,5 +80,11 @@ def _told(cells: pd.DataFrame, *, is_fixed: bool) -> list[str]:
     return names
 
 
+def _is_had(name: str, cell: Mapping[Any, Any]) -> bool:
+    return name not in STUDY_COLUMNS.values() or plain(cell[name]) is not None
+
+
 def _n_values(cells: pd.DataFrame, name: str) -> int:
-    return len({plain(value) for value in cells[name]}) if name in cells.columns else 0
+    """How many values a setting has where it has any."""
+    values = {plain(value) for value in cells[name]} if name in cells.columns else set()
+    return len(values - {None})

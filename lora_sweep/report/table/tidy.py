@@ -150,8 +150,13 @@ def setting_names(table: pd.DataFrame) -> list[str]:
 
 
 def learns_ranks(init: str) -> bool:
-    """Returns whether an init's runs choose ranks: neither fixed ones nor another adapter's."""
-    return init not in (FIXED, *KIND_LABELS.values())
+    """Returns whether an init's runs choose ranks."""
+    return not keeps_ranks(init)
+
+
+def keeps_ranks(init: str) -> bool:
+    """Returns whether an init's runs have fixed ranks, of LoRA-XS or of another adapter."""
+    return init in (FIXED, *KIND_LABELS.values())
 
 
 def is_baseline(table: pd.DataFrame) -> "pd.Series[bool]":
