@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from hydra.core.utils import JobReturn
@@ -10,11 +11,41 @@ from omegaconf import DictConfig, open_dict
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.launch.cells import Cell
+from lora_sweep.launch.composing import unpacked
 
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.1
 Result = float | Exception
+
+
+@dataclass(frozen=True)
+class NumberedJob:
+    """A job as it is kept while it trains: thousands of them are.
+
+    Attributes:
+        composed: its whole config, with Hydra's own node, as `packed` gives it.
+        number: of the job.
+        folder: name of its run's folder; None if that is not known.
+    """
+
+    composed: bytes
+    number: int
+    folder: str | None = None
+
+    @classmethod
+    def of(cls, cell: Cell, number: int) -> "NumberedJob":
+        """Returns a cell's job."""
+        return cls(cell.composed, number, next(iter(cell.runs)))
+
+    def config(self) -> DictConfig:
+        """Returns the whole config, with the number in it."""
+        job = unpacked(self.composed)
+        with open_dict(job):
+            job.hydra.job.id, job.hydra.job.num = str(self.number), self.number
+            if self.folder is not None:  # else Hydra would have its name found out once more
+                job.hydra.sweep.subdir = self.folder
+        return job
 
 
 class JobsUnderWay(Protocol):
@@ -75,13 +106,12 @@ class WorkersUnderWay:
     def __init__(self, cells: Trains, job_return: Callable[[DictConfig, Result], JobReturn]):
         """Takes who trains cells, and what makes Hydra's record of a job and its result."""
         self._trained, self._job_return = cells, job_return
-        self._jobs: dict[int, DictConfig] = {}
+        self._jobs: dict[int, NumberedJob] = {}
 
     def add(self, cells: Mapping[int, Cell]) -> None:
         """Takes jobs, whose runs train together where they can."""
         for number, cell in cells.items():
-            number_job(cell.composed, number, cell)
-            self._jobs[number] = cell.composed
+            self._jobs[number] = NumberedJob.of(cell, number)
             log.info("\t#%d : %s", number, cell.title)
         self._trained.add({number: cell.config for number, cell in cells.items()})
 
@@ -93,23 +123,9 @@ class WorkersUnderWay:
             StorageError: something can't be written.
         """
         return {
-            number: self._job_return(self._jobs.pop(number), result)
+            number: self._job_return(self._jobs.pop(number).config(), result)
             for number, result in self._trained.ended().items()
         }
-
-
-def number_job(job: DictConfig, number: int, cell: Cell | None) -> None:
-    """Gives a job its number.
-
-    Args:
-        job: its whole config, with Hydra's own node.
-        number: of the job.
-        cell: that it is; None if that is not known.
-    """
-    with open_dict(job):
-        job.hydra.job.id, job.hydra.job.num = str(number), number
-        if cell is not None:  # else Hydra would have its name found out once more
-            job.hydra.sweep.subdir = next(iter(cell.runs))
 
 
 def _following(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -26,10 +26,10 @@ from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
 from lora_sweep.launch.asked_runs import add_runs, command_to_list
 from lora_sweep.launch.cells import Cell, job_title
-from lora_sweep.launch.composing import Composer
+from lora_sweep.launch.composing import Composer, packed
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.launch.executors.submitit import SubmititExecutor
-from lora_sweep.launch.jobs_under_way import Result, WorkersUnderWay, number_job
+from lora_sweep.launch.jobs_under_way import NumberedJob, Result, WorkersUnderWay
 from lora_sweep.launch.sweep_report import sweep_report
 from lora_sweep.rules import require
 from lora_sweep.vocabulary import GRIDS
@@ -136,9 +136,12 @@ class PackLauncher(Launcher):
             self._job(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)
         ]
         for overrides, (job, _) in zip(job_overrides, jobs, strict=True):
-            log.info("\t#%d : %s", job.hydra.job.num, job_title(self.config, overrides))
+            log.info("\t#%d : %s", job.number, job_title(self.config, overrides))
         results = self._train([typed for _, typed in jobs])
-        return [self._return(job, result) for (job, _), result in zip(jobs, results, strict=True)]
+        return [
+            self._return(job.config(), result)
+            for (job, _), result in zip(jobs, results, strict=True)
+        ]
 
     @contextmanager
     def workers(
@@ -171,12 +174,13 @@ class PackLauncher(Launcher):
         with dispatching(options) as dispatch:
             yield WorkersUnderWay(CellsUnderWay(dispatch, options), job_return)
 
-    def _job(self, overrides: Sequence[str], number: int) -> tuple[DictConfig, Typed]:
-        """A job's whole config, and the typed one of its cell or what is wrong with it."""
+    def _job(self, overrides: Sequence[str], number: int) -> tuple[NumberedJob, Typed]:
+        """A job, and the typed config of its cell or what is wrong with it."""
         cell = self._cells.pop(tuple(overrides), None)
-        job = self._composer.compose(overrides) if cell is None else cell.composed
-        number_job(job, number, cell)
-        return job, _typed(job) if cell is None else cell.config
+        if cell is not None:
+            return NumberedJob.of(cell, number), cell.config
+        job = NumberedJob(packed(self._composer.compose(overrides)), number)
+        return job, _typed(job.config())
 
     def _train(self, configs: Sequence[Typed]) -> list[Result]:
         """Each job's objective, or the error that it ended in."""
@@ -210,6 +214,7 @@ class PackLauncher(Launcher):
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+        done.cfg = done.hydra_cfg = None  # of thousands of jobs they would fill the memory
         self._configure_log(self.config.hydra.hydra_logging)
         return done
 

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.store import CONF
-from lora_sweep.launch.composing import VALUES, Composer
+from lora_sweep.launch.composing import VALUES, Composer, packed
+from lora_sweep.launch.jobs_under_way import NumberedJob
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,6 +84,19 @@ def test_configs_are_their_owners_alone(composer: Composer) -> None:
     first, second = composer.compose(("lr=0.1",)), composer.compose(("lr=0.2",))
     first.rank.max = 3
     assert (second.lr, second.rank.max) == (0.2, composer.compose(()).rank.max)
+
+
+def test_kept_job_is_the_config_with_its_number(composer: Composer) -> None:
+    config = composer.compose(("lr=0.1",))
+    job = NumberedJob(packed(config), 7, "randn-seed0").config()
+    numbered = job.hydra.job
+    assert (numbered.id, numbered.num, job.hydra.sweep.subdir) == ("7", 7, "randn-seed0")
+    assert OmegaConf.masked_copy(job, ["lr", "rank"]) == OmegaConf.masked_copy(
+        config, ["lr", "rank"]
+    )
+    nameless = NumberedJob(packed(config), 7).config()
+    subdirs = [OmegaConf.to_container(one.hydra.sweep)["subdir"] for one in (nameless, config)]
+    assert subdirs[0] == subdirs[1] != "randn-seed0"
 
 
 @pytest.mark.parametrize(
