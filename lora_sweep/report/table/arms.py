@@ -69,10 +69,9 @@ def compared_rows(
 
 
 def _arm_rows(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    own = runs[~is_baseline(runs)]
     return {
         (init if sweep is None else f"{init} of {sweep}"): own
-        for (sweep, init), own in _by_sweep(own)
+        for (sweep, init), own in _by_sweep(runs[~is_baseline(runs)])
     }
 
 
