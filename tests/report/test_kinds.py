@@ -1,13 +1,16 @@
 """Kinds of adapters in a report: arms with rates of their own, and what each of them trains."""
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from records import epoch_record
 
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.figures.parameters import draw_parameters, has_counts
+from lora_sweep.report.figures.scores import baseline_bands, draw_comparison
 from lora_sweep.report.figures.write import write_figures
 from lora_sweep.report.pages.answer import answer_lines
 from lora_sweep.report.pages.run_pages import run_pages
@@ -123,6 +126,29 @@ def test_picture_has_a_point_for_each_cell(sweep: Any, settings: Any) -> None:
     assert found["LoRA"] == [(390, pytest.approx(51)), (390, pytest.approx(71))]
     assert found["Head only"] == [(0, pytest.approx(41)), (0, pytest.approx(61))]
     assert found["Fixed"] == [(400, pytest.approx(41)), (400, pytest.approx(61))]
+
+
+def test_labels_of_the_comparison_do_not_overlap(sweep: Any, settings: Any) -> None:
+    _fill(sweep, settings, "lora_xs", "lora", "head_only")  # `learning_rate.adapter=0.01`
+    for seed in range(3):
+        for rate in RATES:
+            own = _settings(settings, "lora_xs", seed, rate) | {"init": "uniform"}
+            sweep.finish(f"uniform-{rate}-{seed}", 0.5, own)
+    summary = summarise_runs(collect_runs(sweep.path))
+    figure = draw_comparison(summary, baseline_bands(summary), "MCC")
+    FigureCanvasAgg(figure).draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert len(boxes) == 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_equal_metrics_have_no_scale_of_rounding_errors(sweep: Any, settings: Any) -> None:
+    for seed in range(3):
+        for init in ("uniform", "fixed"):
+            sweep.finish(f"{init}-{seed}", 0.0, settings(seed=seed, init=init))
+    summary = summarise_runs(collect_runs(sweep.path))
+    low, high = draw_comparison(summary, baseline_bands(summary), "MCC").axes[0].get_ylim()
+    assert high - low > 0.01
 
 
 def test_pictures_of_ranks_are_of_learnt_ones_alone(

@@ -101,7 +101,11 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
     cells = summary.assign(words=_cell_labels(summary, "\n"))
     cells = cells[(cells["init"] != FIXED) & cells["median"].notna()]
     best = cells.drop_duplicates("init")  # within an init the best cell stands first
-    figure = new_figure(max(5.5, 2.5 + 1.0 * len(best)), 4.2)
+    labels = [f"{init_label(c['init'])}\n{c['words']}" for c in best.to_dict("records")]
+    is_rotated = len(best) > 6
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    inches = 1.0 if is_rotated else max(1.0, 0.075 * longest)  # so that labels don't overlap
+    figure = new_figure(max(5.5, 2.5 + inches * len(best)), 4.2)
     axes = figure.add_subplot()
     colours = named_colours(best["init"].tolist())
     for place, cell in enumerate(best.to_dict("records")):
@@ -117,10 +121,11 @@ def draw_comparison(summary: pd.DataFrame, bands: Sequence[Band], metric: str) -
             markersize=8,
         )
     _draw_bands(axes, bands)
-    labels = [f"{init_label(c['init'])}\n{c['words']}" for c in best.to_dict("records")]
-    rotation = 30 if len(best) > 6 else 0
-    axes.set_xticks(range(len(best)), labels, rotation=rotation, fontsize=8)
+    axes.set_xticks(range(len(best)), labels, rotation=30 if is_rotated else 0, fontsize=8)
     axes.set_xlim(-0.6, len(best) - 0.4)
+    low, high = axes.get_ylim()
+    if high - low < 1e-6:  # all metrics are equal: a scale of rounding errors would show
+        axes.set_ylim(low - 1.0, high + 1.0)
     title = "Each init's best cell\n(median ± std over the seeds)"
     axes.set(title=title, ylabel=f"{metric} × 100")
     legend_beside(axes)
