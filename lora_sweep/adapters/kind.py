@@ -125,16 +125,6 @@ class AdapterKind:
         """
         raise NotImplementedError
 
-    def largest_average(self, n_params: int, shapes: Shapes) -> float:
-        """Returns the average rank whose budget is so many parameters, where ranks are learnt.
-
-        Args:
-            n_params: without the head.
-            shapes: of the adapted matrices.
-        """
-        total: int = sum(map(self.rank_unit, shapes.values()))
-        return n_params / total if self.rank_power == 1 else math.sqrt(n_params / total)
-
     def layer(self, linear: nn.Linear, factorise: Factorise) -> AdaptedLinear:
         """Returns the layer that takes a linear layer's place.
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.costs import RankBudget
 from lora_sweep.rules import require
 
 if TYPE_CHECKING:
@@ -22,23 +21,6 @@ _LEAST_SHARE = 1e-12
 """A score below this share of the largest one counts as that much: its logarithm is finite."""
 _ROUNDING = 1e-6
 """A budget so little below a whole number is that number."""
-
-
-@dataclass(frozen=True)
-class RankBudget:
-    """What may be spent, and on which ranks.
-
-    Attributes:
-        params: M_p, in parameters, within what rank_min and what rank_max in all matrices cost.
-        rank_min: least rank.
-        rank_max: largest rank.
-        costs: of the ranks.
-    """
-
-    params: float
-    rank_min: int
-    rank_max: int
-    costs: RankCosts = SQUARES
 
 
 def ranks_by_share(scores: Tensor, budget: RankBudget) -> list[float]:

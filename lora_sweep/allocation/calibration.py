@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lora_sweep.allocation.apportioning import (
-    RankBudget,
     ranks_by_components,
     ranks_by_share,
     ranks_that_spend,
@@ -25,6 +24,7 @@ from lora_sweep.allocation.calibration_inputs import CalibrationInputs
 from lora_sweep.allocation.calibrations.activations import explained_variance_ratios
 from lora_sweep.allocation.calibrations.fisher import mean_squared_gradients
 from lora_sweep.allocation.calibrations.gora import mean_gradient_times_weight
+from lora_sweep.allocation.costs import RankBudget
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -54,6 +54,10 @@ class RankCosts:
         total = n_matrices if self.units is None else sum(self.units)
         return float(total * average**self.power)
 
+    def average(self, params: float, n_matrices: int) -> float:
+        """Returns the rank that every one of N matrices has for that budget: `budget` undone."""
+        return float((params / self.budget(1.0, n_matrices)) ** (1 / self.power))
+
     def spent(self, ranks: Sequence[int]) -> int:
         """Returns what ranks (N) cost."""
         return sum(self._of(place, rank) for place, rank in enumerate(ranks))
@@ -90,3 +94,20 @@ class RankCosts:
 
 SQUARES = RankCosts()
 """LoRA-XS's: rank k costs the k^2 entries of R, in every matrix."""
+
+
+@dataclass(frozen=True)
+class RankBudget:
+    """What may be spent, and on which ranks.
+
+    Attributes:
+        params: M_p, in parameters, within what rank_min and what rank_max in all matrices cost.
+        rank_min: least rank.
+        rank_max: largest rank.
+        costs: of the ranks.
+    """
+
+    params: float
+    rank_min: int
+    rank_max: int
+    costs: RankCosts = SQUARES

@@ -25,7 +25,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lora_sweep.allocation import modes
-from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.costs import SQUARES, RankBudget, RankCosts
 from lora_sweep.registry import make, named_classes
 from lora_sweep.rules import is_rate, require
 
@@ -144,28 +144,16 @@ class LogitMode(Mode):
             noise=noise,
         )
 
-    def rounded(
-        self,
-        ranks: list[float],
-        budget_params: float,
-        rank_min: int,
-        rank_max: int,
-        costs: RankCosts = SQUARES,
-    ) -> list[int]:
+    def rounded(self, ranks: list[float], budget: RankBudget) -> list[int]:
         """Returns the integer ranks (N) of the discrete mask, within the budget.
 
         Args:
             ranks: real-valued ranks of one run (N).
-            budget_params: M_p, in parameters.
-            rank_min: least rank.
-            rank_max: largest rank.
-            costs: of the ranks.
+            budget: of the run.
         """
         from lora_sweep.allocation.ranks import integer_ranks_within_budget
 
-        return integer_ranks_within_budget(
-            ranks, budget_params, rank_min=rank_min, rank_max=rank_max, costs=costs
-        )
+        return integer_ranks_within_budget(ranks, budget)
 
 
 @cache

@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor
 
-from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.costs import SQUARES, RankBudget, RankCosts
 
 
 def published_ranks(logits: Tensor, budget_params: Tensor, rank_min: Tensor) -> Tensor:
@@ -110,35 +110,26 @@ def nearest_integer_ranks(ranks: list[float], rank_max: int) -> list[int]:
     return [min(round(rank), rank_max) for rank in ranks]
 
 
-def integer_ranks_within_budget(
-    ranks: list[float],
-    budget_params: float,
-    *,
-    rank_min: int,
-    rank_max: int,
-    costs: RankCosts = SQUARES,
-) -> list[int]:
+def integer_ranks_within_budget(ranks: list[float], budget: RankBudget) -> list[int]:
     """Returns the rounding (each rank down or up) that spends most of the budget, never more.
 
     Which ranks to round up is a subset-sum problem, solved exactly; of equally good subsets, the
     one that prefers to round up the ranks with the largest fraction.
 
     Args:
-        ranks: real-valued ranks (N,) that cost at most `budget_params` up to float error.
-        budget_params: M_p, in parameters, at least what rank_min in every matrix costs.
-        rank_min: least rank.
-        rank_max: largest rank.
-        costs: of the ranks.
+        ranks: real-valued ranks (N,) that cost at most M_p up to float error.
+        budget: M_p is at least what rank_min in every matrix costs.
 
     Returns:
-        N integers within rank_min ... rank_max that cost at most `budget_params`.
+        N integers within rank_min ... rank_max that cost at most M_p.
 
     Source: ours.
     """
-    down = [min(max(math.floor(rank), rank_min), rank_max) for rank in ranks]
-    room = max(math.floor(budget_params + 1e-6) - costs.spent(down), 0)
+    low, high, costs = budget.rank_min, budget.rank_max, budget.costs
+    down = [min(max(math.floor(rank), low), high) for rank in ranks]
+    room = max(math.floor(budget.params + 1e-6) - costs.spent(down), 0)
     # A rank already whole has no other rounding.
-    ups = [i for i, rank in enumerate(ranks) if rank > down[i] and down[i] < rank_max]
+    ups = [i for i, rank in enumerate(ranks) if rank > down[i] and down[i] < high]
     ups.sort(key=lambda i: (ranks[i] - down[i], -i))
     steps = [costs.step(i, down[i]) for i in ups]
     common = math.gcd(*steps) or 1  # counts in it are small where all matrices are large

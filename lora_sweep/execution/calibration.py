@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from lora_sweep.adapters.kind import Shapes
-from lora_sweep.allocation.apportioning import RankBudget
 from lora_sweep.allocation.calibration import CALIBRATIONS
+from lora_sweep.allocation.costs import RankBudget
 from lora_sweep.config.run import RunConfig
 from lora_sweep.execution.origin import device_name
 from lora_sweep.store.calibration import CalibrationRecord

@@ -100,7 +100,7 @@ def _match_of_average(config: RunConfig, allowed: int, shapes: Shapes) -> Match:
     require(allowed >= least, "adapter.match", rule, allowed)
     rule = f"at most {most}, {said} rank.max={rank.max}"
     require(allowed <= most, "adapter.match", rule, allowed)
-    average = kind.largest_average(allowed, shapes)
+    average = costs.average(allowed, len(shapes))
     if config.allocation_plan().has_random_squares:
         average = math.floor(average)  # all matrices have it in evaluations
     found = dataclasses.replace(

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from lora_sweep.config.run import RunConfig, Settings, to_run_config
 from lora_sweep.config.store import task_config
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.launch.composing import Composer, packed
+from lora_sweep.launch.composing import Composer, pickled
 from lora_sweep.launch.places import check_subfolder
 from lora_sweep.launch.run_folder import check_pruner
 from lora_sweep.rules import require
@@ -24,7 +24,7 @@ class Cell:
     Attributes:
         overrides: that name it.
         title: what sets it apart from the other jobs of its command.
-        composed: the whole config, with Hydra's own node, as `packed` gives it.
+        composed: the whole config, with Hydra's own node, as `pickled` gives it.
         config: the typed config.
         runs: name of a run's folder -> its settings, in order of seeds.
     """
@@ -64,7 +64,7 @@ def compose_cell(composer: Composer, overrides: Sequence[str]) -> Cell:
 
     with naming(title):
         runs = runs_of(config)
-    return Cell(tuple(overrides), title, packed(composed), config, runs)
+    return Cell(tuple(overrides), title, pickled(composed), config, runs)
 
 
 def job_title(master: DictConfig, overrides: Sequence[str]) -> str:

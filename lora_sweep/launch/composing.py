@@ -46,7 +46,7 @@ class Composer:
         """
         parsed = self._parser.parse_overrides(list(overrides))
         options, values = _split(parsed)
-        config = unpacked(self._base(options, values))
+        config = unpickled(self._base(options, values))
         try:
             for one in values:
                 OmegaConf.update(config, one.key_or_group, one.value(), merge=True)
@@ -59,30 +59,30 @@ class Composer:
         return config
 
     def _base(self, options: Sequence[Override], values: Sequence[Override]) -> bytes:
-        """What a job's values are set in, packed."""
+        """What a job's values are set in, pickled."""
         lines = _lines(options)
         own_options, own_values = self._own
         if lines == _lines(own_options) and _names(own_values) <= _names(values):
             return self._of_sweep
         if lines not in self._composed:
-            self._composed[lines] = packed(self._load(lines))
+            self._composed[lines] = pickled(self._load(lines))
         return self._composed[lines]
 
     @cached_property
     def _of_sweep(self) -> bytes:
         """The sweep's config as a job's: not locked, and without the mode that Hydra has noted."""
-        config = unpacked(packed(self.master))
+        config = unpickled(pickled(self.master))
         OmegaConf.set_readonly(config.hydra, False)
         typed = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
         if not any(str(one).startswith("hydra.mode=") for one in typed):  # type: ignore[union-attr]
             config.hydra.mode = None
-        return packed(config)
+        return pickled(config)
 
     def _load(self, overrides: Sequence[str]) -> DictConfig:
         return self.context.config_loader.load_sweep_config(self.master, list(overrides))
 
 
-def packed(config: DictConfig) -> bytes:
+def pickled(config: DictConfig) -> bytes:
     """Returns a config as it is kept for many jobs: in a seventh of the memory of its objects.
 
     Args:
@@ -91,11 +91,11 @@ def packed(config: DictConfig) -> bytes:
     return pickle.dumps(config)
 
 
-def unpacked(config: bytes) -> DictConfig:
+def unpickled(config: bytes) -> DictConfig:
     """Returns a config that nobody else has, six times as fast as a deep copy makes one.
 
     Args:
-        config: from `packed`, of this process.
+        config: from `pickled`, of this process.
     """
     found: DictConfig = pickle.loads(config)
     return found

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.launch.cells import Cell
-from lora_sweep.launch.composing import unpacked
+from lora_sweep.launch.composing import unpickled
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class NumberedJob:
     """A job as it is kept while it trains: thousands of them are.
 
     Attributes:
-        composed: its whole config, with Hydra's own node, as `packed` gives it.
+        composed: its whole config, with Hydra's own node, as `pickled` gives it.
         number: of the job.
         folder: name of its run's folder; None if that is not known.
     """
@@ -40,7 +40,7 @@ class NumberedJob:
 
     def config(self) -> DictConfig:
         """Returns the whole config, with the number in it."""
-        job = unpacked(self.composed)
+        job = unpickled(self.composed)
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(self.number), self.number
             if self.folder is not None:  # else Hydra would have its name found out once more

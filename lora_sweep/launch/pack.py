@@ -26,7 +26,7 @@ from lora_sweep.config.store import task_config
 from lora_sweep.execution.protocols import Executor, StopPolicy
 from lora_sweep.launch.asked_runs import add_runs, command_to_list
 from lora_sweep.launch.cells import Cell, job_title
-from lora_sweep.launch.composing import Composer, packed
+from lora_sweep.launch.composing import Composer, pickled
 from lora_sweep.launch.executors.engine import AUTO, DEFAULTS, Engine
 from lora_sweep.launch.executors.submitit import SubmititExecutor
 from lora_sweep.launch.jobs_under_way import NumberedJob, Result, WorkersUnderWay
@@ -179,7 +179,7 @@ class PackLauncher(Launcher):
         cell = self._cells.pop(tuple(overrides), None)
         if cell is not None:
             return NumberedJob.of(cell, number), cell.config
-        job = NumberedJob(packed(self._composer.compose(overrides)), number)
+        job = NumberedJob(pickled(self._composer.compose(overrides)), number)
         return job, _typed(job.config())
 
     def _train(self, configs: Sequence[Typed]) -> list[Result]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lora_sweep.adapters.kind import Shapes
-from lora_sweep.allocation.costs import RankCosts
+from lora_sweep.allocation.costs import RankBudget, RankCosts
 from lora_sweep.allocation.masks import discrete_masks, gumbel_noise, square_masks
 from lora_sweep.allocation.mode import LogitMode, Terms
 from lora_sweep.allocation.plan import AllocationPlan
@@ -259,5 +259,7 @@ def _round(
         # A run whose loss is not finite any more, until the next look at the losses drops it.
         return [plan.rank_min] * len(ranks)
     if isinstance(plan.mode, LogitMode):
-        return plan.mode.rounded(ranks, budget_params, plan.rank_min, plan.rank_max, costs)
+        return plan.mode.rounded(
+            ranks, RankBudget(budget_params, plan.rank_min, plan.rank_max, costs)
+        )
     return [round(rank) for rank in ranks]  # those that are cut are whole

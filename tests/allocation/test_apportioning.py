@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_sweep.allocation.apportioning import (
-    RankBudget,
     ranks_by_components,
     ranks_by_share,
     ranks_that_spend,
 )
 from lora_sweep.allocation.calibration import CALIBRATIONS
-from lora_sweep.allocation.costs import RankCosts
+from lora_sweep.allocation.costs import RankBudget, RankCosts
 
 WANTED = st.lists(st.floats(2, 6), min_size=1, max_size=5)
 

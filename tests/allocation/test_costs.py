@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lora_sweep.allocation.apportioning import (
-    RankBudget,
     ranks_by_components,
     ranks_by_share,
     ranks_that_spend,
 )
-from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.costs import SQUARES, RankBudget, RankCosts
 from lora_sweep.allocation.importance import cut_ranks
 from lora_sweep.allocation.mode import LogitMode, Terms, make_mode
 from lora_sweep.allocation.plan import AllocationPlan
@@ -84,7 +83,7 @@ def test_matrices_of_other_shapes_meet_the_budget_by_hand() -> None:
     ranks = _capped([math.log(3), 0.0], PAIR, 42)
     assert ranks == pytest.approx([2 + 21 / 11, 2 + 7 / 11], rel=1e-12)
     # rounded down they cost 3 * 4 + 2 * 10; the 10 left are a step of the second matrix
-    assert integer_ranks_within_budget(ranks, 42, rank_min=2, rank_max=6, costs=PAIR) == [3, 3]
+    assert integer_ranks_within_budget(ranks, RankBudget(42, 2, 6, PAIR)) == [3, 3]
 
 
 def test_what_is_over_the_cap_goes_to_the_others_by_hand() -> None:
@@ -137,7 +136,7 @@ def test_whole_ranks_are_the_best_rounding_within_the_budget(
 ) -> None:
     w, costs, budget = case
     real = [min(rank, float(HIGH)) for rank in _capped(w, costs, budget)]
-    found = integer_ranks_within_budget(real, budget, rank_min=LOW, rank_max=HIGH, costs=costs)
+    found = integer_ranks_within_budget(real, RankBudget(budget, LOW, HIGH, costs))
     choices = itertools.product(*[{max(math.floor(r), LOW), math.ceil(r)} for r in real])
     allowed = [own for own in map(costs.spent, choices) if own <= budget + 1e-6]
     assert costs.spent(found) == max(allowed)
@@ -248,4 +247,4 @@ def test_training_starts_at_the_whole_ranks(mode: str, whole: list[int]) -> None
     own = (_f64(params), _f64(3.0), _f64(3.0), _f64(2), _f64(9))
     real = plan.mode.ranks(logits, Terms(*own, r=9, costs=costs))[0].tolist()
     assert real == pytest.approx(whole, abs=0.25 + 1e-4)
-    assert plan.mode.rounded(real, params, 2, 9, costs) == whole
+    assert plan.mode.rounded(real, RankBudget(params, 2, 9, costs)) == whole

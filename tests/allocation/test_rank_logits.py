@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_sweep.allocation.costs import RankBudget
 from lora_sweep.allocation.mode import LogitMode, Terms, make_mode
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.allocation.rank_logits import logits_of_ranks
@@ -52,7 +53,7 @@ def test_training_starts_at_the_whole_ranks(mode: str, whole: list[int]) -> None
     real = _ranks_at(logits, plan)
     assert real == pytest.approx(whole, abs=0.25 + 1e-4)
     assert isinstance(plan.mode, LogitMode)
-    assert plan.mode.rounded(real, params, 2, 9) == whole
+    assert plan.mode.rounded(real, RankBudget(params, 2, 9)) == whole
 
 
 @pytest.mark.parametrize("mode", LEARNT)

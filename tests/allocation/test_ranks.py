@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lora_sweep.allocation.costs import RankBudget
 from lora_sweep.allocation.ranks import (
     budget_over_cap,
     capped_ranks,
@@ -101,7 +102,7 @@ def test_pack_ranks_do_not_mix_runs() -> None:
 def test_integer_ranks_are_the_best_rounding(w: list[float], part: float) -> None:
     budget = len(w) * (4 + part * 32)
     ranks = [min(rank, 6.0) for rank in _capped(w, budget, 2, 6)]
-    chosen = integer_ranks_within_budget(ranks, budget, rank_min=2, rank_max=6)
+    chosen = integer_ranks_within_budget(ranks, RankBudget(budget, 2, 6))
     roundings = itertools.product(*[{math.floor(r), math.ceil(r)} for r in ranks])
     spent = [sum(r * r for r in rounding) for rounding in roundings]
     allowed = [total for total in spent if total <= budget + 1e-6]
@@ -111,7 +112,7 @@ def test_integer_ranks_are_the_best_rounding(w: list[float], part: float) -> Non
 
 def test_integer_ranks_prefer_the_largest_fraction() -> None:
     # room for one step from 4 to 5 (9 entries): the rank nearest to 5 takes it
-    chosen = integer_ranks_within_budget([4.3, 4.6, 4.4], 57.5, rank_min=1, rank_max=9)
+    chosen = integer_ranks_within_budget([4.3, 4.6, 4.4], RankBudget(57.5, 1, 9))
     assert chosen == [4, 5, 4]
 
 

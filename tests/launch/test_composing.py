@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.store import CONF
-from lora_sweep.launch.composing import VALUES, Composer, packed
+from lora_sweep.launch.composing import VALUES, Composer, pickled
 from lora_sweep.launch.jobs_under_way import NumberedJob
 
 
@@ -88,13 +88,13 @@ def test_configs_are_their_owners_alone(composer: Composer) -> None:
 
 def test_kept_job_is_the_config_with_its_number(composer: Composer) -> None:
     config = composer.compose(("lr=0.1",))
-    job = NumberedJob(packed(config), 7, "randn-seed0").config()
+    job = NumberedJob(pickled(config), 7, "randn-seed0").config()
     numbered = job.hydra.job
     assert (numbered.id, numbered.num, job.hydra.sweep.subdir) == ("7", 7, "randn-seed0")
     assert OmegaConf.masked_copy(job, ["lr", "rank"]) == OmegaConf.masked_copy(
         config, ["lr", "rank"]
     )
-    nameless = NumberedJob(packed(config), 7).config()
+    nameless = NumberedJob(pickled(config), 7).config()
     subdirs = [OmegaConf.to_container(one.hydra.sweep)["subdir"] for one in (nameless, config)]
     assert subdirs[0] == subdirs[1] != "randn-seed0"
 

@@ -12,9 +12,9 @@ from transformers import AutoModel
 
 from lora_sweep.adapters.factors.exact import svd_factors
 from lora_sweep.adapters.layer import LoRAXSLinear
-from lora_sweep.allocation.apportioning import RankBudget, ranks_by_components
+from lora_sweep.allocation.apportioning import ranks_by_components
 from lora_sweep.allocation.calibration import CALIBRATIONS
-from lora_sweep.allocation.costs import RankCosts
+from lora_sweep.allocation.costs import RankBudget, RankCosts
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.training.calibration import Calibrator, draw_batches
 from lora_sweep.training.encoder import AdaptedEncoder

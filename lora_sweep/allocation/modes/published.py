@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lora_sweep.allocation.costs import SQUARES, RankCosts
+from lora_sweep.allocation.costs import RankBudget
 from lora_sweep.allocation.mode import LogitMode, Terms
 
 if TYPE_CHECKING:
@@ -24,15 +24,8 @@ class Published(LogitMode, name="published"):
 
         return published_ranks(logits, terms.budget_params, terms.rank_min)
 
-    def rounded(
-        self,
-        ranks: list[float],
-        budget_params: float,
-        rank_min: int,
-        rank_max: int,
-        costs: RankCosts = SQUARES,
-    ) -> list[int]:
+    def rounded(self, ranks: list[float], budget: RankBudget) -> list[int]:
         """Returns the nearest integers (N), whatever they spend."""
         from lora_sweep.allocation.ranks import nearest_integer_ranks
 
-        return nearest_integer_ranks(ranks, rank_max)
+        return nearest_integer_ranks(ranks, budget.rank_max)
