@@ -3,6 +3,9 @@
 Where the layout has padding, `pad` repeats a row of the same text or run instead of writing zeros:
 whoever reads a padded layout masks its padding, and what is not finite in one run then never
 stands in another's place. The gradient of `pad` at padding is dropped, that of `unpad` is zero.
+
+Behind the rows may follow spare ones, which have no place: they are zero where rows come from
+places, and no gradient comes to them.
 """
 
 from typing import Any, NamedTuple
@@ -18,34 +21,44 @@ class Padding(NamedTuple):
     Attributes:
         source: which row each place shows (m,); at padding, another row of the same owner.
         place: which place each row has (n,).
+        n_spare: rows that follow the n.
     """
 
     source: Tensor
     place: Tensor
+    n_spare: int = 0
 
 
 def pad(rows: Tensor, padding: Padding) -> Tensor:
-    """Returns the padded layout (m, ...) of rows (n, ...)."""
-    return _gather(rows, padding.source, padding.place, has_gaps=False)
+    """Returns the padded layout (m, ...) of rows (n + n_spare, ...)."""
+    layout: Tensor = _Pad.apply(rows, padding)  # type: ignore[no-untyped-call]
+    return layout
 
 
 def unpad(places: Tensor, padding: Padding) -> Tensor:
-    """Returns the rows (n, ...) of a padded layout (m, ...)."""
-    return _gather(places, padding.place, padding.source, has_gaps=True)
+    """Returns the rows (n + n_spare, ...) of a padded layout (m, ...)."""
+    rows: Tensor = _Unpad.apply(places, padding)  # type: ignore[no-untyped-call]
+    return rows
 
 
 def zero_padded(rows: Tensor, padding: Padding) -> Tensor:
-    """Returns the padded layout (m, ...) of rows (n, ...) with zeros at padding; no gradient."""
+    """Returns the padded layout (m, ...) of rows, with zeros at padding; no gradient."""
     zeros = rows.new_zeros(len(padding.source), *rows.shape[1:])
-    return zeros.index_copy_(0, padding.place, rows)
+    return zeros.index_copy_(0, padding.place, rows[: len(padding.place)])
 
 
-def _gather(x: Tensor, index: Tensor, inverse: Tensor, *, has_gaps: bool) -> Tensor:
-    gathered: Tensor = _Gather.apply(x, index, inverse, has_gaps)  # type: ignore[no-untyped-call]
-    return gathered
+def rows_at(places: Tensor, padding: Padding) -> Tensor:
+    """Returns the rows (n + n_spare, ...) of a padded layout, spare ones zero; no gradient."""
+    if padding.n_spare == 0:
+        return places.index_select(0, padding.place)
+    n = len(padding.place)
+    rows = places.new_empty(n + padding.n_spare, *places.shape[1:])
+    torch.index_select(places, 0, padding.place, out=rows[:n])
+    rows[n:].zero_()
+    return rows
 
 
-class _Gather(torch.autograd.Function):
+class _Pad(torch.autograd.Function):
     """Gathers by one index; the gradient is gathered, or put back among zeros, by the other.
 
     torch's own gradient of a gather adds up over the padding, in an order that a GPU does not
@@ -53,15 +66,25 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor, inverse: Tensor, has_gaps: bool) -> Tensor:
-        ctx.save_for_backward(index, inverse)
-        ctx.has_gaps = has_gaps
-        return x.index_select(0, index)
+    def forward(ctx: Any, rows: Tensor, padding: Padding) -> Tensor:
+        ctx.padding = padding
+        return rows.index_select(0, padding.source)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        index, inverse = ctx.saved_tensors
-        if ctx.has_gaps:
-            return zero_padded(gradient, Padding(inverse, index)), None, None, None
-        return gradient.index_select(0, inverse), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return rows_at(gradient, ctx.padding), None
+
+
+class _Unpad(torch.autograd.Function):
+    """The other way round, see `_Pad`."""
+
+    @staticmethod
+    def forward(ctx: Any, places: Tensor, padding: Padding) -> Tensor:
+        ctx.padding = padding
+        return rows_at(places, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return zero_padded(gradient, ctx.padding), None

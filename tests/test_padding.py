@@ -20,6 +20,21 @@ def test_there_and_back_is_the_identity() -> None:
     assert torch.equal(unpad(pad(ROWS, PADDING), PADDING), ROWS)
 
 
+def test_spare_rows_are_zero_and_get_no_gradient() -> None:
+    padding = PADDING._replace(n_spare=1)
+    spare = torch.tensor([[torch.inf, torch.nan]])
+    rows = torch.cat([ROWS, spare]).requires_grad_()
+    layout = pad(rows, padding)
+    assert torch.equal(layout, pad(ROWS, PADDING))
+    assert torch.equal(zero_padded(rows.detach(), padding), zero_padded(ROWS, PADDING))
+    assert unpad(layout, padding).tolist() == [*ROWS.tolist(), [0, 0]]
+    weights = torch.tensor([[1.0], [2.0], [3.0], [100.0]])
+    assert _gradient(rows, layout, weights) == [[1, 1], [2, 2], [3, 3], [0, 0]]
+    places = torch.zeros(4, 2, requires_grad=True)
+    gradient = _gradient(places, unpad(places, padding), weights)
+    assert gradient == [[1, 1], [2, 2], [3, 3], [0, 0]]
+
+
 def _gradient(x: Tensor, y: Tensor, weights: Tensor) -> list[list[float]]:
     (gradient,) = torch.autograd.grad((y * weights).sum(), x)
     rows: list[list[float]] = gradient.tolist()

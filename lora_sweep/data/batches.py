@@ -2,7 +2,8 @@
 
 A batch holds K b texts, the texts of a run together, run after run. It is ragged (the real tokens
 one behind the other, no padding) or padded (a row a text). A ragged batch knows how its tokens
-stand in the padded layouts that attention, pooling and the adapters ask for.
+stand in the padded layouts that attention, pooling and the adapters ask for. Spare tokens may fill
+it up to a multiple: they belong to no text, nothing reads them, and products come in few sizes.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.padding import Padding
@@ -49,9 +51,9 @@ class Batch:
         token_type_ids: segment of every token, int64; None for models without.
         labels: (K, b), int64 or float32.
         is_real: where the padded layout has a token (K b, L), bool.
-        n_tokens: tokens of each run (K); ragged only, as all below.
+        n_tokens: tokens of each run (K), spare ones not counted; ragged only, as all below.
         texts: tokens (T) <-> a row a text (K b L).
-        runs: tokens (T) <-> a row a run (K T_max); None for one run.
+        runs: tokens (T) <-> a row a run (K T_max); None for one run without spare tokens.
         heads: a token's heads (T H) <-> the texts by length group (sum of n H L).
         groups: the length groups, shortest first.
     """
@@ -81,7 +83,7 @@ class Batch:
             if isinstance(part, Tensor):
                 changed[name] = change(part)
             elif isinstance(part, Padding):
-                changed[name] = Padding(*map(change, part))
+                changed[name] = Padding(change(part.source), change(part.place), part.n_spare)
         groups = tuple(group._replace(bias=change(group.bias)) for group in self.groups)
         return dataclasses.replace(self, **changed, groups=groups)
 
@@ -127,28 +129,36 @@ def padded_batch(
     return Batch(ids, positions, types, texts.labels[index], is_real)
 
 
-def ragged_batch(texts: TokenisedTexts, index: Tensor, *, n_heads: int) -> Batch:
-    """Returns the real tokens of a step, text after text, run after run.
+def ragged_batch(
+    texts: TokenisedTexts, index: Tensor, *, n_heads: int, multiple: int = 1
+) -> Batch:
+    """Returns the real tokens of a step, text after text, run after run, then the spare ones.
 
     Args:
         texts: where they come from.
         index: which ones, (K, b).
         n_heads: attention heads of the encoder, H.
+        multiple: spare tokens fill T up to a multiple of it.
     """
     is_real, source = _padded_layout(texts, index.flatten(), None)
     place = is_real.flatten().nonzero()[:, 0]  # (T,)
     token = source.flatten()[place]  # (T,)
     lengths = texts.lengths[index]  # (K, b)
-    heads, groups = _length_groups(lengths, n_heads)
+    n_spare = -len(place) % multiple
+    heads, groups = _length_groups(lengths, n_heads, n_spare)
+
+    def in_line(of_tokens: Tensor) -> Tensor:
+        return functional.pad(of_tokens.long(), (0, n_spare))[None]
+
     return Batch(
-        input_ids=texts.ids[token].long()[None],
-        positions=(place % is_real.shape[1])[None],
-        token_type_ids=None if texts.types is None else texts.types[token].long()[None],
+        input_ids=in_line(texts.ids[token]),
+        positions=in_line(place % is_real.shape[1]),
+        token_type_ids=None if texts.types is None else in_line(texts.types[token]),
         labels=texts.labels[index],
         is_real=is_real,
         n_tokens=tuple(lengths.sum(dim=1).tolist()),
-        texts=Padding(_rows_source(lengths.flatten(), is_real), place),
-        runs=_runs_padding(lengths.sum(dim=1)),
+        texts=Padding(_rows_source(lengths.flatten(), is_real), place, n_spare),
+        runs=_runs_padding(lengths.sum(dim=1), n_spare),
         heads=heads,
         groups=groups,
     )
@@ -171,15 +181,18 @@ def _rows_source(lengths: Tensor, is_real: Tensor) -> Tensor:
     return torch.where(is_real, first[:, None] + position, first[:, None]).flatten()
 
 
-def _runs_padding(n_tokens: Tensor) -> Padding | None:
-    """A row a run; one run needs none."""
-    if len(n_tokens) == 1:
+def _runs_padding(n_tokens: Tensor, n_spare: int) -> Padding | None:
+    """A row a run; one run needs none, unless spare tokens follow its own."""
+    if len(n_tokens) == 1 and n_spare == 0:
         return None
     is_token = torch.arange(int(n_tokens.max())) < n_tokens[:, None]  # (K, T_max)
-    return Padding(_rows_source(n_tokens, is_token), is_token.flatten().nonzero()[:, 0])
+    place = is_token.flatten().nonzero()[:, 0]
+    return Padding(_rows_source(n_tokens, is_token), place, n_spare)
 
 
-def _length_groups(lengths: Tensor, n_heads: int) -> tuple[Padding, tuple[LengthGroup, ...]]:
+def _length_groups(
+    lengths: Tensor, n_heads: int, n_spare: int
+) -> tuple[Padding, tuple[LengthGroup, ...]]:
     """Texts (K, b) by length, padded within a group only, each head a row of its own."""
     each = lengths.flatten()  # (K b,)
     first = each.cumsum(0) - each
@@ -200,7 +213,8 @@ def _length_groups(lengths: Tensor, n_heads: int) -> tuple[Padding, tuple[Length
             LengthGroup(cap, length, n_texts, bias.repeat_interleave(n_heads, dim=0)[:, None])
         )
     source = torch.cat(sources)
-    return Padding(source, _places_of(source, int(each.sum()) * n_heads)), tuple(groups)
+    place = _places_of(source, int(each.sum()) * n_heads)
+    return Padding(source, place, n_spare * n_heads), tuple(groups)
 
 
 def _cap(lengths: Tensor) -> Tensor:

@@ -41,6 +41,10 @@ from lora_sweep.training.pack import PackTexts
 
 log = logging.getLogger(__name__)
 
+BFLOAT16_MULTIPLE = 64
+"""Tokens of a batch are a multiple of it: on a CPU, a bfloat16 product of a size that comes for the
+first time takes a millisecond longer; on a GPU, products of such sizes are the fastest."""
+
 
 def base_folder(config: RunConfig) -> Path:
     """Returns the folder of the run's base encoder.
@@ -290,4 +294,5 @@ def make_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
         pad_id=shape.pad_id,
         first_position=shape.family.first_position(shape.pad_id),
         dtype=key.dtype,
+        multiple=1 if key.dtype == torch.float32 else BFLOAT16_MULTIPLE,
     )

@@ -119,6 +119,6 @@ def _listening(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
 
 
 def _real_tokens(x: Tensor, batch: Batch) -> Tensor:
-    """A layer's input (..., d_in) -> its real tokens (T, d_in); a ragged batch has no others."""
+    """A layer's input (..., d_in) -> its real tokens (T, d_in), the first of a ragged batch."""
     rows = x.reshape(-1, x.shape[-1])
-    return rows if batch.texts is not None else rows[batch.is_real.flatten()]
+    return rows[: sum(batch.n_tokens)] if batch.texts else rows[batch.is_real.flatten()]

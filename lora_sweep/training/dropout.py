@@ -1,26 +1,31 @@
 """Dropout that comes from each run's own seed, so that it does not depend on the pack.
 
-All masks of a step are drawn before it. Every run fills its rows of a common buffer from a
-generator of its own, one call for all layers; one comparison then turns the random bits of the
-whole pack into factors, 0 or 1 / (1 - p). What a run draws depends on its own texts alone:
+All factors of a step are drawn before it, 0 or 1 / (1 - p). Every run fills its rows of random
+bits from a generator of its own, one call for all places; comparisons for the whole pack then turn
+them into factors, place by place. What a run draws depends on its own texts alone:
 
-    hidden      (T, S, d)           every token, S places of the encoder
-    attention   (n, S, H, C, C)     every text of a length group, cap C; its leading square is used
-    head        (K b, 2, d)         every text
-    adapters    (T, d_in)           every token, for each adapted matrix
+    hidden      (S, T, d)           every token, S places of the encoder
+    attention   (S, n, H, C, C)     every text of a length group, cap C; its leading square is used
+    head        (2, K b, d)         every text
+    adapters    (1, T, d_in)        every token, for each adapted matrix
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from lora_sweep.adapters.layer import AdaptedLinear
 from lora_sweep.data.batches import Batch
+from lora_sweep.training.workspace import Workspace
 
 _LEVELS = 2**16
 """A factor is decided by 16 random bits: p is met to 1 in 131,072."""
+_WORTH_THREADS = 100_000
+"""So many words of random bits take longer to draw than threads take to start."""
 
 
 class SeededDropout(nn.Module):
@@ -54,12 +59,14 @@ class EncoderDropout:
         attention: attention weights, one a layer.
         adapters: adapted layers whose adapters' inputs are dropped; none where they are not.
         adapter_p: probability of a zero there.
+        workspace: what the factors of a step are drawn in.
     """
 
     hidden: tuple[SeededDropout, ...]
     attention: tuple[SeededDropout, ...]
     adapters: tuple[AdaptedLinear, ...] = ()
     adapter_p: float = 0.0
+    workspace: Workspace = field(default_factory=Workspace, compare=False)
 
     def clear(self) -> None:
         """Lets everything through again."""
@@ -86,25 +93,27 @@ class EncoderDropout:
             n_heads: attention heads, H.
             dtype: of the encoder's products.
         """
+        n_spare = batch.input_ids.shape[1] - sum(batch.n_tokens)
+        of_tokens = Drawing(batch.n_tokens, generators, self.workspace, n_spare)
         if self.hidden:
-            p, shape = self.hidden[0].p, (len(self.hidden), d)
-            drawn = factors(batch.n_tokens, shape, generators, p=p, dtype=dtype)
-            for i, place in enumerate(self.hidden):
-                place.factors = (drawn[:, i],)
+            places = (len(self.hidden), d)
+            drawn = of_tokens.factors(places, self.hidden[0].p, dtype, name="hidden")
+            for place, factor in zip(self.hidden, drawn, strict=True):
+                place.factors = (factor,)
         if self.attention:
-            p = self.attention[0].p
             by_group = []
-            for group in batch.groups:
-                square = (len(self.attention), n_heads, group.cap, group.cap)
-                drawn = factors(group.n_texts, square, generators, p=p, dtype=dtype)
-                by_group.append(drawn[..., : group.length, : group.length])
+            for cap, length, n_texts, _ in batch.groups:
+                squares = (len(self.attention), n_heads, cap, cap)
+                of_texts = Drawing(n_texts, generators, self.workspace)
+                name, p = f"attention {cap}", self.attention[0].p
+                drawn = of_texts.factors(squares, p, dtype, name=name)
+                by_group.append(drawn[..., :length, :length])
             for i, place in enumerate(self.attention):
-                place.factors = tuple(drawn[:, i] for drawn in by_group)
-        for layer in self.adapters:
-            d_in = layer.weight.shape[1]
-            layer.kept = factors(
-                batch.n_tokens, (d_in,), generators, p=self.adapter_p, dtype=dtype
-            )
+                place.factors = tuple(drawn[i] for drawn in by_group)
+        for i, layer in enumerate(self.adapters):
+            width = layer.weight.shape[1]
+            drawn = of_tokens.factors((1, width), self.adapter_p, dtype, name=f"adapter {i}")
+            layer.kept = drawn[0]
 
 
 def seed_dropout(
@@ -140,33 +149,62 @@ def seed_dropout(
     return EncoderDropout(tuple(hidden), tuple(attention), adapters, adapter_p)
 
 
-def factors(
-    n_rows: Sequence[int],
-    shape: tuple[int, ...],
-    generators: Sequence[torch.Generator],
-    *,
-    p: float,
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Returns independent factors (sum of n_rows, *shape): 0 with probability p, else 1 / (1 - p).
+@dataclass(frozen=True)
+class Drawing:
+    """Whose factors are drawn, and in what memory.
 
-    Args:
+    Attributes:
         n_rows: rows of each run (K).
-        shape: of a row.
         generators: one a run (K); a run's rows come from its own alone.
-        p: probability of a zero, above 0 up to 1, met to 1 in 131,072 and at least 1 in 65,536.
-        dtype: of the factors.
-
-    Source: inverted dropout; drawing by run is ours.
+        workspace: the memory; the last factors of the same name are overwritten.
+        n_spare: rows behind the runs', whose factors are of no matter.
     """
-    width = int(torch.Size(shape).numel())
-    n_words = -(-width // 4)  # four factors a 64-bit word
-    bits = torch.empty(sum(n_rows), n_words, dtype=torch.int64, device=generators[0].device)
-    for rows, generator in zip(torch.split(bits, list(n_rows)), generators, strict=True):
-        if len(rows):
+
+    n_rows: Sequence[int]
+    generators: Sequence[torch.Generator]
+    workspace: Workspace = field(default_factory=Workspace)
+    n_spare: int = 0
+
+    def factors(
+        self, shape: tuple[int, ...], p: float, dtype: torch.dtype, *, name: str = "factors"
+    ) -> Tensor:
+        """Returns independent factors (S, n, ...): 0 with probability p, else 1 / (1 - p).
+
+        Args:
+            shape: S places and what a row has at each (S, ...).
+            p: probability of a zero, above 0 up to 1; met to 1 in 131,072, at least 1 in 65,536.
+            dtype: of the factors.
+            name: of their memory.
+
+        Source: inverted dropout; drawing by run is ours.
+        """
+        n_places, *rest = shape
+        n, width, device = sum(self.n_rows), math.prod(rest), self.generators[0].device
+        n_words = -(-n_places * width // 4)  # four factors a 64-bit word
+        bits = self.workspace.take("bits", (n, n_words), torch.int64, device)
+        self._fill(bits)
+        levels = bits.view(torch.int16)[:, : n_places * width].view(n, n_places, width)
+        n_dropped = max(1, round(p * _LEVELS))
+        kept = self.workspace.take(name, (n_places, n + self.n_spare, width), dtype, device)
+        for place, own in enumerate(
+            kept[:, :n]
+        ):  # one by one: what was compared is scaled at once
+            torch.gt(levels[:, place], n_dropped - _LEVELS // 2 - 1, out=own)
+            own.mul_(_LEVELS / max(1, _LEVELS - n_dropped))
+        return kept.view(n_places, n + self.n_spare, *rest)
+
+    def _fill(self, bits: Tensor) -> None:
+        """Draws each run's rows of random bits; many of them on a CPU for several runs at once."""
+        by_run = torch.split(bits, list(self.n_rows))
+        runs = [pair for pair in zip(by_run, self.generators, strict=True) if len(pair[0])]
+
+        def fill(run: tuple[Tensor, torch.Generator]) -> None:
+            rows, generator = run
             rows.random_(-(2**63), None, generator=generator)
-    n_dropped = max(1, round(p * _LEVELS))
-    kept = torch.empty(len(bits), width, dtype=dtype, device=bits.device)
-    torch.gt(bits.view(torch.int16)[:, :width], n_dropped - _LEVELS // 2 - 1, out=kept)
-    scale = _LEVELS / max(1, _LEVELS - n_dropped)
-    return kept.mul_(scale).view(-1, *shape)
+
+        if len(runs) > 1 and bits.device.type == "cpu" and bits.numel() > _WORTH_THREADS:
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                list(pool.map(fill, runs))
+        else:
+            for run in runs:
+                fill(run)

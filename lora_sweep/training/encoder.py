@@ -12,7 +12,7 @@ from lora_sweep.adapters.layer import AdaptedLinear, leading_singular_values, se
 from lora_sweep.data.batches import Batch, padded_batch, ragged_batch
 from lora_sweep.data.tokens import TokenisedTexts
 from lora_sweep.padding import pad
-from lora_sweep.training.dropout import EncoderDropout, factors
+from lora_sweep.training.dropout import Drawing, EncoderDropout
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.vocabulary import HEAD_DENSE, HEAD_OUT
 
@@ -36,6 +36,7 @@ class AdaptedEncoder:
         first_position: position id of a text's first token, for ragged batches; None if this
             family's batches must be padded.
         dtype: of the frozen weights and of all products with them.
+        multiple: ragged batches are filled up to a multiple of so many tokens.
     """
 
     encoder: nn.Module
@@ -48,6 +49,7 @@ class AdaptedEncoder:
     pad_id: int
     first_position: int | None
     dtype: torch.dtype = torch.float32
+    multiple: int = 1
 
     @property
     def can_pack(self) -> bool:
@@ -71,7 +73,7 @@ class AdaptedEncoder:
         """Returns the texts (K, b) as a batch that this encoder takes, on the CPU."""
         if self.first_position is None:
             return padded_batch(texts, index, pad_id=self.pad_id)
-        return ragged_batch(texts, index, n_heads=self.n_heads)
+        return ragged_batch(texts, index, n_heads=self.n_heads, multiple=self.multiple)
 
     def draw_dropout(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor | None:
         """Readies the encoder's dropout for a training step.
@@ -81,15 +83,16 @@ class AdaptedEncoder:
             generators: one a run (K), on the batch's device; each is moved on.
 
         Returns:
-            The head's factors (K, b, 2, d); None if it drops nothing.
+            The head's factors (2, K, b, d); None if it drops nothing.
         """
         if self.dropout is not None:
             self.dropout.draw(batch, generators, d=self.d, n_heads=self.n_heads, dtype=self.dtype)
         if self.head_dropout == 0:
             return None
         n_runs, n_texts = batch.labels.shape
-        drawn = factors([n_texts] * n_runs, (2, self.d), generators, p=self.head_dropout)
-        return drawn.view(n_runs, n_texts, 2, self.d)
+        drawing = Drawing([n_texts] * n_runs, generators)
+        drawn = drawing.factors((2, self.d), self.head_dropout, torch.float32)
+        return drawn.view(2, n_runs, n_texts, self.d)
 
     def evaluation_mode(self) -> None:
         """Lets everything through from now on."""
@@ -134,13 +137,13 @@ def head_outputs(features: Tensor, parameters: Parameters, dropout: Tensor | Non
     Args:
         features: pooled hidden states.
         parameters: the heads, among others.
-        dropout: factors of both dropouts (K, b, 2, d); None for none.
+        dropout: factors of both dropouts (2, K, b, d); None for none.
 
     Source: transformers' RoBERTa classification head.
     """
-    x = features if dropout is None else features * dropout[:, :, 0]
+    x = features if dropout is None else features * dropout[0]
     x = torch.tanh(_linear(x, parameters, HEAD_DENSE))
-    x = x if dropout is None else x * dropout[:, :, 1]
+    x = x if dropout is None else x * dropout[1]
     return _linear(x, parameters, HEAD_OUT)
 
 

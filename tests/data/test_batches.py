@@ -54,6 +54,29 @@ def test_single_run_needs_no_row_of_its_own() -> None:
     assert ragged_batch(TEXTS, torch.tensor([[0, 1]]), n_heads=1).runs is None
 
 
+def test_spare_tokens_fill_up_to_a_multiple() -> None:
+    index = torch.tensor([[1, 2], [0, 2]])
+    plain, filled = (ragged_batch(TEXTS, index, n_heads=2, multiple=m) for m in (1, 5))
+    assert filled.input_ids.tolist() == [[*plain.input_ids[0].tolist(), 0, 0, 0]]
+    assert filled.positions.shape == filled.input_ids.shape == (1, 10)
+    assert filled.token_type_ids is not None and filled.token_type_ids.shape == (1, 10)
+    assert filled.n_tokens == plain.n_tokens == (4, 3)
+    for own, same, n_spare in (
+        (filled.texts, plain.texts, 3),
+        (filled.runs, plain.runs, 3),
+        (filled.heads, plain.heads, 6),
+    ):
+        assert own is not None and same is not None
+        assert torch.equal(own.source, same.source) and torch.equal(own.place, same.place)
+        assert (own.n_spare, same.n_spare) == (n_spare, 0)
+
+
+def test_single_run_with_spare_tokens_has_a_row_of_its_own() -> None:
+    runs = ragged_batch(TEXTS, torch.tensor([[0, 1]]), n_heads=1, multiple=4).runs
+    assert runs is not None
+    assert runs.source.tolist() == runs.place.tolist() == [0, 1, 2, 3, 4] and runs.n_spare == 3
+
+
 def test_length_groups_by_hand() -> None:
     # lengths 17, 2, 20: one text in the group up to 16 tokens, two in that up to 32
     offsets = torch.tensor([0, 17, 19, 39])

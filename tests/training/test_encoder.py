@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,13 +12,16 @@ from lora_sweep.training.encoder import head_outputs
 INDEX = {1: torch.tensor([[0, 4, 2, 7]]), 2: torch.tensor([[0, 4], [2, 7]])}
 
 
-def _features(family: str, ragged: bool, n_runs: int, pooling: str) -> tuple[Tensor, Tensor]:
+def _features(
+    family: str, ragged: bool, n_runs: int, pooling: str, multiple: int = 1
+) -> tuple[Tensor, Tensor]:
     """Features of four texts, and the gradient of a weighted sum in the cores."""
-    encoder = make_encoder(family, ragged=ragged)
-    object.__setattr__(encoder, "pooling", pooling)
+    made = make_encoder(family, ragged=ragged)
+    encoder = dataclasses.replace(made, pooling=pooling, multiple=multiple)
     generator = torch.Generator().manual_seed(5)
     cores = torch.randn(n_runs, 8, 4, 4, generator=generator, requires_grad=True)
     batch = encoder.batch(make_tokens(9, 0), INDEX[n_runs])
+    assert not ragged or batch.input_ids.shape[1] % multiple == 0
     features = encoder.features(batch, cores.unbind(dim=1), n_runs)
     weights = torch.randn(features.shape, generator=generator)
     (gradient,) = torch.autograd.grad((features * weights).sum(), cores)
@@ -26,8 +31,11 @@ def _features(family: str, ragged: bool, n_runs: int, pooling: str) -> tuple[Ten
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("n_runs", [1, 2])
 @pytest.mark.parametrize("family", RAGGED_FAMILIES)
-def test_ragged_batches_equal_padded_ones(family: str, n_runs: int, pooling: str) -> None:
-    features, gradient = _features(family, True, n_runs, pooling)
+@pytest.mark.parametrize("multiple", [1, 13])
+def test_ragged_batches_equal_padded_ones(
+    family: str, n_runs: int, pooling: str, multiple: int
+) -> None:
+    features, gradient = _features(family, True, n_runs, pooling, multiple)
     expected, expected_gradient = _features(family, False, n_runs, pooling)
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-5)
