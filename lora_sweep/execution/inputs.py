@@ -42,8 +42,8 @@ from lora_sweep.training.pack import PackTexts
 log = logging.getLogger(__name__)
 
 BFLOAT16_MULTIPLE = 64
-"""Tokens of a batch are a multiple of it: on a CPU, a bfloat16 product of a size that comes for the
-first time takes a millisecond longer; on a GPU, products of such sizes are the fastest."""
+"""Tokens of a batch are a multiple of it: on a CPU, a bfloat16 product of a size that comes for
+the first time takes a millisecond longer; on a GPU, products of such sizes are the fastest."""
 
 
 def base_folder(config: RunConfig) -> Path:
