@@ -29,16 +29,17 @@ WARMUP = 0.06
 class Classifier(nn.Module):
     """An encoder, its first token or the mean over its tokens, and the head of a sweep's runs."""
 
-    def __init__(self, base: Path, *, pooling: str) -> None:
+    def __init__(self, base: Path, *, pooling: str, in_bfloat16: bool) -> None:
         """Loads the encoder; the head starts at random.
 
         Args:
             base: folder of a transformers encoder.
             pooling: `cls` or `mean`.
+            in_bfloat16: whether the encoder's products are in bfloat16; weights stay float32.
         """
         super().__init__()
         self.encoder = load_encoder(base, dropout=None, attention=None, device=torch.device("cpu"))
-        self.pooling = pooling
+        self.pooling, self.in_bfloat16 = pooling, in_bfloat16
         d = int(self.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
         dense, out = nn.Linear(d, d), nn.Linear(d, 2)
         for part in (dense, out):
@@ -48,7 +49,9 @@ class Classifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **others: Tensor) -> Tensor:
         """Returns the logits (b, 2) of sentences (b, L)."""
-        hidden = self.encoder(input_ids, attention_mask=attention_mask, **others).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.in_bfloat16):
+            outputs = self.encoder(input_ids, attention_mask=attention_mask, **others)
+        hidden = outputs.last_hidden_state.float()
         if self.pooling == "cls":
             pooled = hidden[:, 0]
         else:
@@ -88,7 +91,8 @@ def train(arguments: argparse.Namespace, seed: int) -> list[float]:
     dev_batches = DataLoader(dev, batch_size=256, collate_fn=collate)
     train_rows: Any = rows(corpus.train, tokenizer)
     batches: Any = DataLoader(train_rows, batch_size=32, shuffle=True, collate_fn=collate)
-    model = Classifier(base, pooling=arguments.pooling)
+    in_bfloat16 = arguments.precision == "bfloat16"
+    model = Classifier(base, pooling=arguments.pooling, in_bfloat16=in_bfloat16)
     model.encoder.requires_grad_(arguments.train == "full")
     groups = [{"params": list(model.head.parameters()), "lr": arguments.lr_head}]
     if arguments.train == "full":
@@ -118,6 +122,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="CoLA's folder raw")
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--train", choices=("full", "head"), default="full")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--pooling", choices=("cls", "mean"), default="mean")
     parser.add_argument("--lr", type=float, default=1e-4, help="learning rate of the encoder")
     parser.add_argument("--lr-head", type=float, default=1e-3)

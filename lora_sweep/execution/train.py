@@ -9,6 +9,7 @@ from lora_sweep.config.run import cell_name
 from lora_sweep.errors import PrunedError, TrainingFailedError
 from lora_sweep.execution.calibration import Measured, calibrate
 from lora_sweep.execution.display import Display
+from lora_sweep.execution.freed_memory import keep_freed_memory
 from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
@@ -49,6 +50,7 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
     if plan.device.type == "cpu":
+        keep_freed_memory()
         say_which_precision_is_faster(config.precision)
     factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
     log.info("loading %s%s", base.name, factors)
