@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 
 class Padding(NamedTuple):
@@ -21,12 +22,12 @@ class Padding(NamedTuple):
     Attributes:
         source: which row each place shows (m,); at padding, another row of the same owner.
         place: which place each row has (n,).
-        n_spare: rows that follow the n.
+        spare: which rows stand in no place: those that follow the n (n_spare,).
     """
 
     source: Tensor
     place: Tensor
-    n_spare: int = 0
+    spare: Tensor = torch.empty(0, dtype=torch.long)
 
 
 def pad(rows: Tensor, padding: Padding) -> Tensor:
@@ -49,13 +50,9 @@ def zero_padded(rows: Tensor, padding: Padding) -> Tensor:
 
 def rows_at(places: Tensor, padding: Padding) -> Tensor:
     """Returns the rows (n + n_spare, ...) of a padded layout, spare ones zero; no gradient."""
-    if padding.n_spare == 0:
-        return places.index_select(0, padding.place)
-    n = len(padding.place)
-    rows = places.new_empty(n + padding.n_spare, *places.shape[1:])
-    torch.index_select(places, 0, padding.place, out=rows[:n])
-    rows[n:].zero_()
-    return rows
+    rows = places.index_select(0, padding.place)
+    n_spare = len(padding.spare)
+    return rows if n_spare == 0 else functional.pad(rows, (0, 0) * (rows.dim() - 1) + (0, n_spare))
 
 
 class _Pad(torch.autograd.Function):

@@ -21,7 +21,7 @@ def test_there_and_back_is_the_identity() -> None:
 
 
 def test_spare_rows_are_zero_and_get_no_gradient() -> None:
-    padding = PADDING._replace(n_spare=1)
+    padding = PADDING._replace(spare=torch.tensor([3]))
     spare = torch.tensor([[torch.inf, torch.nan]])
     rows = torch.cat([ROWS, spare]).requires_grad_()
     layout = pad(rows, padding)

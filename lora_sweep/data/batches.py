@@ -83,7 +83,7 @@ class Batch:
             if isinstance(part, Tensor):
                 changed[name] = change(part)
             elif isinstance(part, Padding):
-                changed[name] = Padding(change(part.source), change(part.place), part.n_spare)
+                changed[name] = Padding(*map(change, part))
         groups = tuple(group._replace(bias=change(group.bias)) for group in self.groups)
         return dataclasses.replace(self, **changed, groups=groups)
 
@@ -157,7 +157,7 @@ def ragged_batch(
         labels=texts.labels[index],
         is_real=is_real,
         n_tokens=tuple(lengths.sum(dim=1).tolist()),
-        texts=Padding(_rows_source(lengths.flatten(), is_real), place, n_spare),
+        texts=Padding(_rows_source(lengths.flatten(), is_real), place, _behind(place, n_spare)),
         runs=_runs_padding(lengths.sum(dim=1), n_spare),
         heads=heads,
         groups=groups,
@@ -174,6 +174,11 @@ def _padded_layout(
     return is_real, torch.where(is_real, texts.offsets[rows, None] + position, 0)
 
 
+def _behind(place: Tensor, n_spare: int) -> Tensor:
+    """The spare rows (n_spare,), which follow those that have a place."""
+    return torch.arange(len(place), len(place) + n_spare)
+
+
 def _rows_source(lengths: Tensor, is_real: Tensor) -> Tensor:
     """The token at every place of a row an owner (n, L), flat; the owner's first at padding."""
     first = lengths.cumsum(0) - lengths  # (n,)
@@ -187,7 +192,7 @@ def _runs_padding(n_tokens: Tensor, n_spare: int) -> Padding | None:
         return None
     is_token = torch.arange(int(n_tokens.max())) < n_tokens[:, None]  # (K, T_max)
     place = is_token.flatten().nonzero()[:, 0]
-    return Padding(_rows_source(n_tokens, is_token), place, n_spare)
+    return Padding(_rows_source(n_tokens, is_token), place, _behind(place, n_spare))
 
 
 def _length_groups(
@@ -214,7 +219,7 @@ def _length_groups(
         )
     source = torch.cat(sources)
     place = _places_of(source, int(each.sum()) * n_heads)
-    return Padding(source, place, n_spare * n_heads), tuple(groups)
+    return Padding(source, place, _behind(place, n_spare * n_heads)), tuple(groups)
 
 
 def _cap(lengths: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ All factors of a step are drawn before it, 0 or 1 / (1 - p). Every run fills its
 bits from a generator of its own, one call for all places; comparisons for the whole pack then turn
 them into factors, place by place. What a run draws depends on its own texts alone:
 
-    hidden      (S, T, d)           every token, S places of the encoder
-    attention   (S, n, H, C, C)     every text of a length group, cap C; its leading square is used
-    head        (2, K b, d)         every text
-    adapters    (1, T, d_in)        every token, for each adapted matrix
+    hidden      (T, d)              every token, at all places of the encoder
+    attention   (n, H, C, C)        every text of a length group, cap C; its leading square is used
+    head        (K b, d)            every text, at 2 places
+    adapters    (T, d_in)           every token, for each adapted matrix
 """
 
 import math
@@ -96,24 +96,22 @@ class EncoderDropout:
         n_spare = batch.input_ids.shape[1] - sum(batch.n_tokens)
         of_tokens = Drawing(batch.n_tokens, generators, self.workspace, n_spare)
         if self.hidden:
-            places = (len(self.hidden), d)
-            drawn = of_tokens.factors(places, self.hidden[0].p, dtype, name="hidden")
+            n, p = len(self.hidden), self.hidden[0].p
+            drawn = of_tokens.factors(n, (d,), p, dtype, name="hidden")
             for place, factor in zip(self.hidden, drawn, strict=True):
                 place.factors = (factor,)
         if self.attention:
             by_group = []
             for cap, length, n_texts, _ in batch.groups:
-                squares = (len(self.attention), n_heads, cap, cap)
+                n, p, square = len(self.attention), self.attention[0].p, (n_heads, cap, cap)
                 of_texts = Drawing(n_texts, generators, self.workspace)
-                name, p = f"attention {cap}", self.attention[0].p
-                drawn = of_texts.factors(squares, p, dtype, name=name)
-                by_group.append(drawn[..., :length, :length])
-            for i, place in enumerate(self.attention):
-                place.factors = tuple(drawn[i] for drawn in by_group)
+                drawn = of_texts.factors(n, square, p, dtype, name=f"attention {cap}")
+                by_group.append([own[..., :length, :length] for own in drawn])
+            for place, *of_groups in zip(self.attention, *by_group, strict=True):
+                place.factors = tuple(of_groups)
         for i, layer in enumerate(self.adapters):
-            width = layer.weight.shape[1]
-            drawn = of_tokens.factors((1, width), self.adapter_p, dtype, name=f"adapter {i}")
-            layer.kept = drawn[0]
+            width, p = layer.weight.shape[1], self.adapter_p
+            (layer.kept,) = of_tokens.factors(1, (width,), p, dtype, name=f"adapter {i}")
 
 
 def seed_dropout(
@@ -166,32 +164,43 @@ class Drawing:
     n_spare: int = 0
 
     def factors(
-        self, shape: tuple[int, ...], p: float, dtype: torch.dtype, *, name: str = "factors"
-    ) -> Tensor:
-        """Returns independent factors (S, n, ...): 0 with probability p, else 1 / (1 - p).
+        self,
+        n_places: int,
+        shape: tuple[int, ...],
+        p: float,
+        dtype: torch.dtype,
+        *,
+        name: str = "factors",
+    ) -> list[Tensor]:
+        """Returns factors (n, *shape) by place, independent: 0 with probability p, else 1 / (1 - p).
+
+        Each place's have memory of their own: slices of one tensor differ in their offsets, and
+        torch.compile would make a graph for each pattern of them.
 
         Args:
-            shape: S places and what a row has at each (S, ...).
+            n_places: how many times each row is dropped.
+            shape: of a row.
             p: probability of a zero, above 0 up to 1; met to 1 in 131,072, at least 1 in 65,536.
             dtype: of the factors.
             name: of their memory.
 
         Source: inverted dropout; drawing by run is ours.
         """
-        n_places, *rest = shape
-        n, width, device = sum(self.n_rows), math.prod(rest), self.generators[0].device
+        n, width, device = sum(self.n_rows), math.prod(shape), self.generators[0].device
         n_words = -(-n_places * width // 4)  # four factors a 64-bit word
         bits = self.workspace.take("bits", (n, n_words), torch.int64, device)
         self._fill(bits)
         levels = bits.view(torch.int16)[:, : n_places * width].view(n, n_places, width)
         n_dropped = max(1, round(p * _LEVELS))
-        kept = self.workspace.take(name, (n_places, n + self.n_spare, width), dtype, device)
-        for place, own in enumerate(
-            kept[:, :n]
-        ):  # one by one: what was compared is scaled at once
-            torch.gt(levels[:, place], n_dropped - _LEVELS // 2 - 1, out=own)
-            own.mul_(_LEVELS / max(1, _LEVELS - n_dropped))
-        return kept.view(n_places, n + self.n_spare, *rest)
+        threshold, scale = n_dropped - _LEVELS // 2 - 1, _LEVELS / max(1, _LEVELS - n_dropped)
+        by_place = []
+        for place in range(n_places):
+            rows = (n + self.n_spare, width)
+            kept = self.workspace.take(f"{name} {place}", rows, dtype, device)
+            torch.gt(levels[:, place], threshold, out=kept[:n])
+            kept[:n].mul_(scale)
+            by_place.append(kept.view(-1, *shape))
+        return by_place
 
     def _fill(self, bits: Tensor) -> None:
         """Draws each run's rows of random bits; many of them on a CPU for several runs at once."""

@@ -91,8 +91,8 @@ class AdaptedEncoder:
             return None
         n_runs, n_texts = batch.labels.shape
         drawing = Drawing([n_texts] * n_runs, generators)
-        drawn = drawing.factors((2, self.d), self.head_dropout, torch.float32)
-        return drawn.view(2, n_runs, n_texts, self.d)
+        drawn = drawing.factors(2, (self.d,), self.head_dropout, torch.float32)
+        return torch.stack(drawn).view(2, n_runs, n_texts, self.d)
 
     def evaluation_mode(self) -> None:
         """Lets everything through from now on."""

@@ -13,7 +13,9 @@ def _generators(*seeds: int) -> list[torch.Generator]:
 
 
 def _factors(n_rows: list[int], shape: tuple[int, ...], *seeds: int, p: float) -> Tensor:
-    return Drawing(n_rows, _generators(*seeds)).factors(shape, p, torch.float32)
+    n_places, *rest = shape
+    drawing = Drawing(n_rows, _generators(*seeds))
+    return torch.stack(drawing.factors(n_places, tuple(rest), p, torch.float32))
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
@@ -53,7 +55,7 @@ def test_memory_of_an_earlier_step_changes_nothing() -> None:
     for n_rows in ([3, 9], [5, 2], [4, 20]):
         fresh = _factors(n_rows, (2, 7), 0, 1, p=0.3)
         drawing = Drawing(n_rows, _generators(0, 1), workspace, n_spare=3)
-        again = drawing.factors((2, 7), 0.3, torch.float32)
+        again = torch.stack(drawing.factors(2, (7,), 0.3, torch.float32))
         assert torch.equal(again[:, : sum(n_rows)], fresh)
         assert again.shape == (2, sum(n_rows) + 3, 7) and bool(again.isfinite().all())
 
@@ -61,7 +63,7 @@ def test_memory_of_an_earlier_step_changes_nothing() -> None:
 def test_next_step_draws_anew() -> None:
     generators = _generators(0)
     first, second = (
-        Drawing([9], generators).factors((1, 20), 0.5, torch.float32) for _ in range(2)
+        Drawing([9], generators).factors(1, (20,), 0.5, torch.float32)[0] for _ in range(2)
     )
     assert not torch.equal(first, second)
 
