@@ -172,7 +172,7 @@ class Drawing:
         *,
         name: str = "factors",
     ) -> list[Tensor]:
-        """Returns factors (n, *shape) by place, independent: 0 with probability p, else 1 / (1 - p).
+        """Returns factors (n, *shape) by place, each 0 with probability p, else 1 / (1 - p).
 
         Each place's have memory of their own: slices of one tensor differ in their offsets, and
         torch.compile would make a graph for each pattern of them.
