@@ -5,12 +5,14 @@ the encoder as one long text (1, T), and attention alone pads: it gathers the te
 group into rows of their own, attends within them, and puts the results back in line.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from lora_sweep.data.batches import Batch, LengthGroup
+from lora_sweep.data.batches import Batch
 from lora_sweep.padding import pad, unpad
 
 RAGGED = "lora_sweep_ragged"
@@ -47,33 +49,81 @@ def ragged_attention(
     batch: Batch = options["batch"]
     assert batch.heads is not None
     d_head = query.shape[-1]
-    sizes = [group.bias.shape[0] * group.length for group in batch.groups]
     q, k, v = (
-        torch.split(pad(x.transpose(1, 2).reshape(-1, d_head), batch.heads), sizes)
-        for x in (query, key, value)
+        pad(x.transpose(1, 2).reshape(-1, d_head), batch.heads) for x in (query, key, value)
     )
-    factors = getattr(module.dropout, "factors", ()) or [None] * len(sizes)
-    mixed = [
-        _attend(group, rows, factor, options["scaling"])
-        for group, rows, factor in zip(
-            batch.groups, zip(q, k, v, strict=True), factors, strict=True
-        )
-    ]
-    in_line = unpad(mixed[0] if len(mixed) == 1 else torch.cat(mixed), batch.heads)
+    factors = getattr(module.dropout, "factors", ()) or (None,) * len(batch.groups)
+    groups = tuple(
+        _Group(group.length, group.bias, factor)
+        for group, factor in zip(batch.groups, factors, strict=True)
+    )
+    mixed: Tensor = _Attention.apply(q, k, v, groups, options["scaling"])  # type: ignore[no-untyped-call]
+    in_line = unpad(mixed, batch.heads)
     return in_line.view(1, query.shape[2], query.shape[1], d_head), None
 
 
-def _attend(
-    group: LengthGroup, rows: tuple[Tensor, ...], factor: Tensor | None, scaling: float
-) -> Tensor:
-    """Attention within the texts of a group: rows (n H L, d_head) -> (n H L, d_head)."""
-    q, k, v = (x.view(-1, group.length, x.shape[-1]) for x in rows)  # (n H, L, d_head)
-    scores = torch.baddbmm(group.bias.to(q.dtype), q, k.mT, alpha=scaling)  # (n H, L, L)
-    # In float32: of 16 bfloat16 numbers a softmax takes four times as long on a CPU.
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32)
-    if factor is not None:
-        weights = (weights.view(factor.shape) * factor).view(weights.shape)
-    return torch.bmm(weights.to(v.dtype), v).view(-1, v.shape[-1])
+class _Group(NamedTuple):
+    """Texts that attend together: n H rows of L places."""
+
+    length: int
+    bias: Tensor  # (n H, 1, L)
+    factor: Tensor | None  # of dropout, (n, H, L, L)
+
+    def drop(self, weights: Tensor) -> Tensor:
+        """Attention weights (n H, L, L), or their gradient, times the factors."""
+        if self.factor is None:
+            return weights
+        return (weights.view(self.factor.shape) * self.factor).view(weights.shape)
+
+
+class _Attention(torch.autograd.Function):
+    """softmax(scaling q k' + bias) o f times v, group by group, rows (sum of n H L, d_head).
+
+    By hand, because all groups then write into one tensor, forward and backward, and weights are
+    float32: of 16 bfloat16 numbers a softmax takes four times as long on a CPU.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, groups: tuple[_Group, ...], scaling: float
+    ) -> Tensor:
+        mixed, kept = torch.empty_like(v), []
+        for group, (own_q, own_k, own_v, out) in _by_group(groups, q, k, v, mixed):
+            bias = group.bias.to(q.dtype)
+            scores = torch.baddbmm(bias, own_q, own_k.mT, alpha=scaling)  # (n H, L, L)
+            weights = torch.softmax(scores, dim=-1, dtype=torch.float32)
+            torch.bmm(group.drop(weights).to(v.dtype), own_v, out=out)
+            kept.append(weights)
+        ctx.save_for_backward(q, k, v, *kept)
+        ctx.groups, ctx.scaling = groups, scaling
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        q, k, v, *kept = ctx.saved_tensors
+        of_q, of_k, of_v = (torch.empty_like(one) for one in (q, k, v))
+        rows = _by_group(ctx.groups, q, k, v, gradient, of_q, of_k, of_v)
+        for (group, own), weights in zip(rows, kept, strict=True):
+            own_q, own_k, own_v, g, out_q, out_k, out_v = own
+            torch.bmm(group.drop(weights).to(v.dtype).mT, g, out=out_v)
+            of_weights = group.drop(torch.bmm(g, own_v.mT).float())
+            dot = (of_weights * weights).sum(dim=-1, keepdim=True)
+            of_scores = ((of_weights - dot) * weights * ctx.scaling).to(v.dtype)
+            torch.bmm(of_scores, own_k, out=out_q)
+            torch.bmm(of_scores.mT, own_q, out=out_k)
+        return of_q, of_k, of_v, None, None
+
+
+def _by_group(
+    groups: Sequence[_Group], *rows: Tensor
+) -> Iterator[tuple[_Group, tuple[Tensor, ...]]]:
+    """Each group with its part of rows (sum of n H L, d_head), as (n H, L, d_head)."""
+    start = 0
+    for group in groups:
+        end = start + len(group.bias) * group.length
+        yield group, tuple(one[start:end].view(-1, group.length, one.shape[-1]) for one in rows)
+        start = end
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:
