@@ -160,7 +160,7 @@ def test_every_cell_has_five_seeds(sweep: str) -> None:
 def test_another_base_takes_the_place_of_the_studys(composed: Callable[..., RunConfig]) -> None:
     for number in (0, -1):
         config = composed(*jobs("sweep=alphas")[number], "experiment=cola_minilm")
-        assert (config.model.name, config.training.epochs) == ("minilm", 5)
+        assert (config.model.name, config.training.epochs) == ("minilm", 10)
     grids = OverridesParser.create().parse_overrides(["experiment=choice(cola)", "rank.max=40"])
     given = OverridesParser.create().parse_overrides(["experiment=cola_minilm"])
     assert runs_of_grids([grids], given) == [["experiment=cola_minilm", "rank.max=40"]]
