@@ -155,7 +155,7 @@ class Drawing:
         n_rows: rows of each run (K).
         generators: one a run (K); a run's rows come from its own alone.
         workspace: the memory; the last factors of the same name are overwritten.
-        n_spare: rows behind the runs', whose factors are of no matter.
+        n_spare: rows behind the runs', whose factors are 0.
     """
 
     n_rows: Sequence[int]
@@ -199,6 +199,7 @@ class Drawing:
             kept = self.workspace.take(f"{name} {place}", rows, dtype, device)
             torch.gt(levels[:, place], threshold, out=kept[:n])
             kept[:n].mul_(scale)
+            kept[n:].zero_()
             by_place.append(kept.view(-1, *shape))
         return by_place
 
