@@ -1,12 +1,12 @@
 """Dropout that comes from each run's own seed, so that it does not depend on the pack.
 
 All factors of a step are drawn before it, 0 or 1 / (1 - p). Every run fills its rows of random
-bits from a generator of its own, one call for all places; comparisons for the whole pack then turn
-them into factors, place by place. What a run draws depends on its own texts alone:
+bits from a generator of its own, one call for all places; one comparison for the whole pack then
+turns them into factors. What a run draws depends on its own texts alone:
 
-    hidden      (T, d)              every token, at all places of the encoder
-    attention   (n, H, C, C)        every text of a length group, cap C; its leading square is used
-    head        (K b, d)            every text, at 2 places
+    hidden      (T, S, d)           every token, S places of the encoder
+    attention   (n, S, H, C, C)     every text of a length group, cap C; its leading square is used
+    head        (K b, 2, d)         every text
     adapters    (T, d_in)           every token, for each adapted matrix
 """
 
@@ -96,22 +96,22 @@ class EncoderDropout:
         n_spare = batch.input_ids.shape[1] - sum(batch.n_tokens)
         of_tokens = Drawing(batch.n_tokens, generators, self.workspace, n_spare)
         if self.hidden:
-            n, p = len(self.hidden), self.hidden[0].p
-            drawn = of_tokens.factors(n, (d,), p, dtype, name="hidden")
-            for place, factor in zip(self.hidden, drawn, strict=True):
+            shape, p = (len(self.hidden), d), self.hidden[0].p
+            drawn = of_tokens.factors(shape, p, dtype, name="hidden")
+            for place, factor in zip(self.hidden, drawn.unbind(dim=1), strict=True):
                 place.factors = (factor,)
         if self.attention:
             by_group = []
             for cap, length, n_texts, _ in batch.groups:
-                n, p, square = len(self.attention), self.attention[0].p, (n_heads, cap, cap)
+                squares, p = (len(self.attention), n_heads, cap, cap), self.attention[0].p
                 of_texts = Drawing(n_texts, generators, self.workspace)
-                drawn = of_texts.factors(n, square, p, dtype, name=f"attention {cap}")
-                by_group.append([own[..., :length, :length] for own in drawn])
+                drawn = of_texts.factors(squares, p, dtype, name=f"attention {cap}")
+                by_group.append(drawn[..., :length, :length].unbind(dim=1))
             for place, *of_groups in zip(self.attention, *by_group, strict=True):
                 place.factors = tuple(of_groups)
         for i, layer in enumerate(self.adapters):
-            width, p = layer.weight.shape[1], self.adapter_p
-            (layer.kept,) = of_tokens.factors(1, (width,), p, dtype, name=f"adapter {i}")
+            width, p = (layer.weight.shape[1],), self.adapter_p
+            layer.kept = of_tokens.factors(width, p, dtype, name=f"adapter {i}")
 
 
 def seed_dropout(
@@ -164,21 +164,11 @@ class Drawing:
     n_spare: int = 0
 
     def factors(
-        self,
-        n_places: int,
-        shape: tuple[int, ...],
-        p: float,
-        dtype: torch.dtype,
-        *,
-        name: str = "factors",
-    ) -> list[Tensor]:
-        """Returns factors (n, *shape) by place, each 0 with probability p, else 1 / (1 - p).
-
-        Each place's have memory of their own: slices of one tensor differ in their offsets, and
-        torch.compile would make a graph for each pattern of them.
+        self, shape: tuple[int, ...], p: float, dtype: torch.dtype, *, name: str = "factors"
+    ) -> Tensor:
+        """Returns independent factors (n, *shape): 0 with probability p, else 1 / (1 - p).
 
         Args:
-            n_places: how many times each row is dropped.
             shape: of a row.
             p: probability of a zero, above 0 up to 1; met to 1 in 131,072, at least 1 in 65,536.
             dtype: of the factors.
@@ -187,21 +177,17 @@ class Drawing:
         Source: inverted dropout; drawing by run is ours.
         """
         n, width, device = sum(self.n_rows), math.prod(shape), self.generators[0].device
-        n_words = -(-n_places * width // 4)  # four factors a 64-bit word
+        n_words = -(-width // 4)  # four factors a 64-bit word
         bits = self.workspace.take("bits", (n, n_words), torch.int64, device)
         self._fill(bits)
-        levels = bits.view(torch.int16)[:, : n_places * width].view(n, n_places, width)
         n_dropped = max(1, round(p * _LEVELS))
-        threshold, scale = n_dropped - _LEVELS // 2 - 1, _LEVELS / max(1, _LEVELS - n_dropped)
-        by_place = []
-        for place in range(n_places):
-            rows = (n + self.n_spare, width)
-            kept = self.workspace.take(f"{name} {place}", rows, dtype, device)
-            torch.gt(levels[:, place], threshold, out=kept[:n])
-            kept[:n].mul_(scale)
+        kept = self.workspace.take(name, (n + self.n_spare, width), dtype, device)
+        drawn = kept[:n]
+        torch.gt(bits.view(torch.int16)[:, :width], n_dropped - _LEVELS // 2 - 1, out=drawn)
+        drawn.mul_(_LEVELS / max(1, _LEVELS - n_dropped))
+        if self.n_spare:
             kept[n:].zero_()
-            by_place.append(kept.view(-1, *shape))
-        return by_place
+        return kept.view(-1, *shape)
 
     def _fill(self, bits: Tensor) -> None:
         """Draws each run's rows of random bits; many of them on a CPU for several runs at once."""

@@ -83,7 +83,7 @@ class AdaptedEncoder:
             generators: one a run (K), on the batch's device; each is moved on.
 
         Returns:
-            The head's factors (2, K, b, d); None if it drops nothing.
+            The head's factors (K, b, 2, d); None if it drops nothing.
         """
         if self.dropout is not None:
             self.dropout.draw(batch, generators, d=self.d, n_heads=self.n_heads, dtype=self.dtype)
@@ -91,8 +91,8 @@ class AdaptedEncoder:
             return None
         n_runs, n_texts = batch.labels.shape
         drawing = Drawing([n_texts] * n_runs, generators)
-        drawn = drawing.factors(2, (self.d,), self.head_dropout, torch.float32)
-        return torch.stack(drawn).view(2, n_runs, n_texts, self.d)
+        drawn = drawing.factors((2, self.d), self.head_dropout, torch.float32)
+        return drawn.view(n_runs, n_texts, 2, self.d)
 
     def evaluation_mode(self) -> None:
         """Lets everything through from now on."""
@@ -137,13 +137,13 @@ def head_outputs(features: Tensor, parameters: Parameters, dropout: Tensor | Non
     Args:
         features: pooled hidden states.
         parameters: the heads, among others.
-        dropout: factors of both dropouts (2, K, b, d); None for none.
+        dropout: factors of both dropouts (K, b, 2, d); None for none.
 
     Source: transformers' RoBERTa classification head.
     """
-    x = features if dropout is None else features * dropout[0]
+    x = features if dropout is None else features * dropout[:, :, 0]
     x = torch.tanh(_linear(x, parameters, HEAD_DENSE))
-    x = x if dropout is None else x * dropout[1]
+    x = x if dropout is None else x * dropout[:, :, 1]
     return _linear(x, parameters, HEAD_OUT)
 
 

@@ -13,15 +13,13 @@ def _generators(*seeds: int) -> list[torch.Generator]:
 
 
 def _factors(n_rows: list[int], shape: tuple[int, ...], *seeds: int, p: float) -> Tensor:
-    n_places, *rest = shape
-    drawing = Drawing(n_rows, _generators(*seeds))
-    return torch.stack(drawing.factors(n_places, tuple(rest), p, torch.float32))
+    return Drawing(n_rows, _generators(*seeds)).factors(shape, p, torch.float32)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_factors_are_zero_at_the_rate_and_keep_the_mean(p: float) -> None:
     drawn = _factors([1000, 1000], (3, 50), 0, 1, p=p)
-    assert drawn.shape == (3, 2000, 50)
+    assert drawn.shape == (2000, 3, 50)
     assert drawn.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)], rel=1e-4)
     # 300,000 decisions: the share's standard error is below 0.001
     assert (drawn == 0).float().mean().item() == pytest.approx(p, abs=0.004)
@@ -29,16 +27,16 @@ def test_factors_are_zero_at_the_rate_and_keep_the_mean(p: float) -> None:
 
 
 def test_places_of_a_row_are_independent() -> None:
-    dropped = (_factors([20_000], (4, 2), 0, p=0.5) == 0).double()
-    correlation = torch.corrcoef(dropped.transpose(1, 2).reshape(8, -1)) - torch.eye(8)
+    dropped = (_factors([20_000], (8,), 0, p=0.5) == 0).double()
+    correlation = torch.corrcoef(dropped.T) - torch.eye(8)
     assert correlation.abs().max() < 0.04  # five standard errors of 20,000 rows
 
 
 def test_runs_draw_the_same_in_any_pack() -> None:
     alone = _factors([5], (2, 7), 3, p=0.3)
     packed = _factors([2, 5, 4], (2, 7), 8, 3, 1, p=0.3)
-    assert torch.equal(packed[:, 2:7], alone)
-    assert not torch.equal(packed[:, 7:], alone[:, :4])
+    assert torch.equal(packed[2:7], alone)
+    assert not torch.equal(packed[7:], alone[:4])
 
 
 def test_runs_draw_the_same_at_once_as_one_after_the_other() -> None:
@@ -47,7 +45,7 @@ def test_runs_draw_the_same_at_once_as_one_after_the_other() -> None:
     at_once = _factors(n_rows, (2, 3000), 8, 3, 1, p=0.3)
     seeds = zip(n_rows, (8, 3, 1), strict=True)
     each = [_factors([n], (2, 3000), seed, p=0.3) for n, seed in seeds]
-    assert torch.equal(at_once, torch.cat(each, dim=1))
+    assert torch.equal(at_once, torch.cat(each))
 
 
 def test_memory_of_an_earlier_step_changes_nothing() -> None:
@@ -55,25 +53,23 @@ def test_memory_of_an_earlier_step_changes_nothing() -> None:
     for n_rows in ([3, 9], [5, 2], [4, 20]):
         fresh = _factors(n_rows, (2, 7), 0, 1, p=0.3)
         drawing = Drawing(n_rows, _generators(0, 1), workspace, n_spare=3)
-        again = torch.stack(drawing.factors(2, (7,), 0.3, torch.float32))
-        assert torch.equal(again[:, : sum(n_rows)], fresh)
-        assert again.shape == (2, sum(n_rows) + 3, 7) and not again[:, sum(n_rows) :].any()
+        again = drawing.factors((2, 7), 0.3, torch.float32)
+        assert torch.equal(again[: sum(n_rows)], fresh)
+        assert again.shape == (sum(n_rows) + 3, 2, 7) and not again[sum(n_rows) :].any()
 
 
 def test_next_step_draws_anew() -> None:
     generators = _generators(0)
-    first, second = (
-        Drawing([9], generators).factors(1, (20,), 0.5, torch.float32)[0] for _ in range(2)
-    )
+    first, second = (Drawing([9], generators).factors((20,), 0.5, torch.float32) for _ in range(2))
     assert not torch.equal(first, second)
 
 
 def test_no_row_draws_nothing() -> None:
-    assert _factors([0, 2], (1, 4), 0, 1, p=0.1).shape == (1, 2, 4)
+    assert _factors([0, 2], (4,), 0, 1, p=0.1).shape == (2, 4)
 
 
 def test_dropping_everything_leaves_no_infinity() -> None:
-    assert _factors([3], (1, 4), 0, p=1.0).tolist() == [[[0.0] * 4] * 3]
+    assert _factors([3], (4,), 0, p=1.0).tolist() == [[0.0] * 4] * 3
 
 
 @pytest.mark.parametrize("family", RAGGED_FAMILIES)
@@ -86,7 +82,7 @@ def test_every_place_of_an_encoder_is_seeded(family: str) -> None:
     assert not any(isinstance(m, nn.Dropout) and m.p for m in encoder.encoder.modules())
     batch = encoder.batch(make_tokens(9, 0), torch.tensor([[0, 3], [4, 1]]))
     head = encoder.draw_dropout(batch, _generators(0, 1))
-    assert head is not None and head.shape == (2, 2, 2, 32)  # places, runs, texts, d
+    assert head is not None and head.shape == (2, 2, 2, 32)
     shares = [(place.factors[0] == 0).float().mean().item() for place in places.hidden]
     assert shares == pytest.approx([0.25] * 5, abs=0.08)
     assert all(p.factors[0].shape == (sum(batch.n_tokens), 32) for p in places.hidden)
