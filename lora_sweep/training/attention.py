@@ -109,7 +109,7 @@ class _Attention(torch.autograd.Function):
             torch.bmm(group.drop(weights).to(v.dtype).mT, g, out=out_v)
             of_weights = group.drop(torch.bmm(g, own_v.mT).float())
             dot = (of_weights * weights).sum(dim=-1, keepdim=True)
-            of_scores = ((of_weights - dot) * weights * ctx.scaling).to(v.dtype)
+            of_scores = of_weights.sub_(dot).mul_(weights).mul_(ctx.scaling).to(v.dtype)
             torch.bmm(of_scores, own_k, out=out_q)
             torch.bmm(of_scores.mT, own_q, out=out_k)
         return of_q, of_k, of_v, None, None
