@@ -94,16 +94,20 @@ class _Attention(torch.autograd.Function):
             weights = torch.softmax(scores, dim=-1, dtype=torch.float32)
             torch.bmm(group.drop(weights).to(v.dtype), own_v, out=out)
             kept.append(weights)
-        ctx.save_for_backward(q, k, v, *kept)
-        ctx.groups, ctx.scaling = groups, scaling
+        ctx.save_for_backward(q, k, v, *kept, *(group.factor for group in groups))
+        ctx.groups, ctx.scaling = tuple(group._replace(factor=None) for group in groups), scaling
         return mixed
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v, *saved = ctx.saved_tensors
+        kept, factors = saved[: len(ctx.groups)], saved[len(ctx.groups) :]
+        groups = [
+            group._replace(factor=own) for group, own in zip(ctx.groups, factors, strict=True)
+        ]
         of_q, of_k, of_v = (torch.empty_like(one) for one in (q, k, v))
-        rows = _by_group(ctx.groups, q, k, v, gradient, of_q, of_k, of_v)
+        rows = _by_group(groups, q, k, v, gradient, of_q, of_k, of_v)
         for (group, own), weights in zip(rows, kept, strict=True):
             own_q, own_k, own_v, g, out_q, out_k, out_v = own
             torch.bmm(group.drop(weights).to(v.dtype).mT, g, out=out_v)
