@@ -22,7 +22,8 @@ class Padding(NamedTuple):
     Attributes:
         source: which row each place shows (m,); at padding, another row of the same owner.
         place: which place each row has (n,).
-        spare: which rows stand in no place: those that follow the n (n_spare,).
+        spare: which rows stand in no place: those that follow the n (n_spare,). They are a tensor
+            because torch.compile makes a graph for every value of a number.
     """
 
     source: Tensor
@@ -48,7 +49,7 @@ def zero_padded(rows: Tensor, padding: Padding) -> Tensor:
     return zeros.index_copy_(0, padding.place, rows[: len(padding.place)])
 
 
-def rows_at(places: Tensor, padding: Padding) -> Tensor:
+def _rows_at(places: Tensor, padding: Padding) -> Tensor:
     """Returns the rows (n + n_spare, ...) of a padded layout, spare ones zero; no gradient."""
     rows = places.index_select(0, padding.place)
     n_spare = len(padding.spare)
@@ -70,7 +71,7 @@ class _Pad(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return rows_at(gradient, ctx.padding), None
+        return _rows_at(gradient, ctx.padding), None
 
 
 class _Unpad(torch.autograd.Function):
@@ -79,7 +80,7 @@ class _Unpad(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, places: Tensor, padding: Padding) -> Tensor:
         ctx.padding = padding
-        return rows_at(places, padding)
+        return _rows_at(places, padding)
 
     @staticmethod
     @once_differentiable

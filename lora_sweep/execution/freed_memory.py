@@ -1,6 +1,7 @@
 """What becomes of memory that a step frees, on a CPU."""
 
 import ctypes
+import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _NEVER = 2**31 - 1
@@ -14,6 +15,8 @@ def keep_freed_memory() -> None:
     emptied: a tenth of a step's time. Where the C library is another one, nothing changes. The
     process's memory does not shrink from then on; its peak is the same.
     """
+    if sys.platform != "linux":
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, _NEVER)

@@ -76,13 +76,8 @@ def test_spare_tokens_fill_up_to_a_multiple() -> None:
 def test_single_run_with_spare_tokens_has_a_row_of_its_own() -> None:
     runs = ragged_batch(TEXTS, torch.tensor([[0, 1]]), n_heads=1, multiple=4).runs
     assert runs is not None
-    assert runs.source.tolist() == runs.place.tolist() == [
-        0,
-        1,
-        2,
-        3,
-        4,
-    ] and runs.spare.tolist() == [5, 6, 7]
+    assert runs.source.tolist() == runs.place.tolist() == [0, 1, 2, 3, 4]
+    assert runs.spare.tolist() == [5, 6, 7]
 
 
 def test_length_groups_by_hand() -> None:
