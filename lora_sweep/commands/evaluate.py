@@ -1,11 +1,17 @@
-"""`lora-sweep evaluate RUN [data=NAME ...]`: a run's metrics, with their intervals."""
+"""`lora-sweep evaluate RUN [RUN ...] [data=NAME ...]`: metrics of runs, on any data."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_sweep.commands.arguments import add_columns, add_run, check_run, exit_code, place
 from lora_sweep.config.arguments import check_data_arguments
 from lora_sweep.errors import SettingError
+
+if TYPE_CHECKING:
+    from lora_sweep.evaluate.sources import LabelledParts
+    from lora_sweep.trained.about import About
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,52 +24,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
-    _check(given)
+    runs = [given.run, *(place(one) for one in given.others if "=" not in one)]
+    settings = [one for one in given.others if "=" in one]
+    _check(given, runs, settings)
+    from lora_sweep.evaluate.cells import cells_of, cells_table
     from lora_sweep.evaluate.score import score_parts, scores_json, scores_table
-    from lora_sweep.evaluate.sources import data_parts, file_parts
+    from lora_sweep.execution.display import Display
     from lora_sweep.execution.plans import find_device
-    from lora_sweep.trained.open import open_classifier
+    from lora_sweep.trained.open import about_of, open_classifier
 
-    device = find_device(given.device)
-    classifier = open_classifier(given.run, base=given.base, device=device)
-    about = classifier.about
-    if given.input is None:
-        texts = data_parts(about, given.overrides)
-    else:
-        text, pair, label = about.columns
-        columns = given.text or text, given.text_pair or pair, given.label or label
-        texts = file_parts(given.input, about, columns)
-    scores = score_parts(classifier, texts.parts, texts.headline)
-    title = f"{about.run} on {texts.title}"
+    abouts = [about_of(run) for run in runs]
+    if len(runs) > 1:
+        cells_of(abouts)  # refuses a run that is there twice, before any work
+    device, scores = find_device(given.device), []
+    with Display("evaluating", len(runs), unit="run") as display:
+        for run, about in zip(runs, abouts, strict=True):
+            texts = _texts(given, about, settings)
+            classifier = open_classifier(run, base=given.base, device=device)
+            scores.append(score_parts(classifier, texts.parts, texts.headline))
+            display.move(len(scores))
     if given.json:
-        print(scores_json(scores))
+        print(scores_json([about.run for about in abouts], scores))
+    elif len(runs) == 1:
+        title = f"{abouts[0].run} on {texts.title}"
+        print(scores_table(title, scores[0], abouts[0].label_names))
     else:
-        print(scores_table(title, scores, about.label_names))
+        print(cells_table(f"{len(runs)} runs on {texts.title}", abouts, scores))
 
 
-def _check(given: argparse.Namespace) -> None:
-    """Checks, before torch is loaded, the run, the settings and that options go together."""
-    if given.input is not None and given.overrides:
+def _texts(given: argparse.Namespace, about: "About", settings: Sequence[str]) -> "LabelledParts":
+    """What the run is evaluated on."""
+    from lora_sweep.evaluate.sources import data_parts, file_parts
+
+    if given.input is None:
+        return data_parts(about, settings)
+    text, pair, label = about.columns
+    columns = given.text or text, given.text_pair or pair, given.label or label
+    return file_parts(given.input, about, columns)
+
+
+def _check(given: argparse.Namespace, runs: Sequence[Path], settings: Sequence[str]) -> None:
+    """Checks, before torch is loaded, the runs, the settings and that options go together."""
+    if given.input is not None and settings:
         raise SettingError(
-            f"data must come by --input or by settings, but got both: {given.overrides[0]}"
+            f"data must come by --input or by settings, but got both: {settings[0]}"
         )
     columns = {"--text": given.text, "--text-pair": given.text_pair, "--label": given.label}
     named = [name for name, column in columns.items() if column is not None]
     if given.input is None and named:
         raise SettingError(f"{named[0]} must come with --input FILE, but got none")
-    check_run(given.run)
-    check_data_arguments(given.overrides)
+    for run in runs:
+        check_run(run)
+    check_data_arguments(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lora-sweep evaluate",
         description="Print the metrics of a run on its own dev set, on another data source "
-        "(data=cola data.path=DIR, as for training) or on a file, with their intervals.",
+        "(data=cola data.path=DIR, as for training) or on a file, with their intervals. "
+        "Of several runs it prints each cell's median and std over the seeds.",
     )
     add_run(parser, "folder of a finished run, or of an export")
     parser.add_argument(
-        "overrides", nargs="*", metavar="data=NAME", help="settings of the group data"
+        "others",
+        nargs="*",
+        metavar="RUN | data=NAME",
+        help="more runs; settings of the group data",
     )
     parser.add_argument("--input", type=place, metavar="FILE", help="rows with texts and labels")
     parser.add_argument("--label", metavar="COLUMN", help="of the label (default: the run's own)")

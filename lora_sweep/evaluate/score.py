@@ -85,9 +85,19 @@ def scores_table(title: str, scores: Sequence[Score], label_names: Sequence[str]
     return f"{title}\n\n{table}\n\n{how}"
 
 
-def scores_json(scores: Sequence[Score]) -> str:
-    """Returns the scores as one line of JSON, 0 to 1."""
-    return json.dumps([dataclasses.asdict(score) for score in scores])
+def scores_json(runs: Sequence[str], scores: Sequence[Sequence[Score]]) -> str:
+    """Returns the scores as one line of JSON, 0 to 1: a flat list, each with its run.
+
+    Args:
+        runs: their names.
+        scores: of each run.
+    """
+    flat = [
+        {"run": run, **dataclasses.asdict(score)}
+        for run, own in zip(runs, scores, strict=True)
+        for score in own
+    ]
+    return json.dumps(flat)
 
 
 def _value_words(score: Score) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import torch
 from lora_sweep.errors import RecordError
 from lora_sweep.rules import expand_home
 from lora_sweep.store.finished import read_finished
-from lora_sweep.trained.about import read_about
+from lora_sweep.trained.about import About, about_run, read_about
 from lora_sweep.trained.adapted import base_of, load_adapted
 from lora_sweep.trained.adapter import TrainedAdapter, adapter_of_run, read_adapter
 from lora_sweep.trained.classifier import Classifier
@@ -24,6 +24,17 @@ def default_cache() -> Path:
     """
     place = os.environ.get("LORA_SWEEP_CACHE", "~/.cache/lora_sweep")
     return expand_home("LORA_SWEEP_CACHE", place)
+
+
+def about_of(folder: Path) -> About:
+    """Returns the origin and use of what a run's folder or an export holds, without its base.
+
+    Raises:
+        RecordError: it is neither, or something is damaged.
+    """
+    if (folder / EXPORT_FILE).exists():
+        return read_about(folder)
+    return about_run(read_finished(folder))
 
 
 def open_adapter(folder: Path) -> TrainedAdapter:

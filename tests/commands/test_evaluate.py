@@ -1,8 +1,9 @@
 """Evaluations: the run's own metrics on its own data, other data, and intervals that cover."""
 
 import json
+import statistics
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from lora_sweep.config.data import (
 )
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
+from lora_sweep.evaluate.cells import cells_table
+from lora_sweep.evaluate.score import Score
 from lora_sweep.evaluate.sources import data_parts
 from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import run_cell
@@ -25,6 +28,7 @@ from lora_sweep.export.card import model_card
 from lora_sweep.export.write import write_export
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.store.finished import read_finished
+from lora_sweep.trained.about import About
 from lora_sweep.trained.adapted import base_of
 from lora_sweep.trained.open import open_adapter
 from lora_sweep.vocabulary import CLASSIFIER_KINDS
@@ -264,6 +268,77 @@ def test_table_shows_value_and_interval(
     assert cells[:3] == ["accuracy", "24", f"{100 * accuracy:.2f}"]
     low, high = map(float, cells[3].split(" to "))
     assert low <= 100 * accuracy <= high
+
+
+def two_cells(tiny_run: list[str], composed: Callable[..., RunConfig]) -> list[Path]:
+    """Folders of three seeds with learnt and two with fixed ranks, the highest seed first."""
+    folders = []
+    for init, n_seeds in (("uniform", 3), ("fixed", 2)):
+        config = composed(*tiny_run, f"init={init}", f"n_seeds={n_seeds}")
+        run_cell(config)
+        folders += [Path(config.paths.outputs, "tiny", name) for name in runs_of(config)]
+    return folders[::-1]
+
+
+def test_several_runs_give_each_cells_median(
+    tiny_run: list[str],
+    composed: Callable[..., RunConfig],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folders = two_cells(tiny_run, composed)
+    records = [read_finished(folder).record for folder in folders]
+    values = [record.reported_evaluation.metrics["accuracy"] for record in records]
+    adapter = open_adapter(folders[0])  # an export stands for its run
+    base = base_of(adapter.about, None)
+    write_export(adapter, "loraxs", tmp_path / "one", base=base, cache_dir=tmp_path)
+    capsys.readouterr()
+    assert main([str(tmp_path / "one"), *map(str, folders[1:])]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("5 runs on ")
+    rows = [[one.strip() for one in line.strip("|").split("|")] for line in said.splitlines()]
+    first, second = [row for row in rows if row[0] == "accuracy"]
+    for row, own in ((first, values[:2]), (second, values[2:])):
+        by_seed = [f"{100 * value:.2f}" for value in own[::-1]]  # the folders go down
+        median, std = 100 * statistics.median(own), 100 * statistics.stdev(own)
+        assert row[2:] == [str(len(own)), f"{median:.2f} ± {std:.2f}", " ".join(by_seed)]
+    assert first[1].startswith("fixed, rank ")
+    assert second[1].startswith("Uniform, LR ")
+
+
+def test_json_of_several_runs_names_each(
+    tiny_run: list[str], composed: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = two_cells(tiny_run, composed)
+    capsys.readouterr()
+    assert main([*map(str, folders), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for folder in folders:
+        own = {one["metric"]: one["value"] for one in found if one["run"] == folder.name}
+        assert own == pytest.approx(read_finished(folder).record.reported_evaluation.metrics)
+
+
+def test_seed_without_the_metric_leaves_the_median_undefined() -> None:
+    abouts = [about_of_seed(seed) for seed in (1, 0)]
+    scores = [[Score("f1", 2, 0.5, 0.4, 0.6)], [Score("f1", 2, None, None, None)]]
+    (row,) = [row for row in cells_table("x", abouts, scores).splitlines() if "| f1" in row]
+    assert [one.strip() for one in row.strip("|").split("|")][3:] == ["undefined", "- 50.00"]
+
+
+def about_of_seed(seed: int) -> About:
+    """Of a run with fixed ranks."""
+    settings = {"init": "fixed", "seed": seed, "rank.average": 4, "lr": None}
+    unsaid = {field.name: () for field in fields(About)}
+    return About(**{**unsaid, "run": f"seed{seed}", "settings": settings})
+
+
+def test_run_that_is_named_twice_is_refused(
+    trained_runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(trained_runs["bert"])
+    assert main([run, run]) == 1
+    said = capsys.readouterr().err
+    assert f"RUN must be another one each time, but got {Path(run).name} twice" in said
 
 
 def test_interval_covers_the_true_accuracy() -> None:
