@@ -35,7 +35,7 @@ def search_figures(record: SearchRecord) -> Iterator[tuple[str, str, Figure]]:
         yield "search_front", "The search: the Pareto front", draw_front(record)
     if record.importances:
         yield "search_importances", "The search: what mattered", draw_importances(record)
-    if any(not math.isnan(look.flattery) for look in second_looks(record)):
+    if any(not math.isnan(look.optimism) for look in second_looks(record)):
         yield "search_fresh", "The best trials again, on fresh seeds", draw_fresh(record)
 
 
@@ -99,7 +99,7 @@ def draw_importances(record: SearchRecord) -> Figure:
 
 def draw_fresh(record: SearchRecord) -> Figure:
     """Returns, for each trial that was run again, its median ± std before and on fresh seeds."""
-    looks = [look for look in second_looks(record) if not math.isnan(look.flattery)]
+    looks = [look for look in second_looks(record) if not math.isnan(look.optimism)]
     figure = new_figure(max(5.5, 3.5 + 0.9 * len(looks)), 4.2)
     axes = figure.add_subplot()
     colours = named_colours(["in the search", "on fresh seeds"])

@@ -34,7 +34,7 @@ _FRONT = (
     "trials, is left out. " + _BEST
 )
 _FRESH = (
-    "These runs chose nothing, so theirs is the number to quote. Flattery: points by which a "
+    "These runs chose nothing, so theirs is the number to quote. Optimism: points by which a "
     "trial looked better in the search. The best of these few fresh medians is itself a choice, "
     "though a small one. In the table of all cells, a trial's cell holds these runs as well."
 )
@@ -102,12 +102,12 @@ def collapsed_lines(record: SearchRecord, runs: pd.DataFrame) -> list[str]:
 
 def optimism_lines(record: SearchRecord) -> list[str]:
     """Returns a sentence on what the second look says; none before a trial of it is finished."""
-    looks = [look for look in second_looks(record) if points(look.flattery) is not None]
+    looks = [look for look in second_looks(record) if points(look.optimism) is not None]
     best = best_again(record)
     if best is None:
         return []
-    mean = points(sum(look.flattery for look in looks) / len(looks))
-    said = [f"{mean} points of flattery on average over {counted(len(looks), 'trial')}"]
+    mean = points(sum(look.optimism for look in looks) / len(looks))
+    said = [f"{mean} points of optimism on average over {counted(len(looks), 'trial')}"]
     if len(record.objectives) == 1:
         first = looks[0]
         before, after = (
@@ -115,7 +115,7 @@ def optimism_lines(record: SearchRecord) -> list[str]:
             for metrics in (first.metrics, first.fresh_metrics)
         )
         own = f"trial {first.number} has {before} in the search and {after} on fresh seeds"
-        said = [own, *(said if len(looks) > 1 else [f"{mean} points of flattery"])]
+        said = [own, *(said if len(looks) > 1 else [f"{mean} points of optimism"])]
         if len(looks) > 1:
             said.append(f"best on fresh seeds is trial {best.number}")
     sentence = "; ".join(said)

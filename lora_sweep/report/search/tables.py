@@ -56,16 +56,16 @@ def fresh_table(record: SearchRecord) -> Table:
             _n_seeds(look.metrics),
             median_and_std(*spread(look.fresh_metrics)),
             _n_seeds(look.fresh_metrics),
-            points(look.flattery),
+            points(look.optimism),
         )
         for look in second_looks(record)
     ]
     first, again = "In the Search", "On Fresh Seeds"
     return Table(
         title="The best trials again, on fresh seeds",
-        columns=("Trial", first, SEEDS, again, "Fresh Seeds", "Flattery"),
+        columns=("Trial", first, SEEDS, again, "Fresh Seeds", "Optimism"),
         rows=tuple(rows),
-        kept=(first, again, "Flattery"),
+        kept=(first, again, "Optimism"),
     )
 
 

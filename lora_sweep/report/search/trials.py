@@ -17,7 +17,7 @@ class SecondLook:
         number: the trial's.
         metrics, fresh_metrics: of its seeds in the search, and of the fresh ones, 0 to 1; None
             where there is none.
-        flattery: how much better it looked in the search: median over its seeds minus median over
+        optimism: how much better it looked in the search: median over its seeds minus median over
             the fresh ones, the other way round for a metric that is to be small; 0 to 1. NaN
             while one of them is missing. Source: ours.
     """
@@ -25,7 +25,7 @@ class SecondLook:
     number: int
     metrics: tuple[float | None, ...]
     fresh_metrics: tuple[float | None, ...]
-    flattery: float
+    optimism: float
 
 
 def setting_names(record: SearchRecord) -> list[str]:
@@ -72,7 +72,7 @@ def second_looks(record: SearchRecord) -> list[SecondLook]:
             number=again.number,
             metrics=trials[again.number].metrics,
             fresh_metrics=again.metrics,
-            flattery=sign * (spread(again.metrics)[0] - spread(trials[again.number].metrics)[0]),
+            optimism=sign * (spread(again.metrics)[0] - spread(trials[again.number].metrics)[0]),
         )
         for again in record.confirmed
     ]
@@ -81,7 +81,7 @@ def second_looks(record: SearchRecord) -> list[SecondLook]:
 def best_again(record: SearchRecord) -> SecondLook | None:
     """Returns the trial with the best median on fresh seeds; None where none is finished."""
     sign = _signs(record)[0]
-    looks = [look for look in second_looks(record) if not math.isnan(look.flattery)]
+    looks = [look for look in second_looks(record) if not math.isnan(look.optimism)]
     return min(looks, key=lambda look: sign * spread(look.fresh_metrics)[0], default=None)
 
 

@@ -99,11 +99,11 @@ def test_line_counts_trials_of_those_asked_for(record: SearchRecord, line: str) 
 def test_line_says_what_the_second_look_found() -> None:
     record = search(ONE, TWO, confirmed=(again(0, 0.3), again(1, 0.38)))
     assert optimism_lines(record) == [
-        "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +11.00 points of flattery on "
+        "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +11.00 points of optimism on "
         "average over 2 trials; best on fresh seeds is trial 1."
     ]
     assert optimism_lines(search(ONE, confirmed=(again(0, 0.3),))) == [
-        "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +20.00 points of flattery."
+        "Trial 0 has 50.00 in the search and 30.00 on fresh seeds; +20.00 points of optimism."
     ]
     assert optimism_lines(search(ONE)) == []
 
@@ -111,7 +111,7 @@ def test_line_says_what_the_second_look_found() -> None:
 def test_line_of_a_front_names_no_best_trial() -> None:
     trials = (trial(0, 0.4, 0.5, 0.6, n_params=9), trial(1, 0.1, 0.2, 0.3, n_params=5))
     record = search(*trials, confirmed=(again(1, 0.3), again(0, 0.4)))
-    assert optimism_lines(record) == ["+0.00 points of flattery on average over 2 trials."]
+    assert optimism_lines(record) == ["+0.00 points of optimism on average over 2 trials."]
 
 
 def test_section_tells_failures_and_prunings() -> None:

@@ -36,7 +36,7 @@ def test_small_metric_is_best_where_it_is_to_be_small() -> None:
     trials = (trial(0, 0.1, 0.3, 0.4), trial(1, 0.2, 0.5, 0.6))
     record = search(*trials, directions=("minimize",), confirmed=(again(0, 0.4), again(1, 0.2)))
     assert [one.number for one in best_first(record)] == [0, 1]
-    assert [one.flattery for one in second_looks(record)] == pytest.approx([0.1, -0.3])
+    assert [one.optimism for one in second_looks(record)] == pytest.approx([0.1, -0.3])
     best = best_again(record)
     assert best is not None and best.number == 1
 
@@ -102,9 +102,9 @@ def looked_again() -> SearchRecord:
     return search(*trials, confirmed=confirmed)
 
 
-def test_flattery_is_what_fresh_seeds_take_off(looked_again: SearchRecord) -> None:
-    flattery = [look.flattery for look in second_looks(looked_again)]
-    assert flattery == pytest.approx([0.2, -0.05, math.nan], nan_ok=True)
+def test_optimism_is_what_fresh_seeds_take_off(looked_again: SearchRecord) -> None:
+    optimism = [look.optimism for look in second_looks(looked_again)]
+    assert optimism == pytest.approx([0.2, -0.05, math.nan], nan_ok=True)
 
 
 def test_best_again_is_best_on_fresh_seeds(looked_again: SearchRecord) -> None:
