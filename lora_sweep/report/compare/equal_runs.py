@@ -8,9 +8,10 @@ import pandas as pd
 from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.courses import Course
 from lora_sweep.report.table.tidy import setting_names
-from lora_sweep.vocabulary import FINISHED
+from lora_sweep.vocabulary import FINISHED, ONLY_LEARNT
 from lora_sweep.words import listed
 
+_NONE = "null"
 Varied = tuple[tuple[str, tuple[str, ...]], ...]
 """Settings that equal runs differ in, each with its values in words."""
 
@@ -47,13 +48,16 @@ def _varied(equal: pd.DataFrame) -> Varied:
         for name in setting_names(equal)
         if name not in ("seed", "sweep")
     }
+    for name, values in varied.items():
+        if name.startswith(ONLY_LEARNT):  # fixed ranks among them have none: their init says that
+            values.pop(_NONE, None)
     return tuple((name, tuple(values)) for name, values in varied.items() if len(values) > 1)
 
 
 def _words(value: Any) -> str:
     value = plain(value)
     if value is None:
-        return "null"
+        return _NONE
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -50,6 +50,19 @@ def test_runs_that_differ_in_one_digit_are_not_equal(
     assert lines(sweep) == []
 
 
+def test_fixed_ranks_among_equal_runs_name_their_init_alone(sweep: Any, settings: Any) -> None:
+    finish(sweep, "a", settings(lr=0.01))
+    finish(sweep, "b", settings(init="fixed", lr=None, rank__min=None, alpha__min=None))
+    assert lines(sweep) == [
+        "init uniform and fixed gave equal runs in every digit: 2 runs with seed 0."
+    ]
+    finish(sweep, "c", settings(lr=0.05))
+    assert lines(sweep) == [
+        "init uniform and fixed, lr 0.01 and 0.05 gave equal runs in every digit: "
+        "3 runs with seed 0."
+    ]
+
+
 def test_what_is_planned_may_differ(sweep: Any, settings: Any) -> None:
     finish(sweep, "a", settings(alpha__min=0.5), alpha=3.0)
     finish(sweep, "b", settings(alpha__min=0.1), alpha=5.0)
