@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lora_sweep.report.statistics.paired import ALPHA, holm
+from lora_sweep.report.statistics.paired import ALPHA, has_spread, holm
 
 Array = NDArray[np.float64]
 
@@ -86,6 +86,6 @@ def thirds(n_matrices: int) -> dict[str, list[int]]:
 
 def _t_test_p(steps: Array) -> float:
     """Two-sided p of «the mean step is 0»; 1 where nothing is known of the spread."""
-    if len(steps) < 2 or np.ptp(steps) == 0:
+    if not has_spread(steps):
         return 1.0
     return float(stats.ttest_1samp(steps, 0.0).pvalue)

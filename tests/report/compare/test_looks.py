@@ -88,6 +88,13 @@ def test_any_time_looks_at_every_seed() -> None:
     assert ended.next_look is None
 
 
+@pytest.mark.parametrize("any_time", [False, True])
+def test_equal_differences_resolve_nothing(any_time: bool) -> None:
+    plan = dataclasses.replace(PLAN, any_time=any_time)
+    arms = _arms(8, a=_arm("base", 0.0, 8))  # every prediction the same
+    assert look(plan, arms).resolved[0].is_open
+
+
 def test_plan_is_not_changed(tmp_path: Any) -> None:
     assert read_plan(tmp_path) is None
     assert write_plan(tmp_path, PLAN) == PLAN == read_plan(tmp_path) == write_plan(tmp_path, PLAN)

@@ -62,3 +62,4 @@ def test_interval_seldom_misses_at_any_time() -> None:
 def test_few_values_say_nothing() -> None:
     assert confidence_sequence(np.array([1.0]), alpha=0.05) == (-np.inf, np.inf)
     assert confidence_sequence(np.array([1.0, 1.1]), alpha=1e-6) == (-np.inf, np.inf)
+    assert confidence_sequence(np.array([0.3, 0.1 + 0.2] * 5), alpha=0.05) == (-np.inf, np.inf)

@@ -34,6 +34,12 @@ def test_runs_of_one_seed_are_one_witness() -> None:
     assert four.is_clear
 
 
+def test_equal_movements_show_no_chance() -> None:
+    after = np.array([[0.1 + 0.2], [0.3], [0.3]])  # equal but for rounding
+    (one,) = movements(np.zeros((3, 1)), after, [0, 1, 2], {"all": [0]})
+    assert one.p == 1
+
+
 def test_shapes_must_match() -> None:
     with pytest.raises(ValueError, match=r"must both be \(n_runs, N\), but got \(2, 3\) and"):
         movements(np.zeros((2, 3)), np.zeros((2, 4)), [0, 1], {})
