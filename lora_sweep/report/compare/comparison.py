@@ -31,6 +31,7 @@ from lora_sweep.report.statistics.selection import (
     SelectionPremium,
     expected_best,
     init_effect_p,
+    n_cells_with_value,
     selection_premium,
 )
 from lora_sweep.report.table.arms import Arm, compared_arms, init_grid
@@ -92,7 +93,8 @@ class Comparison:
         question: what was asked.
         lines: an init and baseline each.
         effect: of the init over the grid; None without two inits and two seeds.
-        premium: how far the best learnt cell stands out; None without two of them, two seeds.
+        premium: how far the best learnt cell stands out; None without two of them that have a
+            trained run, or without two seeds.
         best_of: expected best metric of 1, 2, 5, ... of the learnt runs.
     """
 
@@ -135,7 +137,7 @@ def _compare(name: str, runs: pd.DataFrame, question: Question) -> Comparison:
         question=question,
         lines=compare_pairs([(arms[i], arms[b]) for i, b in pairs], question=question),
         effect=_effect(inits, grid),
-        premium=selection_premium(grid) if min(grid.shape[0], grid.shape[2]) >= 2 else None,
+        premium=_premium(grid),
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
     )
 
@@ -226,3 +228,9 @@ def _effect(inits: Sequence[str], grid: Array) -> InitEffect | None:
     place = int(np.abs(distances).argmax())
     farthest = (inits[place], float(distances[place]))
     return InitEffect(init_effect_p(levels), levels.shape[1], grid.shape[1], farthest)
+
+
+def _premium(grid: Array) -> SelectionPremium | None:
+    if grid.shape[-1] < 2 or n_cells_with_value(grid) < 2:
+        return None
+    return selection_premium(grid)

@@ -148,6 +148,15 @@ def test_init_effect_is_over_the_seeds_that_all_have(sweep: Any, settings: Any) 
     assert comparison.effect.farthest == ("uniform", pytest.approx(5))
 
 
+def test_best_of_collapsed_runs_does_not_stand_out(sweep: Any, settings: Any) -> None:
+    for init in ("uniform", "randn"):
+        for seed in range(3):
+            sweep.finish(f"{init}-{seed}", 0.0, settings(init=init, seed=seed), collapsed=True)
+    comparison = _one(sweep)
+    assert comparison.premium is None
+    assert "stands out" not in "\n".join(comparison_section([comparison]))
+
+
 def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     better, base = [0.70, 0.71, 0.72, 0.73], [0.60, 0.605, 0.62, 0.64]
     _fill(sweep, settings, {("left_skewed", 0.1): better, ("fixed", None): base})
