@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.report.compare.question import STANDARD_QUESTION, TUNED, Question
-from lora_sweep.report.statistics.failures import Failures, compare_failures
+from lora_sweep.report.statistics.failures import Failures, compare_failures, fails_more
 from lora_sweep.report.statistics.paired import (
     ALPHA,
     Array,
@@ -64,7 +64,7 @@ class Line:
     @property
     def fails_more(self) -> bool | None:
         """Whether the init fails more often (True) or less (False); None: not shown to differ."""
-        return None if self.failures_p > ALPHA else self.failures.difference > 0
+        return fails_more(self.failures, self.failures_p)
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,12 @@ def compare_pairs(
     of_seeds = {key: values_by_seed(arm, question) for key, arm in arms.items()}
     compared = [pair for pair in pairs if set(pair[0].seeds) & set(pair[1].seeds)]
     sides = [
-        _at_common_seeds(*pair, of_seeds[id(pair[0])], of_seeds[id(pair[1])]) for pair in compared
+        at_common_seeds(*pair, of_seeds[id(pair[0])], of_seeds[id(pair[1])]) for pair in compared
     ]
     paired = compare_paired(
-        [_differences(arm, base) for arm, base in sides], region=question.equivalence_points
+        [arm.minus(base) for arm, base in sides], region=question.equivalence_points
     )
-    failures = [
-        compare_failures((arm.n_failed, arm.n_runs), (base.n_failed, base.n_runs))
-        for arm, base in sides
-    ]
+    failures = [compare_failures(arm.counts, base.counts) for arm, base in sides]
     found = zip(
         compared, paired, judge(paired), failures, holm([f.p for f in failures]), strict=True
     )
@@ -202,19 +199,22 @@ def values_by_seed(arm: Arm, question: Question) -> SeedValues:
     return (over_chosen_settings if is_chosen else over_settings)(arm.values, arm.failed)
 
 
-def _at_common_seeds(
+def at_common_seeds(
     arm: Arm, baseline: Arm, own: SeedValues, others: SeedValues
 ) -> tuple[SeedValues, SeedValues]:
+    """Returns what both say at the seeds that both have, in the order of the arm's.
+
+    Args:
+        arm: that is compared.
+        baseline: that it is held against.
+        own: the arm's values, as from `values_by_seed`.
+        others: the baseline's.
+    """
     common = [seed for seed in arm.seeds if seed in baseline.seeds]
     return (
         own.at([arm.seeds.index(seed) for seed in common]),
         others.at([baseline.seeds.index(seed) for seed in common]),
     )
-
-
-def _differences(arm: SeedValues, baseline: SeedValues) -> Array:
-    d = arm.values - baseline.values
-    return np.asarray(d[~np.isnan(d)])
 
 
 def _effect(inits: Sequence[str], grid: Array) -> InitEffect | None:

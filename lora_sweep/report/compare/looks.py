@@ -5,7 +5,7 @@ A function of plan and runs alone: a resolve that was killed, and the report, se
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from lora_sweep.report.compare.comparison import values_by_seed
 from lora_sweep.report.compare.plan import Plan
 from lora_sweep.report.statistics.confidence_sequence import confidence_sequence
+from lora_sweep.report.statistics.failures import compare_failures, fails_more
 from lora_sweep.report.statistics.paired import (
     ALPHA,
     BETTER,
@@ -20,10 +21,11 @@ from lora_sweep.report.statistics.paired import (
     EQUIVALENT,
     NOT_RESOLVED,
     WORSE,
-    Array,
     PairedComparison,
     compare_paired,
+    holm,
 )
+from lora_sweep.report.statistics.per_seed import SeedValues
 from lora_sweep.report.statistics.spending import nominal_levels
 from lora_sweep.report.table.arms import Arm
 
@@ -42,6 +44,8 @@ class Resolved:
         p: of the claim; of an open one the smallest of the three. NaN where one looks at any
             time, for its intervals have none.
         level: that p had to be at or below; NaN likewise.
+        fails_more: whether the init fails more often at these seeds (True) or less (False); None:
+            not shown to differ. It counts the comparisons, but no looks.
     """
 
     init: str
@@ -51,6 +55,7 @@ class Resolved:
     paired: PairedComparison
     p: float
     level: float
+    fails_more: bool | None = None
 
     @property
     def is_open(self) -> bool:
@@ -122,14 +127,18 @@ def _has_seeds(arm: Arm, seeds: range) -> bool:
 def _look_at(plan: Plan, arms: Mapping[str, Arm], n: int, before: Progress) -> Progress:
     """The progress after a look at n seeds; what was closed before stays as it was."""
     closed = {(r.init, r.baseline): r for r in before.resolved if not r.is_open}
-    differences = [_differences(plan, arms, pair, n, closed.get(pair)) for pair in plan.pairs]
+    sides = [_sides(plan, arms, pair, n, closed.get(pair)) for pair in plan.pairs]
+    differences = [init.minus(baseline) for init, baseline in sides]
     paired = compare_paired(differences, region=plan.question.equivalence_points)
     found = dict(zip(plan.pairs, paired, strict=True))
+    often = dict(zip(plan.pairs, _fail_more(sides), strict=True))
     if plan.any_time:
         now = {pair: _any_time(plan, pair, found[pair], n) for pair in plan.pairs}
     else:
         now = _at_planned_look(plan, found, n, closed)
-    resolved = tuple(closed.get(pair) or now[pair] for pair in plan.pairs)
+    resolved = tuple(
+        closed.get(pair) or replace(now[pair], fails_more=often[pair]) for pair in plan.pairs
+    )
     is_last = not plan.any_time and n == plan.n_most
     is_over = is_last or not any(r.is_open for r in resolved)
     return Progress(resolved, None if is_over else _next(plan, n))
@@ -139,14 +148,19 @@ def _next(plan: Plan, n: int) -> int:
     return n + 1 if plan.any_time else next(look for look in plan.looks if look > n)
 
 
-def _differences(
+def _sides(
     plan: Plan, arms: Mapping[str, Arm], pair: Pair, n: int, closed: Resolved | None
-) -> Array:
-    """The pair's differences at its seeds: up to this look, or to the one that closed it."""
+) -> tuple[SeedValues, SeedValues]:
+    """Init and baseline at the pair's seeds: up to this look, or to the one that closed it."""
     seeds = plan.seeds(n if closed is None else closed.n_seeds)
-    own, others = (values_by_seed(_at(arms[name], seeds), plan.question).values for name in pair)
-    d = own - others
-    return np.asarray(d[~np.isnan(d)])
+    own, others = (values_by_seed(_at(arms[name], seeds), plan.question) for name in pair)
+    return own, others
+
+
+def _fail_more(sides: Sequence[tuple[SeedValues, SeedValues]]) -> list[bool | None]:
+    failures = [compare_failures(init.counts, baseline.counts) for init, baseline in sides]
+    p = holm([one.p for one in failures])
+    return [fails_more(one, own) for one, own in zip(failures, p, strict=True)]
 
 
 def _at(arm: Arm, seeds: range) -> Arm:

@@ -70,15 +70,19 @@ def verdict_tables(comparisons: list[Comparison]) -> list[Table]:
     ]
 
 
-def verdict_words(line: Line) -> str:
-    """Returns the claim, never a bare one where the init fails more or less often."""
-    claim = line.verdict.claim
-    if line.fails_more is None:
+def verdict_words(claim: str, fails_more: bool | None) -> str:
+    """Returns the claim, never a bare one where the init fails more or less often.
+
+    Args:
+        claim: on the difference where both train.
+        fails_more: whether the init fails more often; None where it is not shown to differ.
+    """
+    if fails_more is None:
         return claim
-    often = "more often" if line.fails_more else "less often"
+    often = "more often" if fails_more else "less often"
     if claim == NOT_RESOLVED:
         return f"fails {often}; not resolved where both train"
-    joined = "and" if line.fails_more == (claim == "worse") else "but"
+    joined = "and" if fails_more == (claim == "worse") else "but"
     return f"{claim} where both train, {joined if claim != EQUIVALENT else 'but'} fails {often}"
 
 
@@ -103,7 +107,7 @@ def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADI
             _points(d.mean),
             _points(d.median),
             "-" if math.isinf(d.low) else f"{d.low:+.2f} to {d.high:+.2f}",
-            verdict_words(line),
+            verdict_words(line.verdict.claim, line.fails_more),
             f"{line.verdict.p:.3g}",
             "-" if needed is None else str(needed),
         )

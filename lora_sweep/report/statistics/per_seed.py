@@ -32,6 +32,20 @@ class SeedValues:
     n_failed: NDArray[np.int64]
     n_runs: NDArray[np.int64]
 
+    @property
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Failed runs and all that ended, of each seed."""
+        return self.n_failed, self.n_runs
+
+    def minus(self, baseline: "SeedValues") -> Array:
+        """Returns the differences at the seeds where both have trained.
+
+        Args:
+            baseline: of the same seeds.
+        """
+        d = self.values - baseline.values
+        return np.asarray(d[~np.isnan(d)])
+
     def at(self, places: list[int]) -> "SeedValues":
         """Returns what stands at these places."""
         return SeedValues(self.values[places], self.n_failed[places], self.n_runs[places])

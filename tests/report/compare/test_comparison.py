@@ -96,7 +96,10 @@ def test_failures_are_told_apart_from_differences(sweep: Any, settings: Any) -> 
     assert table.columns[-2:] == ("Failed, init and baseline", "p of failing")
     assert table.rows[0][-2:] == ("6 of 8 against 0 of 8", "0.0625")
     more = dataclasses.replace(uniform, failures_p=0.03)
-    assert verdict_words(more) == "better where both train, but fails more often"
+    assert (
+        verdict_words(more.verdict.claim, more.fails_more)
+        == "better where both train, but fails more often"
+    )
 
 
 def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None:

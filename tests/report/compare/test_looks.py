@@ -12,7 +12,12 @@ from lora_sweep.report.compare.looks import look
 from lora_sweep.report.compare.made import write_made
 from lora_sweep.report.compare.plan import Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
-from lora_sweep.report.compare.resolved import read_resolution, resolved_section
+from lora_sweep.report.compare.resolved import (
+    Resolution,
+    read_resolution,
+    resolved_section,
+    resolved_table,
+)
 from lora_sweep.report.compare.resolved import resolved_sentences as sentences
 from lora_sweep.report.table.arms import Arm
 from lora_sweep.report.table.collect import collect_runs
@@ -68,6 +73,24 @@ def test_failed_run_has_ended_and_missing_one_has_not() -> None:
         values[0, 1], flags[0, 1] = np.nan, failed
         changed = arms | {name: dataclasses.replace(arms[name], values=values, failed=flags)}
         assert look(PLAN, changed).next_look == (6 if failed else 4)
+
+
+def test_claim_is_not_bare_where_the_init_fails_more() -> None:
+    plan = Plan(Question(), [("a", "base")], looks=(12,))
+    a = Arm("a", tuple(range(12)), 3.0 + 0.1 * np.arange(12.0)[None], np.arange(12)[None] < 6)
+    base = Arm("base", tuple(range(12)), np.zeros((1, 12)), np.zeros((1, 12), dtype=bool))
+    progress = look(plan, {"a": a, "base": base})
+    (one,) = progress.resolved
+    # 2 of 2^6 flips of the six seeds are as extreme
+    assert (one.claim, one.fails_more, len(one.paired.differences)) == ("better", True, 6)
+    resolution = Resolution(plan, progress)
+    said = "better where both train, but fails more often after 12 seeds (6 trained in both)"
+    assert said in sentences(resolution)[0]
+    assert resolved_table(resolution).rows[0][2:4] == (
+        "better where both train, but fails more often",
+        "12 (6 trained in both)",
+    )
+    assert "this counts no looks" in resolved_section(resolution)[-1]
 
 
 def test_level_of_a_made_claim_goes_to_the_others() -> None:
