@@ -1,11 +1,13 @@
 """Tidy table -> what the sweep can say of its inits: against the baselines, and of choosing.
 
 Values are percent points of the reported metric. Runs are compared within one group only (see
-`table.groups`). An init's settings are its cells: what it was run with besides the seed.
+`table.groups`), and the comparisons of all groups are one family. An init's settings are its
+cells: what it was run with besides the seed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -48,9 +50,9 @@ class Line:
         init, baseline: their names.
         n_settings: settings that the init was run with.
         paired: the difference over the seeds at which both have trained.
-        verdict: on that difference.
+        verdict: on that difference; Holm's over all lines of the report.
         failures: failed runs of both.
-        failures_p: Holm's p over all lines of «they fail equally often».
+        failures_p: Holm's p over all lines of the report, of «they fail equally often».
     """
 
     init: str
@@ -92,6 +94,7 @@ class Comparison:
         metric: name of the headline metric.
         question: what was asked.
         lines: an init and baseline each.
+        n_lines: of all groups together: what the corrections count.
         effect: of the init over the grid; None without two inits and two seeds.
         premium: how far the best learnt cell stands out; None without two of them that have a
             trained run, or without two seeds.
@@ -102,6 +105,7 @@ class Comparison:
     metric: str
     question: Question
     lines: tuple[Line, ...]
+    n_lines: int
     effect: InitEffect | None
     premium: SelectionPremium | None
     best_of: tuple[tuple[int, float], ...]
@@ -117,25 +121,38 @@ def compare_inits(
         question: what is asked.
     """
     known = runs[runs["seed"].notna()]
-    return [
-        _compare(name, group, question)
+    groups = {
+        name: group
         for name, group in group_runs(known).items()
         if (group["status"] == FINISHED).any()
+    }
+    lines = compare_groups(list(map(_pairs, groups.values())), question=question)
+    n_lines = sum(map(len, lines))
+    return [
+        _compare(name, group, question, own, n_lines)
+        for (name, group), own in zip(groups.items(), lines, strict=True)
     ]
 
 
-def _compare(name: str, runs: pd.DataFrame, question: Question) -> Comparison:
+def _pairs(runs: pd.DataFrame) -> list[tuple[Arm, Arm]]:
+    arms, pairs = compared_arms(runs)
+    return [(arms[init], arms[baseline]) for init, baseline in pairs]
+
+
+def _compare(
+    name: str, runs: pd.DataFrame, question: Question, lines: tuple[Line, ...], n_lines: int
+) -> Comparison:
     finished = runs[runs["status"] == FINISHED]
     learnt = finished[finished["init"].map(learns_ranks).astype(bool)]
     values = 100 * learnt["reported_metric"].to_numpy(float)
     n_drawn = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= len(values)]
     inits, grid = init_grid(runs)
-    arms, pairs = compared_arms(runs)
     return Comparison(
         group=name,
         metric=str(finished["metric"].iloc[0]),
         question=question,
-        lines=compare_pairs([(arms[i], arms[b]) for i, b in pairs], question=question),
+        lines=lines,
+        n_lines=n_lines,
         effect=_effect(inits, grid),
         premium=_premium(grid),
         best_of=tuple((n, expected_best(values, n)) for n in n_drawn),
@@ -151,6 +168,44 @@ def compare_pairs(
         pairs: an arm, and the baseline that it is held against.
         question: what is asked.
     """
+    (lines,) = compare_groups([pairs], question=question)
+    return lines
+
+
+def compare_groups(
+    groups: Sequence[Sequence[tuple[Arm, Arm]]], *, question: Question = STANDARD_QUESTION
+) -> list[tuple[Line, ...]]:
+    """Returns the lines of each group, of the pairs that have seeds in common.
+
+    Groups are one family: any false claim of a kind among all of them is made in at most 5 of 100
+    sweeps. Spreads are shared within a group only, for corpora differ in theirs.
+
+    Args:
+        groups: of each its pairs of an arm and the baseline that it is held against.
+        question: what is asked.
+    """
+    found = [_compared(pairs, question) for pairs in groups]
+    flat = [one for own in found for one in own]
+    verdicts = judge([one.paired for one in flat])
+    failures_p = holm([one.failures.p for one in flat])
+    lines = (
+        Line(c.init.name, c.baseline.name, len(c.init.values), c.paired, verdict, c.failures, p)
+        for c, verdict, p in zip(flat, verdicts, failures_p, strict=True)
+    )
+    return [tuple(islice(lines, len(own))) for own in found]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """An arm against a baseline, before the corrections."""
+
+    init: Arm
+    baseline: Arm
+    paired: PairedComparison
+    failures: Failures
+
+
+def _compared(pairs: Sequence[tuple[Arm, Arm]], question: Question) -> list[_Compared]:
     arms = {id(arm): arm for pair in pairs for arm in pair}
     of_seeds = {key: values_by_seed(arm, question) for key, arm in arms.items()}
     compared = [pair for pair in pairs if set(pair[0].seeds) & set(pair[1].seeds)]
@@ -161,13 +216,10 @@ def compare_pairs(
         [arm.minus(base) for arm, base in sides], region=question.equivalence_points
     )
     failures = [compare_failures(arm.counts, base.counts) for arm, base in sides]
-    found = zip(
-        compared, paired, judge(paired), failures, holm([f.p for f in failures]), strict=True
-    )
-    return tuple(
-        Line(init.name, baseline.name, len(init.values), difference, verdict, failed, p)
-        for (init, baseline), difference, verdict, failed, p in found
-    )
+    return [
+        _Compared(*pair, difference, failed)
+        for pair, difference, failed in zip(compared, paired, failures, strict=True)
+    ]
 
 
 def seeds_needed(line: Line, question: Question, *, n_lines: int) -> int | None:
@@ -179,7 +231,7 @@ def seeds_needed(line: Line, question: Question, *, n_lines: int) -> int | None:
     Args:
         line: whose spread it is.
         question: says the difference.
-        n_lines: of the sweep.
+        n_lines: that the correction counts.
     """
     return seeds_to_find(
         question.difference_points - question.equivalence_points,

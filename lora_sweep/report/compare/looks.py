@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from scipy import sparse
 
 from lora_sweep.report.compare.comparison import values_by_seed
 from lora_sweep.report.compare.plan import Plan
@@ -128,9 +129,12 @@ def _look_at(plan: Plan, arms: Mapping[str, Arm], n: int, before: Progress) -> P
     """The progress after a look at n seeds; what was closed before stays as it was."""
     closed = {(r.init, r.baseline): r for r in before.resolved if not r.is_open}
     sides = [_sides(plan, arms, pair, n, closed.get(pair)) for pair in plan.pairs]
-    differences = [init.minus(baseline) for init, baseline in sides]
-    paired = compare_paired(differences, region=plan.question.equivalence_points)
-    found = dict(zip(plan.pairs, paired, strict=True))
+    differences = {p: i.minus(b) for p, (i, b) in zip(plan.pairs, sides, strict=True)}
+    found: dict[Pair, PairedComparison] = {}
+    for group in _groups(plan.pairs):
+        own = [differences[pair] for pair in group]
+        paired = compare_paired(own, region=plan.question.equivalence_points)
+        found |= zip(group, paired, strict=True)
     often = dict(zip(plan.pairs, _fail_more(sides), strict=True))
     if plan.any_time:
         now = {pair: _any_time(plan, pair, found[pair], n) for pair in plan.pairs}
@@ -142,6 +146,18 @@ def _look_at(plan: Plan, arms: Mapping[str, Arm], n: int, before: Progress) -> P
     is_last = not plan.any_time and n == plan.n_most
     is_over = is_last or not any(r.is_open for r in resolved)
     return Progress(resolved, None if is_over else _next(plan, n))
+
+
+def _groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """The pairs by group: those of one are linked by the arms that they share."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    inits, baselines = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
+    links = sparse.coo_array((np.ones(len(pairs)), (inits, baselines)), shape=(len(names),) * 2)
+    n_groups, label = sparse.csgraph.connected_components(links, directed=False)
+    return [
+        [pair for pair, init in zip(pairs, inits, strict=True) if label[init] == group]
+        for group in range(n_groups)
+    ]
 
 
 def _next(plan: Plan, n: int) -> int:

@@ -29,10 +29,10 @@ against itself, where both have trained; the median of the same differences besi
 tables show medians. Interval: where the true mean difference lies, 95 times in 100 (t, from these
 seeds alone). Verdict: «better» and «worse» say that the true difference is more than {region:g}
 points, «equivalent» that it is less; p is that of the claim, made larger because several
-comparisons were made (Holm), with spreads that the comparisons share in part. Each kind of claim
-is false in at most 5 of 100 sweeps. All else is «not resolved», which is not the same as equal.
-Failed: runs that collapsed or ended without a result; how often an init fails is a question of
-its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
+comparisons were made (Holm{over}), with spreads that the comparisons share in part. Each kind of
+claim is false in at most 5 of 100 sweeps. All else is «not resolved», which is not the same as
+equal. Failed: runs that collapsed or ended without a result; how often an init fails is a question
+of its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
 _GREW = """\
 This sweep was asked for in {n} commands. The p count no looks: who adds seeds until a difference
 shows finds one in more than 5 of 100 sweeps without any. `lora-sweep resolve` plans its looks."""
@@ -64,7 +64,7 @@ def comparison_section(
 def verdict_tables(comparisons: list[Comparison]) -> list[Table]:
     """Returns the table of each comparison that has lines."""
     return [
-        line_table(one.lines, one.question, title=_title(one, comparisons))
+        line_table(one.lines, one.question, title=_title(one, comparisons), n_lines=one.n_lines)
         for one in comparisons
         if one.lines
     ]
@@ -86,19 +86,26 @@ def verdict_words(claim: str, fails_more: bool | None) -> str:
     return f"{claim} where both train, {joined if claim != EQUIVALENT else 'but'} fails {often}"
 
 
-def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADING) -> Table:
+def line_table(
+    lines: Sequence[Line],
+    question: Question,
+    *,
+    title: str = _HEADING,
+    n_lines: int | None = None,
+) -> Table:
     """Returns the comparisons as a table.
 
     Args:
-        lines: all of one family, so that their p count each other.
+        lines: of one family, so that their p count each other.
         question: what was asked.
         title: the table's heading.
+        n_lines: of the family, where other tables have a part of it.
     """
     has_failed = any(line.failures.init[0] or line.failures.baseline[0] for line in lines)
     rows = []
     for line in lines:
         d = line.paired
-        needed = seeds_needed(line, question, n_lines=len(lines))
+        needed = seeds_needed(line, question, n_lines=n_lines or len(lines))
         row = (
             init_words(line.init),
             line.baseline,
@@ -133,10 +140,12 @@ def _said(comparison: Comparison) -> list[str]:
     parts, question = [], comparison.question
     if comparison.lines:
         region, difference = question.equivalence_points, question.difference_points
-        how = _READ_LINES.format(region=region, difference=difference)
+        n_lines = comparison.n_lines
+        over = f", over the {n_lines} of all groups" if n_lines > len(comparison.lines) else ""
+        how = _READ_LINES.format(region=region, difference=difference, over=over)
         if any(line.n_settings > 1 for line in comparison.lines):
             how = f"{_QUESTIONS[question.settings]} {how}"
-        table = line_table(comparison.lines, question)
+        table = line_table(comparison.lines, question, n_lines=n_lines)
         parts += [to_markdown(table), " ".join(how.split())]
     if comparison.effect is not None:
         parts.append(_effect(comparison.effect))

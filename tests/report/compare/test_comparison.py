@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lora_sweep.report.compare.comparison import Comparison, compare_inits
@@ -13,6 +14,8 @@ from lora_sweep.report.compare.sentences import (
     verdict_tables,
     verdict_words,
 )
+from lora_sweep.report.statistics.paired import compare_paired
+from lora_sweep.report.statistics.power import seeds_to_find, upper_limit_of_spread
 from lora_sweep.report.table.collect import collect_runs
 
 
@@ -130,6 +133,26 @@ def test_other_corpora_are_other_comparisons(sweep: Any, settings: Any) -> None:
     comparisons = compare_inits(collect_runs(sweep.path))
     assert [c.group for c in comparisons] == ["cola", "sst2"]
     assert all(len(c.lines) == 1 for c in comparisons)
+
+
+def test_corrections_are_over_all_groups_and_spreads_are_not(sweep: Any, settings: Any) -> None:
+    gains = {"cola": (0.10, 0.104, 0.096, 0.1), "sst2": (0.10, 0.14, 0.06, 0.1)}
+    for task, own in gains.items():
+        for seed, gain in enumerate(own):
+            for init, value in (("fixed", 0.5), ("uniform", 0.5 + gain)):
+                chosen = settings(init=init, seed=seed, data__task=task)
+                sweep.finish(f"{task}-{init}-{seed}", value, chosen)
+    comparisons = compare_inits(collect_runs(sweep.path))
+    lines = [line for one in comparisons for line in one.lines]
+    alone = [compare_paired([np.array(ln.paired.differences)], region=0.5)[0] for ln in lines]
+    assert [line.paired for line in lines] == alone  # neither borrows the other's spread
+    p = [one.p_better for one in alone]
+    assert [ln.verdict.p for ln in lines] == pytest.approx([2 * p[0], max(2 * p[0], p[1])])
+    spread = upper_limit_of_spread(lines[1].paired.spread, lines[1].paired.df)
+    needed = seeds_to_find(1.5, spread, alpha=0.05 / 2)
+    (_, table) = verdict_tables(comparisons)
+    assert table.rows[0][table.columns.index("Seeds needed (2 points)")] == str(needed)
+    assert "(Holm, over the 2 of all groups)" in "\n".join(comparison_section(comparisons))
 
 
 def test_seed_that_lacks_a_setting_is_judged_at_the_mean_setting(

@@ -102,6 +102,13 @@ def test_level_of_a_made_claim_goes_to_the_others() -> None:
     assert first.level < alone.level
 
 
+def test_spreads_of_other_groups_do_not_count() -> None:
+    alone = look(dataclasses.replace(PLAN, pairs=[("a", "base")]), _arms(4)).resolved[0]
+    others = {"c": _arm("c", 0.5, 4, spread=40.0), "other base": _arm("other base", 0, 4)}
+    plan = dataclasses.replace(PLAN, pairs=[("a", "base"), ("c", "other base")])
+    assert look(plan, _arms(4) | others).resolved[0].paired == alone.paired
+
+
 def test_any_time_looks_at_every_seed() -> None:
     plan = dataclasses.replace(PLAN, any_time=True)
     progress = look(plan, _arms(5, b=_arm("b", 0.6, 5, spread=40.0)))
