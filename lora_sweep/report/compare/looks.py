@@ -22,6 +22,7 @@ from lora_sweep.report.statistics.paired import (
     EQUIVALENT,
     NOT_RESOLVED,
     WORSE,
+    Array,
     PairedComparison,
     compare_paired,
     holm,
@@ -216,11 +217,14 @@ def _p(paired: PairedComparison, claim: str) -> float:
     }[claim]
 
 
+def _level(looks: tuple[int, ...], n: int, n_comparisons: int) -> float:
+    return float(_levels(looks, n_comparisons)[looks.index(n)])
+
+
 @cache
-def _level(looks: Sequence[int], n: int, n_comparisons: int) -> float:
-    so_far = [look for look in looks if look <= n]
-    alpha = ALPHA / n_comparisons
-    return float(nominal_levels(so_far, alpha=alpha, n_most=looks[-1])[-1])
+def _levels(looks: tuple[int, ...], n_comparisons: int) -> Array:
+    """The level of each look, for one of so many comparisons that are left."""
+    return nominal_levels(looks, alpha=ALPHA / n_comparisons, n_most=looks[-1])
 
 
 def _any_time(plan: Plan, pair: Pair, paired: PairedComparison, n: int) -> Resolved:
