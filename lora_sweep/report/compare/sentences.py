@@ -183,13 +183,15 @@ def _effect(effect: InitEffect) -> str:
 
 
 def _premium(premium: SelectionPremium) -> str:
-    known = "more than" if premium.p <= 0.05 else "no more than"
+    found = "stands out" if premium.p <= 0.05 else "is not shown to stand out"
+    fewest, most = premium.n_seeds
+    seeds = _seeds(most) if fewest == most else f"{fewest} to {_seeds(most)}"
     return (
-        f"The best of {premium.n_cells} learnt cells stands {premium.observed:.2f} points above "
-        f"the mean of their medians ({_seeds(premium.n_seeds)}). Were they all equal, the best "
-        f"would still stand {premium.expected:.2f} above it by chance, and over "
-        f"{premium.upper:.2f} once in twenty times: so it stands out {known} chance does "
-        f"(p = {premium.p:.3g})."
+        f"Of the {premium.n_cells} learnt cells with settings and seeds that all inits share, the "
+        f"best stands {premium.observed:.2f} points above the mean of their medians ({seeds} a "
+        f"cell, without failed runs). Were they all equal, the best would still stand "
+        f"{premium.expected:.2f} above it by chance, and over {premium.upper:.2f} once in twenty "
+        f"times: so it {found} more than chance does (p = {premium.p:.3g})."
     )
 
 

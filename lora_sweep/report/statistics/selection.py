@@ -17,7 +17,7 @@ class SelectionPremium:
 
     Attributes:
         n_cells: that were compared, each with a trained run.
-        n_seeds: of the grid.
+        n_seeds: fewest and most that a cell has a value of.
         observed: the best cell's median minus the mean of all cells' medians.
         expected: the same by chance, were all cells equal: its mean over relabelled sweeps.
         upper: what chance exceeds in 5 % of them.
@@ -25,7 +25,7 @@ class SelectionPremium:
     """
 
     n_cells: int
-    n_seeds: int
+    n_seeds: tuple[int, int]
     observed: float
     expected: float
     upper: float
@@ -52,6 +52,7 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
     n_cells = n_cells_with_value(values)
     if n_cells < 2:
         raise ValueError(f"cells with a value must be at least 2, but got {n_cells}")
+    n_seeds = (~np.isnan(values)).sum(axis=-1)
     rng = np.random.default_rng(0)
     observed = _stands_out(values[None])[0]
     at_once = max(1, _MOST_AT_ONCE // values.size)
@@ -63,7 +64,7 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
     )
     return SelectionPremium(
         n_cells=n_cells,
-        n_seeds=values.shape[-1],
+        n_seeds=(int(n_seeds[n_seeds > 0].min()), int(n_seeds.max())),
         observed=float(observed),
         expected=float(chance.mean()),
         upper=float(np.quantile(chance, 0.95)),

@@ -183,6 +183,20 @@ def test_best_of_collapsed_runs_does_not_stand_out(sweep: Any, settings: Any) ->
     assert "stands out" not in "\n".join(comparison_section([comparison]))
 
 
+def test_premium_says_which_cells_it_is_of(sweep: Any, settings: Any) -> None:
+    values = {("uniform", 0.1): [0.7, 0.6, 0.5], ("randn", 0.1): [0.7, 0.5, 0.7]}
+    _fill(sweep, settings, values | {("randn", 0.2): [0.9, 0.9, 0.9]})  # of one init alone
+    sweep.finish("gone", 0.0, settings(init="randn", lr=0.1, seed=3), collapsed=True)
+    sweep.finish("there", 0.6, settings(init="uniform", lr=0.1, seed=3))
+    (said,) = [one for one in comparison_section([_one(sweep)]) if "stand out" in one]
+    # medians 0.6 and 0.7
+    assert "Of the 2 learnt cells with settings and seeds that all inits share" in said
+    assert (
+        "the best stands 5.00 points above the mean of their medians (3 to 4 seeds a cell" in said
+    )
+    assert "so it is not shown to stand out more than chance does" in said
+
+
 def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:
     better, base = [0.70, 0.71, 0.72, 0.73], [0.60, 0.605, 0.62, 0.64]
     _fill(sweep, settings, {("left_skewed", 0.1): better, ("fixed", None): base})
