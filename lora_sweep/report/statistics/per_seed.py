@@ -73,6 +73,7 @@ def over_chosen_settings(values: Array, failed: Flags) -> SeedValues:
     Such are those whose mean lies within one standard error (of the paired difference) of the
     best mean. The first two seeds have nothing to choose by, and stand with all settings. In the
     choice a run that failed counts with its metric, or as the lowest seen where it left none.
+    A seed that lacks some of its settings has the mean of the others, at their levels.
 
     Args:
         values: of every run (n_settings, n), seeds in the order in which they count; NaN where

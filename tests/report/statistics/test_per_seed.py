@@ -45,6 +45,13 @@ def test_seed_without_a_trained_run_has_no_value() -> None:
     assert (seen.n_failed.tolist(), seen.n_runs.tolist()) == ([0, 2], [2, 2])
 
 
+def test_chosen_settings_that_a_seed_lacks_are_left_out() -> None:
+    # equal at the first two seeds, so both are chosen; their levels are not taken out
+    values = np.array([[1.0, 4.0, 9.0, NAN], [4.0, 1.0, NAN, NAN]])
+    seen = over_chosen_settings(values, _none_failed(values)).values
+    assert seen.tolist()[:3] == [2.5, 2.5, 9.0] and np.isnan(seen[3])
+
+
 def test_settings_are_chosen_by_earlier_seeds() -> None:
     values = np.array([[10.0, 10.0, 10.0, 1.0], [0.0, 1.0, 0.0, 9.0]])
     # seeds 0 and 1 have nothing to choose by; of 2 and 3 the first setting was better by 9.5
