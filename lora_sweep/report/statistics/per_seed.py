@@ -117,11 +117,13 @@ def _seed_levels(trained: Array) -> Array:
         return np.asarray(_mean_of_known(trained))
     n_settings, n = trained.shape
     setting, seed = np.nonzero(known)
+    # Where settings share no seed the least norm decides, which must not depend on the metric's 0.
+    center = trained[known].mean()
     design = np.zeros((len(seed), n_settings + n))
     design[np.arange(len(seed)), setting] = 1
     design[np.arange(len(seed)), n_settings + seed] = 1
-    fitted = np.linalg.lstsq(design, trained[known], rcond=None)[0]
-    levels = fitted[n_settings:] + fitted[:n_settings][known.any(axis=1)].mean()
+    fitted = np.linalg.lstsq(design, trained[known] - center, rcond=None)[0]
+    levels = center + fitted[n_settings:] + fitted[:n_settings][known.any(axis=1)].mean()
     return np.where(known.any(axis=0), levels, np.nan)
 
 

@@ -29,6 +29,15 @@ def test_missing_run_is_judged_at_the_mean_setting() -> None:
     assert seen.n_runs.tolist() == [2, 1, 2]
 
 
+def test_levels_do_not_depend_on_the_metrics_zero() -> None:
+    # the settings share no seed, so nothing says how far apart they lie
+    values = np.array([[80.0, 80.0, NAN], [NAN, NAN, 40.0]])
+    seen, moved = (over_settings(own, _none_failed(own)).values for own in (values, values + 1000))
+    assert moved == pytest.approx(seen + 1000)
+    assert seen[0] == pytest.approx(seen[1])
+    assert 40 <= seen[2] <= seen[0] <= 80
+
+
 def test_failed_run_counts_as_failed_and_not_by_its_value() -> None:
     values = np.array([[1.0, 2.0, 3.0], [3.0, 0.0, 5.0]])
     failed = np.array([[False, False, False], [False, True, False]])
