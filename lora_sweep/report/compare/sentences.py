@@ -18,7 +18,7 @@ _QUESTIONS = {
     TUNED: """\
 Asked: is the init better once its settings are tuned? Each seed stands with the mean over the
 settings that the seeds before it could not tell from their best (within one standard error), so
-nothing is judged by the value that chose it.""",
+nothing is judged by the value that chose it. Failed runs are counted at these settings alone.""",
     "mean": """\
 Asked: is the init better whatever the setting? Each seed stands with its mean over all
 settings.""",

@@ -105,6 +105,20 @@ def test_failures_are_told_apart_from_differences(sweep: Any, settings: Any) -> 
     )
 
 
+def test_failures_are_counted_at_the_chosen_settings(sweep: Any, settings: Any) -> None:
+    learnt = {("uniform", 0.1): [0.7, 0.71, 0.7, 0.72], ("fixed", None): [0.5] * 4}
+    _fill(sweep, settings, learnt)
+    for seed in range(4):  # at every seed, but chosen by none from the third on
+        sweep.finish(f"high-{seed}", 0.0, settings(lr=0.9, seed=seed), collapsed=True)
+    comparison = _one(sweep)
+    assert comparison.lines[0].failures.init == (2, 6)
+    said = "Failed runs are counted at these settings alone"
+    assert said in "\n".join(comparison_section([comparison]))
+    whatever = _one(sweep, settings="mean")
+    assert whatever.lines[0].failures.init == (4, 8)
+    assert said not in "\n".join(comparison_section([whatever]))
+
+
 def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None:
     for seed in range(2):
         for init in ("uniform", "fixed"):
