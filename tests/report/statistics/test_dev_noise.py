@@ -64,6 +64,17 @@ def test_parts_of_the_error_of_an_accuracy() -> None:
     assert interval.high - interval.mean == pytest.approx(1.966 * interval.dev_error, rel=0.01)
 
 
+@pytest.mark.parametrize(("metric", "worst"), [("accuracy", 0.0), ("matthews_correlation", -1.0)])
+def test_interval_stays_where_the_metric_can_be(metric: str, worst: float) -> None:
+    labels = np.arange(20) % 2
+    right, off = labels.copy(), labels.copy()
+    off[0] = 1 - off[0]  # one of 20 wrong at one of two seeds: mean 0.975, t of one degree wide
+    interval = metric_interval(np.stack([right, off]), labels, metric)
+    assert interval.low < interval.mean < interval.high == 1.0
+    turned = metric_interval(1 - np.stack([right, off]), labels, metric)
+    assert turned.low == worst < turned.mean < turned.high
+
+
 def test_seeds_part_is_that_of_their_mean() -> None:
     labels = np.zeros(10, dtype=np.int64)
     predicted = np.array([[0] * 10, [0] * 8 + [1] * 2, [0] * 9 + [1]])
