@@ -31,7 +31,7 @@ from lora_sweep.report.statistics.tasks import (
     mean_over_tasks,
 )
 from lora_sweep.report.table.arms import Arm, compared_arms
-from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.groups import group_runs, n_tasks
 from lora_sweep.rules import require
 
 _T = TypeVar("_T")
@@ -89,10 +89,18 @@ def compare_over_tasks(runs: pd.DataFrame, *, question: Question = STANDARD_QUES
         question: what is asked.
 
     Raises:
-        SettingError: there are not two tasks, or they share no init and baseline.
+        SettingError: there are not two tasks, or one of them has runs that can't be compared, or
+            they share no init and baseline.
     """
-    groups = group_runs(runs[runs["seed"].notna()].drop(columns="sweep", errors="ignore"))
+    known = runs[runs["seed"].notna()].drop(columns="sweep", errors="ignore")
+    groups = group_runs(known)
     require(len(groups) > 1, "--tasks", "of sweeps over several tasks", ", ".join(groups))
+    require(
+        n_tasks(known) == len(groups),
+        "--tasks",
+        "of runs that are trained alike within a corpus and base",
+        "; ".join(groups),
+    )
     tasks = [compared_arms(own) for own in groups.values()]
     seen = [
         {name: (a, values_by_seed(a, question)) for name, a in arms.items()} for arms, _ in tasks

@@ -8,7 +8,7 @@ import pytest
 from lora_sweep.commands.report import main
 from lora_sweep.errors import SettingError
 from lora_sweep.report.compare.tasks import compare_over_tasks, tasks_section, tasks_sentences
-from lora_sweep.report.table.collect import collect_sweeps
+from lora_sweep.report.table.collect import collect_runs, collect_sweeps
 
 Folders = dict[str, Path]
 
@@ -83,6 +83,16 @@ def test_one_task_is_refused(folders: Folders) -> None:
     runs = collect_sweeps({"cola": folders["cola"]}, start=folders["cola"])
     with pytest.raises(SettingError, match="--tasks must be of sweeps over several tasks"):
         compare_over_tasks(runs)
+
+
+def test_batch_sizes_of_one_corpus_are_no_tasks(sweep: Any, settings: Any) -> None:
+    for size in (16, 32):
+        for init in ("fixed", "uniform"):
+            chosen = settings(init=init, training__batch_size=size)
+            sweep.finish(f"{init}-{size}", 0.5, chosen)
+    rule = "--tasks must be of runs that are trained alike within a corpus and base, but got"
+    with pytest.raises(SettingError, match=f"{rule} .*batch_size=16; .*batch_size=32"):
+        compare_over_tasks(collect_runs(sweep.path))
 
 
 def test_tasks_without_a_common_baseline_are_refused(folders: Folders) -> None:
