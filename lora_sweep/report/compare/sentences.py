@@ -132,6 +132,17 @@ def line_table(
     )
 
 
+def how_to_read(question: Question, *, over: str = "") -> str:
+    """Returns how the columns of a table of comparisons are read.
+
+    Args:
+        question: what was asked.
+        over: what the correction is over, behind its name; nothing for the table's own lines.
+    """
+    region, difference = question.equivalence_points, question.difference_points
+    return " ".join(_READ_LINES.format(region=region, difference=difference, over=over).split())
+
+
 def _title(comparison: Comparison, among: list[Comparison]) -> str:
     return _HEADING + (f" ({comparison.group})" if len(among) > 1 else "")
 
@@ -139,10 +150,9 @@ def _title(comparison: Comparison, among: list[Comparison]) -> str:
 def _said(comparison: Comparison) -> list[str]:
     parts, question = [], comparison.question
     if comparison.lines:
-        region, difference = question.equivalence_points, question.difference_points
         n_lines = comparison.n_lines
         over = f", over the {n_lines} of all groups" if n_lines > len(comparison.lines) else ""
-        how = _READ_LINES.format(region=region, difference=difference, over=over)
+        how = how_to_read(question, over=over)
         if any(line.n_settings > 1 for line in comparison.lines):
             how = f"{_QUESTIONS[question.settings]} {how}"
         table = line_table(comparison.lines, question, n_lines=n_lines)
