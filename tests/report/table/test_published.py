@@ -61,7 +61,7 @@ def test_best_of_equal_cells_stands_out_by_chance(tmp_path: Path) -> None:
 
 def test_differences_of_medians_lie_inside_what_is_left_open(tmp_path: Path) -> None:
     rng, n_inside = np.random.default_rng(0), 0
-    runs = rng.normal(0.0, [[1.0], [2.0]], (300, 2, 5))
+    runs = rng.normal(0.0, [[1.0], [2.0]], (500, 2, 5))
     path = tmp_path / "two.csv"
     for medians, stds in zip(np.median(runs, axis=-1), runs.std(axis=-1, ddof=1), strict=True):
         rows = zip(("fixed", "randn"), medians, stds, strict=True)
@@ -72,7 +72,7 @@ def test_differences_of_medians_lie_inside_what_is_left_open(tmp_path: Path) -> 
         )
         n_inside += abs(float(found[0])) <= float(found[1])
     # 3 standard errors below 95 %; an interval for means would hold 91 %
-    assert n_inside / 300 >= 0.95 - 3 * (0.95 * 0.05 / 300) ** 0.5
+    assert n_inside / 500 >= 0.95 - 3 * (0.95 * 0.05 / 500) ** 0.5
 
 
 def test_cells_without_a_std_say_nothing_of_chance(tmp_path: Path) -> None:
