@@ -22,6 +22,8 @@ NUMBERS, TWO_CLASSES, CLASSES = range(1, 2), range(2, 3), range(2, sys.maxsize)
 """Outputs of a head, n_labels: for regression, for two classes, for any number of classes."""
 
 _ROUNDING = 1e-9
+_N_EQUAL = 1_000_000
+"""Examples in all, for a metric that takes no weights."""
 POSITIVE = 1
 """The class that F1 is of."""
 
@@ -52,6 +54,7 @@ class Metric:
         fits: values of n_labels that it is meant for.
         value: predictions (n,), labels (n,) -> value.
         stacked: predictions and labels, both (..., n) -> values (...); None to compute one by one.
+        weighted: predictions, labels and weights (n,) -> value; None for a metric that takes none.
         needs: what labels must be like; on others the metric is undefined.
         is_positives: whether it is of one class, `POSITIVE`, alone.
         is_default: whether it is the headline metric of a user's files that name none.
@@ -61,6 +64,7 @@ class Metric:
     fits: range
     value: Callable[[Array, Array], float]
     stacked: Callable[[Stack, Stack], Floats] | None = None
+    weighted: Callable[[Array, Array, Floats], float] | None = None
     needs: Need = NOTHING
     is_positives: bool = False
     is_default: bool = False
@@ -167,6 +171,26 @@ def stacked_metric(name: str, predicted: Stack, labels: Stack) -> Floats:
     return each.reshape(predicted.shape[:-1])  # (...)
 
 
+def weighted_metric(name: str, predicted: Array, labels: Array, weights: Floats) -> float:
+    """Returns the metric of examples that count unequally often.
+
+    Args:
+        name: from `METRICS`. One that takes no weights is told of so many equal examples.
+        predicted: predicted labels (n,).
+        labels: true ones (n,), on which the metric is defined.
+        weights: how often each counts, at least 0 (n,).
+
+    Raises:
+        ValueError: unknown metric.
+    """
+    metric = _metric(name)
+    if metric.weighted is not None:
+        return metric.weighted(predicted, labels, weights)
+    n_equal = np.round(weights * (_N_EQUAL / weights.sum())).astype(np.int64)
+    places = np.repeat(np.arange(len(labels)), n_equal)
+    return metric.value(predicted[places], labels[places])
+
+
 def fitting_metrics(n_labels: int) -> tuple[str, ...]:
     """Returns the metrics that fit: the default headline, then the others by name.
 
@@ -187,28 +211,28 @@ def _value(metric: Metric, predictions: Array, labels: Array) -> float | None:
     return metric.value(predictions, labels) if metric.needs.holds(labels) else None
 
 
-def _matthews(predictions: Array, labels: Array) -> float:
+def _matthews(predictions: Array, labels: Array, weights: Floats | None = None) -> float:
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(labels, predictions))
+    return float(matthews_corrcoef(labels, predictions, sample_weight=weights))
 
 
-def _accuracy(predictions: Array, labels: Array) -> float:
+def _accuracy(predictions: Array, labels: Array, weights: Floats | None = None) -> float:
     from sklearn.metrics import accuracy_score
 
-    return float(accuracy_score(labels, predictions))
+    return float(accuracy_score(labels, predictions, sample_weight=weights))
 
 
-def _f1(predictions: Array, labels: Array) -> float:
+def _f1(predictions: Array, labels: Array, weights: Floats | None = None) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels, predictions, pos_label=POSITIVE))
+    return float(f1_score(labels, predictions, pos_label=POSITIVE, sample_weight=weights))
 
 
-def _macro_f1(predictions: Array, labels: Array) -> float:
+def _macro_f1(predictions: Array, labels: Array, weights: Floats | None = None) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels, predictions, average="macro"))
+    return float(f1_score(labels, predictions, average="macro", sample_weight=weights))
 
 
 def _pearson(predictions: Array, labels: Array) -> float:
@@ -287,11 +311,11 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 METRICS: dict[str, Metric] = {
     "matthews_correlation": Metric(
-        TWO_CLASSES, _matthews, _stacked_matthews, needs=VARIED, worst=-1.0
+        TWO_CLASSES, _matthews, _stacked_matthews, _matthews, needs=VARIED, worst=-1.0
     ),
-    "accuracy": Metric(CLASSES, _accuracy, _stacked_accuracy, is_default=True),
-    "f1": Metric(TWO_CLASSES, _f1, _stacked_f1, needs=POSITIVES, is_positives=True),
-    "macro_f1": Metric(CLASSES, _macro_f1, _stacked_macro_f1),
+    "accuracy": Metric(CLASSES, _accuracy, _stacked_accuracy, _accuracy, is_default=True),
+    "f1": Metric(TWO_CLASSES, _f1, _stacked_f1, _f1, needs=POSITIVES, is_positives=True),
+    "macro_f1": Metric(CLASSES, _macro_f1, _stacked_macro_f1, _macro_f1),
     "pearson": Metric(
         NUMBERS, _pearson, _stacked_pearson, needs=VARIED, is_default=True, worst=-1.0
     ),

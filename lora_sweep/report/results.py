@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lora_sweep.report.table.collect import collect_runs, collect_sweeps
+from lora_sweep.report.table.collect import collect_runs, collect_sweeps, folders_by_name
 from lora_sweep.report.table.courses import rank_curve
 from lora_sweep.report.table.tidy import setting_names
 from lora_sweep.rules import expand_home, require
@@ -37,7 +37,7 @@ def results(
 
     Raises:
         SettingError: both epochs and ranks are asked for.
-        LoraSweepError: a folder holds no sweep.
+        LoraSweepError: a folder holds no sweep, or two have the same name.
         RecordError: the list of the runs that were asked for can't be read.
     """
     require(not (epochs and ranks), "ranks", "false with epochs", ranks)
@@ -49,8 +49,7 @@ def results(
     else:
         start = Path.cwd()
         folders = [expand_home("folder", Path(one)).resolve() for one in folder]
-        by_name = {one.name: one for one in folders}
-        runs = collect_sweeps(by_name, start=start, on_record=keep)
+        runs = collect_sweeps(folders_by_name(folders), start=start, on_record=keep)
     if not epochs and not ranks:
         return runs
     rows_of = _epochs if epochs else _ranks

@@ -36,10 +36,19 @@ def test_row_per_epoch(filled: Path) -> None:
     assert table["ranks"][0] == (20.0,) and table["matrices"][0] == ("encoder.layer.0.query",)
 
 
-def test_several_sweeps_are_told_apart(filled: Path) -> None:
-    table = results([filled, filled.parent / "demo"])
-    assert set(table["sweep"]) == {"demo"}
+def test_several_sweeps_are_told_apart(filled: Path, sweep: Any, settings: Any) -> None:
+    other = filled.parent / "other"
+    type(sweep)(other).finish("a", 0.8, settings(seed=0))
+    table = results([filled, other])
+    assert table["sweep"].tolist() == ["demo"] * 3 + ["other"]
     assert set(results([filled], epochs=True)["sweep"]) == {"demo"}
+
+
+def test_sweeps_of_one_name_are_refused(filled: Path, sweep: Any, settings: Any) -> None:
+    other = filled.parent / "b" / "demo"
+    type(sweep)(other).finish("a", 0.8, settings(seed=0))
+    with pytest.raises(LoraSweepError, match="different names, but got demo more than once"):
+        results([filled, other])
 
 
 def test_folder_without_a_sweep_is_named(tmp_path: Path) -> None:

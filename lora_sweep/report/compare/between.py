@@ -4,7 +4,7 @@ import pandas as pd
 
 from lora_sweep.report.compare.comparison import Line, compare_pairs
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
-from lora_sweep.report.compare.sentences import line_table
+from lora_sweep.report.compare.sentences import how_to_read, line_table
 from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.table.arms import arm_of, ended_runs
 from lora_sweep.report.table.cell_names import cell_names
@@ -12,21 +12,25 @@ from lora_sweep.report.table.tidy import setting_names
 
 _READ = """\
 A cell of the first sweep against the cell with the same settings in another one, each seed
-against itself. Columns are read as above; the correction is over all lines of this table."""
+against itself. The correction is over all lines of this table."""
 
 
-def between_section(runs: pd.DataFrame, *, question: Question = STANDARD_QUESTION) -> list[str]:
+def between_section(
+    runs: pd.DataFrame, *, question: Question = STANDARD_QUESTION, is_explained: bool = False
+) -> list[str]:
     """Returns paragraphs of Markdown; none without several sweeps that share a cell.
 
     Args:
         runs: as from `collect_sweeps`.
         question: what is asked.
+        is_explained: whether a table of comparisons stands above, with how it is read.
     """
     lines = compare_sweeps(runs, question=question)
     if not lines:
         return []
     table = line_table(lines, question, title="Between the sweeps")
-    return [f"## {table.title}", to_markdown(table), " ".join(_READ.split())]
+    how = "Columns are read as above." if is_explained else how_to_read(question)
+    return [f"## {table.title}", to_markdown(table), f"{' '.join(_READ.split())} {how}"]
 
 
 def compare_sweeps(

@@ -5,14 +5,16 @@ A function of plan and runs alone: a resolve that was killed, and the report, se
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from scipy import sparse
 
 from lora_sweep.report.compare.comparison import values_by_seed
 from lora_sweep.report.compare.plan import Plan
 from lora_sweep.report.statistics.confidence_sequence import confidence_sequence
+from lora_sweep.report.statistics.failures import compare_failures, fails_more
 from lora_sweep.report.statistics.paired import (
     ALPHA,
     BETTER,
@@ -23,7 +25,9 @@ from lora_sweep.report.statistics.paired import (
     Array,
     PairedComparison,
     compare_paired,
+    holm,
 )
+from lora_sweep.report.statistics.per_seed import SeedValues
 from lora_sweep.report.statistics.spending import nominal_levels
 from lora_sweep.report.table.arms import Arm
 
@@ -42,6 +46,8 @@ class Resolved:
         p: of the claim; of an open one the smallest of the three. NaN where one looks at any
             time, for its intervals have none.
         level: that p had to be at or below; NaN likewise.
+        fails_more: whether the init fails more often at these seeds (True) or less (False); None:
+            not shown to differ. It counts the comparisons, but no looks.
     """
 
     init: str
@@ -51,6 +57,7 @@ class Resolved:
     paired: PairedComparison
     p: float
     level: float
+    fails_more: bool | None = None
 
     @property
     def is_open(self) -> bool:
@@ -122,31 +129,55 @@ def _has_seeds(arm: Arm, seeds: range) -> bool:
 def _look_at(plan: Plan, arms: Mapping[str, Arm], n: int, before: Progress) -> Progress:
     """The progress after a look at n seeds; what was closed before stays as it was."""
     closed = {(r.init, r.baseline): r for r in before.resolved if not r.is_open}
-    differences = [_differences(plan, arms, pair, n, closed.get(pair)) for pair in plan.pairs]
-    paired = compare_paired(differences, region=plan.question.equivalence_points)
-    found = dict(zip(plan.pairs, paired, strict=True))
+    sides = [_sides(plan, arms, pair, n, closed.get(pair)) for pair in plan.pairs]
+    differences = {p: i.minus(b) for p, (i, b) in zip(plan.pairs, sides, strict=True)}
+    found: dict[Pair, PairedComparison] = {}
+    for group in _groups(plan.pairs):
+        own = [differences[pair] for pair in group]
+        paired = compare_paired(own, region=plan.question.equivalence_points)
+        found |= zip(group, paired, strict=True)
+    often = dict(zip(plan.pairs, _fail_more(sides), strict=True))
     if plan.any_time:
         now = {pair: _any_time(plan, pair, found[pair], n) for pair in plan.pairs}
     else:
         now = _at_planned_look(plan, found, n, closed)
-    resolved = tuple(closed.get(pair) or now[pair] for pair in plan.pairs)
+    resolved = tuple(
+        closed.get(pair) or replace(now[pair], fails_more=often[pair]) for pair in plan.pairs
+    )
     is_last = not plan.any_time and n == plan.n_most
     is_over = is_last or not any(r.is_open for r in resolved)
     return Progress(resolved, None if is_over else _next(plan, n))
+
+
+def _groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """The pairs by group: those of one are linked by the arms that they share."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    inits, baselines = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
+    links = sparse.coo_array((np.ones(len(pairs)), (inits, baselines)), shape=(len(names),) * 2)
+    n_groups, label = sparse.csgraph.connected_components(links, directed=False)
+    return [
+        [pair for pair, init in zip(pairs, inits, strict=True) if label[init] == group]
+        for group in range(n_groups)
+    ]
 
 
 def _next(plan: Plan, n: int) -> int:
     return n + 1 if plan.any_time else next(look for look in plan.looks if look > n)
 
 
-def _differences(
+def _sides(
     plan: Plan, arms: Mapping[str, Arm], pair: Pair, n: int, closed: Resolved | None
-) -> Array:
-    """The pair's differences at its seeds: up to this look, or to the one that closed it."""
+) -> tuple[SeedValues, SeedValues]:
+    """Init and baseline at the pair's seeds: up to this look, or to the one that closed it."""
     seeds = plan.seeds(n if closed is None else closed.n_seeds)
-    own, others = (values_by_seed(_at(arms[name], seeds), plan.question).values for name in pair)
-    d = own - others
-    return np.asarray(d[~np.isnan(d)])
+    own, others = (values_by_seed(_at(arms[name], seeds), plan.question) for name in pair)
+    return own, others
+
+
+def _fail_more(sides: Sequence[tuple[SeedValues, SeedValues]]) -> list[bool | None]:
+    failures = [compare_failures(init.counts, baseline.counts) for init, baseline in sides]
+    p = holm([one.p for one in failures])
+    return [fails_more(one, own) for one, own in zip(failures, p, strict=True)]
 
 
 def _at(arm: Arm, seeds: range) -> Arm:
@@ -186,11 +217,14 @@ def _p(paired: PairedComparison, claim: str) -> float:
     }[claim]
 
 
+def _level(looks: tuple[int, ...], n: int, n_comparisons: int) -> float:
+    return float(_levels(looks, n_comparisons)[looks.index(n)])
+
+
 @cache
-def _level(looks: Sequence[int], n: int, n_comparisons: int) -> float:
-    so_far = [look for look in looks if look <= n]
-    alpha = ALPHA / n_comparisons
-    return float(nominal_levels(so_far, alpha=alpha, n_most=looks[-1])[-1])
+def _levels(looks: tuple[int, ...], n_comparisons: int) -> Array:
+    """The level of each look, for one of so many comparisons that are left."""
+    return nominal_levels(looks, alpha=ALPHA / n_comparisons, n_most=looks[-1])
 
 
 def _any_time(plan: Plan, pair: Pair, paired: PairedComparison, n: int) -> Resolved:

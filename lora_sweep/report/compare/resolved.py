@@ -10,6 +10,7 @@ import pandas as pd
 from lora_sweep.report.compare.looks import Progress, Resolved, look
 from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import Plan, read_plan
+from lora_sweep.report.compare.sentences import verdict_words
 from lora_sweep.report.pages.folding import without
 from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.pages.tables import SEEDS, Table, init_words
@@ -28,6 +29,9 @@ below the boundary. A comparison that is closed trains no more seeds."""
 _ANY_TIME = """\
 One looks after every seed: a claim is made where an interval that holds the true difference at
 all times at once, in 95 of 100 sweeps for all comparisons together, lies on one side."""
+_FAILS = """\
+How often an init fails is tested by itself at each look, over all comparisons; this counts no
+looks."""
 
 _TITLE = "What is resolved?"
 _OF_LOOKS = ("p", "Boundary")
@@ -100,6 +104,8 @@ def resolved_section(resolution: Resolution | None) -> list[str]:
         return [heading, f"No look was made yet: the first one takes {progress.next_look} seeds."]
     looks = ", ".join(map(str, plan.looks))
     how = _ANY_TIME if plan.any_time else _PLANNED.format(looks=looks)
+    if any(one.fails_more is not None for one in progress.resolved):
+        how = f"{how} {_FAILS}"
     return [heading, to_markdown(resolved_table(resolution)), " ".join(how.split())]
 
 
@@ -125,7 +131,9 @@ def resolved_sentences(resolution: Resolution) -> list[str]:
 def _sentence(one: Resolved, region: float) -> str:
     against = f"{init_words(one.init)} against {one.baseline}"
     inside = f", within ±{region:g} points" if one.claim == EQUIVALENT else ""
-    return f"{against}: {one.claim} after {one.n_seeds} seeds{inside} ({_difference(one)})."
+    claim = verdict_words(one.claim, one.fails_more)
+    seeds = f"{one.n_seeds} seeds{_trained(one)}"
+    return f"{against}: {claim} after {seeds}{inside} ({_difference(one)})."
 
 
 def _row(one: Resolved, progress: Progress) -> tuple[str, ...]:
@@ -135,14 +143,20 @@ def _row(one: Resolved, progress: Progress) -> tuple[str, ...]:
     return (
         init_words(one.init),
         one.baseline,
-        one.claim,
-        str(one.n_seeds),
+        verdict_words(one.claim, one.fails_more),
+        f"{one.n_seeds}{_trained(one)}",
         _points(one.paired.mean),
         _points(one.paired.median),
         f"{one.p:.2g}",
         f"{one.level:.2g}",
         open_words if one.is_open else "closed",
     )
+
+
+def _trained(one: Resolved) -> str:
+    """How many of the look's seeds the difference is over, where some did not train."""
+    n = len(one.paired.differences)
+    return "" if n == one.n_seeds else f" ({n} trained in both)"
 
 
 def _difference(one: Resolved) -> str:

@@ -18,7 +18,7 @@ _QUESTIONS = {
     TUNED: """\
 Asked: is the init better once its settings are tuned? Each seed stands with the mean over the
 settings that the seeds before it could not tell from their best (within one standard error), so
-nothing is judged by the value that chose it.""",
+nothing is judged by the value that chose it. Failed runs are counted at these settings alone.""",
     "mean": """\
 Asked: is the init better whatever the setting? Each seed stands with its mean over all
 settings.""",
@@ -29,10 +29,10 @@ against itself, where both have trained; the median of the same differences besi
 tables show medians. Interval: where the true mean difference lies, 95 times in 100 (t, from these
 seeds alone). Verdict: «better» and «worse» say that the true difference is more than {region:g}
 points, «equivalent» that it is less; p is that of the claim, made larger because several
-comparisons were made (Holm), with spreads that the comparisons share in part. Each kind of claim
-is false in at most 5 of 100 sweeps. All else is «not resolved», which is not the same as equal.
-Failed: runs that collapsed or ended without a result; how often an init fails is a question of
-its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
+comparisons were made (Holm{over}), with spreads that the comparisons share in part. Each kind of
+claim is false in at most 5 of 100 sweeps. All else is «not resolved», which is not the same as
+equal. Failed: runs that collapsed or ended without a result; how often an init fails is a question
+of its own. Seeds needed: to find a true difference of {difference:g} points four times in five."""
 _GREW = """\
 This sweep was asked for in {n} commands. The p count no looks: who adds seeds until a difference
 shows finds one in more than 5 of 100 sweeps without any. `lora-sweep resolve` plans its looks."""
@@ -64,37 +64,48 @@ def comparison_section(
 def verdict_tables(comparisons: list[Comparison]) -> list[Table]:
     """Returns the table of each comparison that has lines."""
     return [
-        line_table(one.lines, one.question, title=_title(one, comparisons))
+        line_table(one.lines, one.question, title=_title(one, comparisons), n_lines=one.n_lines)
         for one in comparisons
         if one.lines
     ]
 
 
-def verdict_words(line: Line) -> str:
-    """Returns the claim, never a bare one where the init fails more or less often."""
-    claim = line.verdict.claim
-    if line.fails_more is None:
+def verdict_words(claim: str, fails_more: bool | None) -> str:
+    """Returns the claim, never a bare one where the init fails more or less often.
+
+    Args:
+        claim: on the difference where both train.
+        fails_more: whether the init fails more often; None where it is not shown to differ.
+    """
+    if fails_more is None:
         return claim
-    often = "more often" if line.fails_more else "less often"
+    often = "more often" if fails_more else "less often"
     if claim == NOT_RESOLVED:
         return f"fails {often}; not resolved where both train"
-    joined = "and" if line.fails_more == (claim == "worse") else "but"
+    joined = "and" if fails_more == (claim == "worse") else "but"
     return f"{claim} where both train, {joined if claim != EQUIVALENT else 'but'} fails {often}"
 
 
-def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADING) -> Table:
+def line_table(
+    lines: Sequence[Line],
+    question: Question,
+    *,
+    title: str = _HEADING,
+    n_lines: int | None = None,
+) -> Table:
     """Returns the comparisons as a table.
 
     Args:
-        lines: all of one family, so that their p count each other.
+        lines: of one family, so that their p count each other.
         question: what was asked.
         title: the table's heading.
+        n_lines: of the family, where other tables have a part of it.
     """
     has_failed = any(line.failures.init[0] or line.failures.baseline[0] for line in lines)
     rows = []
     for line in lines:
         d = line.paired
-        needed = seeds_needed(line, question, n_lines=len(lines))
+        needed = seeds_needed(line, question, n_lines=n_lines or len(lines))
         row = (
             init_words(line.init),
             line.baseline,
@@ -103,7 +114,7 @@ def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADI
             _points(d.mean),
             _points(d.median),
             "-" if math.isinf(d.low) else f"{d.low:+.2f} to {d.high:+.2f}",
-            verdict_words(line),
+            verdict_words(line.verdict.claim, line.fails_more),
             f"{line.verdict.p:.3g}",
             "-" if needed is None else str(needed),
         )
@@ -121,6 +132,17 @@ def line_table(lines: Sequence[Line], question: Question, *, title: str = _HEADI
     )
 
 
+def how_to_read(question: Question, *, over: str = "") -> str:
+    """Returns how the columns of a table of comparisons are read.
+
+    Args:
+        question: what was asked.
+        over: what the correction is over, behind its name; nothing for the table's own lines.
+    """
+    region, difference = question.equivalence_points, question.difference_points
+    return " ".join(_READ_LINES.format(region=region, difference=difference, over=over).split())
+
+
 def _title(comparison: Comparison, among: list[Comparison]) -> str:
     return _HEADING + (f" ({comparison.group})" if len(among) > 1 else "")
 
@@ -128,11 +150,12 @@ def _title(comparison: Comparison, among: list[Comparison]) -> str:
 def _said(comparison: Comparison) -> list[str]:
     parts, question = [], comparison.question
     if comparison.lines:
-        region, difference = question.equivalence_points, question.difference_points
-        how = _READ_LINES.format(region=region, difference=difference)
+        n_lines = comparison.n_lines
+        over = f", over the {n_lines} of all groups" if n_lines > len(comparison.lines) else ""
+        how = how_to_read(question, over=over)
         if any(line.n_settings > 1 for line in comparison.lines):
             how = f"{_QUESTIONS[question.settings]} {how}"
-        table = line_table(comparison.lines, question)
+        table = line_table(comparison.lines, question, n_lines=n_lines)
         parts += [to_markdown(table), " ".join(how.split())]
     if comparison.effect is not None:
         parts.append(_effect(comparison.effect))
@@ -170,13 +193,15 @@ def _effect(effect: InitEffect) -> str:
 
 
 def _premium(premium: SelectionPremium) -> str:
-    known = "more than" if premium.p <= 0.05 else "no more than"
+    found = "stands out" if premium.p <= 0.05 else "is not shown to stand out"
+    fewest, most = premium.n_seeds
+    seeds = _seeds(most) if fewest == most else f"{fewest} to {_seeds(most)}"
     return (
-        f"The best of {premium.n_cells} learnt cells stands {premium.observed:.2f} points above "
-        f"the mean of their medians ({_seeds(premium.n_seeds)}). Were they all equal, the best "
-        f"would still stand {premium.expected:.2f} above it by chance, and over "
-        f"{premium.upper:.2f} once in twenty times: so it stands out {known} chance does "
-        f"(p = {premium.p:.3g})."
+        f"Of the {premium.n_cells} learnt cells with settings and seeds that all inits share, the "
+        f"best stands {premium.observed:.2f} points above the mean of their medians ({seeds} a "
+        f"cell, without failed runs). Were they all equal, the best would still stand "
+        f"{premium.expected:.2f} above it by chance, and over {premium.upper:.2f} once in twenty "
+        f"times: so it {found} more than chance does (p = {premium.p:.3g})."
     )
 
 

@@ -113,7 +113,11 @@ def report_text(sweep: Sweep, findings: Findings) -> str:
             has_plan=findings.resolution is not None,
         ),
         *resolved_section(findings.resolution),
-        *between_section(runs, question=findings.question),
+        *between_section(
+            runs,
+            question=findings.question,
+            is_explained=any(one.lines for one in findings.comparisons),
+        ),
         *_inits(summary, findings),
         *noise_section(sweep),
         *observation_section(runs, sweep.courses),

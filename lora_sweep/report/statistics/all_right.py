@@ -6,17 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lora_sweep.metrics import stacked_metric
-
-_COPIES = 1_000
-"""Of each example, a share of which is made wrong."""
+from lora_sweep.metrics import weighted_metric
 
 
 def least_if_all_right(labels: NDArray[Any], metric: str, *, confidence: float = 0.95) -> float:
     """Returns how low a metric may truly be though every one of the examples is predicted right.
 
     By Wilson's interval, n right ones of n leave a share of wrong ones open. With that share of
-    each example's copies labelled wrong, evenly as the other labels, the metric has this value.
+    each label's examples predicted wrong, evenly as the other labels, the metric has this value.
 
     Args:
         labels: of the examples (n,), integers: 0, 1, ...
@@ -28,9 +25,7 @@ def least_if_all_right(labels: NDArray[Any], metric: str, *, confidence: float =
     n = len(labels)
     right = stats.binomtest(n, n).proportion_ci(confidence, method="wilson").low
     values = np.union1d(labels, [0, 1])  # a single label leaves another to be wrong by
-    places = np.searchsorted(values, labels)
-    n_wrong = round(_COPIES * (1 - right))
-    shift = np.zeros(_COPIES, dtype=int)
-    shift[:n_wrong] = 1 + np.arange(n_wrong) % (len(values) - 1)
-    predicted = values[(places[:, None] + shift) % len(values)].ravel()
-    return float(stacked_metric(metric, predicted[None], np.repeat(labels, _COPIES))[0])
+    true, predicted = (grid.ravel() for grid in np.meshgrid(values, values, indexing="ij"))
+    share = np.where(true == predicted, right, (1 - right) / (len(values) - 1))
+    of_label = np.array([np.count_nonzero(labels == label) for label in true])
+    return weighted_metric(metric, predicted, true, share * of_label)

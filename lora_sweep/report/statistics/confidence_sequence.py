@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_sweep.report.statistics.paired import has_spread
+
 PRIOR_SEEDS = 0.5
 """Weight of the prior in seeds: intervals are narrow for 8 to 20 of them."""
 
@@ -23,7 +25,7 @@ def confidence_sequence(values: NDArray[np.float64], *, alpha: float) -> tuple[f
     with unknown variance (arXiv 2310.03722), section 4.
     """
     n, c = len(values), PRIOR_SEEDS
-    if n < 2:
+    if not has_spread(values):
         return -np.inf, np.inf
     # S² / ((n + c) V) must stay below this share
     share = 1 - (alpha * (c / (n + c)) ** 0.5) ** (2 / n)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lora_sweep.metrics import stacked_metric
+from lora_sweep.metrics import METRICS, stacked_metric
 from lora_sweep.report.statistics.all_right import least_if_all_right
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,8 @@ class MetricInterval:
 
     Attributes:
         mean: over the seeds, on the dev set at hand.
-        low, high: 95 % interval; infinite for one seed, or where nothing scatters.
+        low, high: 95 % interval, inside the metric's range; infinite for one seed, or where
+            nothing scatters.
         seed_error: standard error from the seeds; NaN for one seed.
         dev_error: standard error from the dev examples.
         n_seeds: that the mean is over.
@@ -52,8 +53,9 @@ def metric_interval(
     s² is the variance over the S seeds, as a bootstrap of their mean has it once its S is made
     S - 1; v_dev the variance of the mean when the dev examples are drawn anew, the same for all
     seeds; v_both what stands in either, each seed's own luck with the examples. t has
-    Satterthwaite's degrees of freedom, for the seeds' part has only S - 1. Where all seeds predict
-    all examples right, the lower end is Wilson's, as in `examples_interval`.
+    Satterthwaite's degrees of freedom, for the seeds' part has only S - 1. An end outside what the
+    metric can be is put to its edge. Where all seeds predict all examples right, the lower end is
+    Wilson's, as in `examples_interval`.
 
     Args:
         predicted: of every seed (S, n).
@@ -83,7 +85,9 @@ def metric_interval(
     below = of_seeds**2 / (n_seeds - 1) + of_dev**2 / max(1, len(labels) - 1)
     df = variance**2 / below if below > 0 else 1.0
     half = float(stats.t.ppf((1 + confidence) / 2, df)) * variance**0.5
-    low, high = (mean - half, mean + half) if half > _ROUNDING else (-np.inf, np.inf)
+    low, high = -np.inf, np.inf
+    if half > _ROUNDING:
+        low, high = max(mean - half, METRICS[metric].worst), min(mean + half, 1.0)
     if _are_all_right(predicted, labels):
         low, high = least_if_all_right(labels, metric, confidence=confidence), mean
     return MetricInterval(mean, low, high, of_seeds**0.5, of_dev**0.5, n_seeds)

@@ -22,15 +22,14 @@ def moderate_variances(variances: Array, df: Array) -> tuple[Array, Array]:
     least half.
 
     Args:
-        variances: s_i² (m,), of differences; 0 where they are all the same.
+        variances: s_i² (m,), of differences; above 0.
         df: d_i (m,), at least 1.
 
     Source: Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004), section 6.2; the cap is ours.
     """
-    positive = variances > 0
-    if positive.sum() < 2:
+    if len(variances) < 2:
         return variances, df
-    floor = _SMALLEST * float(np.median(variances[positive]))
+    floor = _SMALLEST * float(np.median(variances))
     prior, d0 = fit_prior(np.maximum(variances, floor), df)
     weight = np.minimum(d0, df)
     return (weight * prior + df * variances) / (weight + df), weight + df

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lora_sweep.report.statistics.paired import ALPHA, holm
+from lora_sweep.report.statistics.paired import ALPHA, has_spread, holm
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,8 @@ class Movement:
 
     Attributes:
         group: its name.
-        mean_before, mean_after: mean rank over the group and all runs.
+        mean_before, mean_after: mean rank over the group; each seed weighs the same, with the
+            mean of its runs, as in the test.
         n_runs, n_seeds: that were seen.
         p: two-sided p of the t test over the seeds' mean movements, after Holm over the groups.
     """
@@ -56,21 +57,16 @@ def movements(
         raise ValueError(
             f"before and after must both be (n_runs, N), but got {before.shape} and {after.shape}"
         )
-    of_seed = np.asarray(seeds)
-    steps = {
-        name: [
-            float((after - before)[of_seed == seed][:, own].mean()) for seed in np.unique(of_seed)
-        ]
-        for name, own in groups.items()
-    }
-    adjusted = holm([_t_test_p(np.array(own)) for own in steps.values()])
+    of_seeds = _mean_of_seeds(before, seeds), _mean_of_seeds(after, seeds)
+    steps = of_seeds[1] - of_seeds[0]
+    adjusted = holm([_t_test_p(steps[:, own].mean(axis=1)) for own in groups.values()])
     return [
         Movement(
             group=name,
-            mean_before=float(before[:, own].mean()),
-            mean_after=float(after[:, own].mean()),
+            mean_before=float(of_seeds[0][:, own].mean()),
+            mean_after=float(of_seeds[1][:, own].mean()),
             n_runs=len(before),
-            n_seeds=len(steps[name]),
+            n_seeds=len(steps),
             p=p,
         )
         for (name, own), p in zip(groups.items(), adjusted, strict=True)
@@ -84,8 +80,14 @@ def thirds(n_matrices: int) -> dict[str, list[int]]:
     return {name: part.tolist() for name, part in zip(names, parts, strict=True) if len(part)}
 
 
+def _mean_of_seeds(ranks: Array, seeds: Sequence[int]) -> Array:
+    """Mean ranks over each seed's runs (n_seeds, N)."""
+    of_run = np.asarray(seeds)
+    return np.array([ranks[of_run == seed].mean(axis=0) for seed in np.unique(of_run)])
+
+
 def _t_test_p(steps: Array) -> float:
     """Two-sided p of «the mean step is 0»; 1 where nothing is known of the spread."""
-    if len(steps) < 2 or np.ptp(steps) == 0:
+    if not has_spread(steps):
         return 1.0
     return float(stats.ttest_1samp(steps, 0.0).pvalue)

@@ -15,6 +15,8 @@ CONFIDENCE = 0.95
 ALPHA = 0.05
 CLAIMS = (BETTER, WORSE, EQUIVALENT) = ("better", "worse", "equivalent")
 NOT_RESOLVED = "not resolved"
+_ROUNDING = 1e-9
+"""Values that differ by no more are one value: 16/18 - 15/18 is not 14/18 - 13/18 in floats."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class PairedComparison:
     Attributes:
         differences: init minus baseline of each pair (n,), in the unit of the values.
         mean, median: of the differences; NaN without pairs.
-        low, high: 95 % t interval of the mean, of these pairs alone; infinite under 2 of them or
-            where they are all the same.
-        spread: moderated standard deviation of the differences; NaN where nothing is known.
+        low, high: 95 % t interval of the mean, of these pairs alone; infinite where they show no
+            spread.
+        spread: moderated standard deviation of the differences; NaN where they show none.
         df: its degrees of freedom.
         p_better: of «the true difference is at most the region»; one-sided, as the next.
         p_worse: of «it is at least minus the region».
@@ -49,6 +51,8 @@ def compare_paired(differences: Sequence[Array], *, region: float) -> list[Paire
     """Returns how inits do against baselines: the comparisons of one sweep, in their order.
 
     The tests take a comparison's spread as moderated by the others; the interval takes its own.
+    Of differences without spread neither says anything, for dev examples are few: equal ones are
+    ties, not certainty.
 
     Args:
         differences: of each comparison (n,), without NaN; any number of pairs.
@@ -126,6 +130,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def has_spread(values: Array) -> bool:
+    """Returns whether the values say what is chance: two or more that differ, and not by rounding.
+
+    Args:
+        values: (n,).
+    """
+    return len(values) >= 2 and bool(np.ptp(values) > _ROUNDING)
+
+
 def t_interval(values: Array) -> tuple[float, float]:
     """Returns the 95 % t interval of the mean; infinite where the values show no spread.
 
@@ -133,21 +146,21 @@ def t_interval(values: Array) -> tuple[float, float]:
         values: (n,).
     """
     n = len(values)
-    if n < 2 or np.ptp(values) == 0:
+    if not has_spread(values):
         return -np.inf, np.inf
     half = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * float(values.std(ddof=1)) / n**0.5
     return float(values.mean()) - half, float(values.mean()) + half
 
 
 def _spreads(differences: Sequence[Array]) -> tuple[Array, Array]:
-    """Moderated standard deviations and their degrees of freedom; NaN where nothing is known."""
+    """Moderated standard deviations and their degrees of freedom; NaN and 0 without spread."""
     spread, df = np.full(len(differences), np.nan), np.zeros(len(differences))
-    known = [i for i, d in enumerate(differences) if len(d) >= 2]
+    known = [i for i, d in enumerate(differences) if has_spread(d)]
     if known:
         variances = np.array([differences[i].var(ddof=1) for i in known])
         own = np.array([len(differences[i]) - 1.0 for i in known])
         variances, df[known] = moderate_variances(variances, own)
-        spread[known] = np.where(variances > 0, np.sqrt(variances), np.nan)
+        spread[known] = np.sqrt(variances)
     return spread, df
 
 

@@ -32,6 +32,20 @@ class SeedValues:
     n_failed: NDArray[np.int64]
     n_runs: NDArray[np.int64]
 
+    @property
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Failed runs and all that ended, of each seed."""
+        return self.n_failed, self.n_runs
+
+    def minus(self, baseline: "SeedValues") -> Array:
+        """Returns the differences at the seeds where both have trained.
+
+        Args:
+            baseline: of the same seeds.
+        """
+        d = self.values - baseline.values
+        return np.asarray(d[~np.isnan(d)])
+
     def at(self, places: list[int]) -> "SeedValues":
         """Returns what stands at these places."""
         return SeedValues(self.values[places], self.n_failed[places], self.n_runs[places])
@@ -59,6 +73,7 @@ def over_chosen_settings(values: Array, failed: Flags) -> SeedValues:
     Such are those whose mean lies within one standard error (of the paired difference) of the
     best mean. The first two seeds have nothing to choose by, and stand with all settings. In the
     choice a run that failed counts with its metric, or as the lowest seen where it left none.
+    A seed that lacks some of its settings has the mean of the others, at their levels.
 
     Args:
         values: of every run (n_settings, n), seeds in the order in which they count; NaN where
@@ -102,11 +117,13 @@ def _seed_levels(trained: Array) -> Array:
         return np.asarray(_mean_of_known(trained))
     n_settings, n = trained.shape
     setting, seed = np.nonzero(known)
+    # Where settings share no seed the least norm decides, which must not depend on the metric's 0.
+    center = trained[known].mean()
     design = np.zeros((len(seed), n_settings + n))
     design[np.arange(len(seed)), setting] = 1
     design[np.arange(len(seed)), n_settings + seed] = 1
-    fitted = np.linalg.lstsq(design, trained[known], rcond=None)[0]
-    levels = fitted[n_settings:] + fitted[:n_settings][known.any(axis=1)].mean()
+    fitted = np.linalg.lstsq(design, trained[known] - center, rcond=None)[0]
+    levels = center + fitted[n_settings:] + fitted[:n_settings][known.any(axis=1)].mean()
     return np.where(known.any(axis=0), levels, np.nan)
 
 

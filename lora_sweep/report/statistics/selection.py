@@ -16,7 +16,8 @@ class SelectionPremium:
     """How far the best of many cells stands out.
 
     Attributes:
-        n_cells, n_seeds: that were compared.
+        n_cells: that were compared, each with a trained run.
+        n_seeds: fewest and most that a cell has a value of.
         observed: the best cell's median minus the mean of all cells' medians.
         expected: the same by chance, were all cells equal: its mean over relabelled sweeps.
         upper: what chance exceeds in 5 % of them.
@@ -24,7 +25,7 @@ class SelectionPremium:
     """
 
     n_cells: int
-    n_seeds: int
+    n_seeds: tuple[int, int]
     observed: float
     expected: float
     upper: float
@@ -39,17 +40,19 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
     together, as they depend on each other.
 
     Args:
-        values: (n_inits, n_settings, n_seeds), at least 2 cells; NaN where a run has none.
+        values: (n_inits, n_settings, n_seeds); NaN where a run has none. A cell without any is
+            left out.
         n_resamples: relabelled sweeps.
 
     Raises:
-        ValueError: there are fewer than 2 cells.
+        ValueError: fewer than 2 cells have a value.
 
     Source: permutation within blocks; ours in this use.
     """
-    n_inits, n_settings, n_seeds = values.shape
-    if n_inits * n_settings < 2:
-        raise ValueError(f"n_cells must be at least 2, but got {n_inits * n_settings}")
+    n_cells = n_cells_with_value(values)
+    if n_cells < 2:
+        raise ValueError(f"cells with a value must be at least 2, but got {n_cells}")
+    n_seeds = (~np.isnan(values)).sum(axis=-1)
     rng = np.random.default_rng(0)
     observed = _stands_out(values[None])[0]
     at_once = max(1, _MOST_AT_ONCE // values.size)
@@ -60,13 +63,22 @@ def selection_premium(values: Array, *, n_resamples: int = 2_000) -> SelectionPr
         ]
     )
     return SelectionPremium(
-        n_cells=n_inits * n_settings,
-        n_seeds=n_seeds,
+        n_cells=n_cells,
+        n_seeds=(int(n_seeds[n_seeds > 0].min()), int(n_seeds.max())),
         observed=float(observed),
         expected=float(chance.mean()),
         upper=float(np.quantile(chance, 0.95)),
         p=float(((chance >= observed - 1e-12).sum() + 1) / (n_resamples + 1)),
     )
+
+
+def n_cells_with_value(values: Array) -> int:
+    """Returns how many cells have a value at any seed.
+
+    Args:
+        values: (n_inits, n_settings, n_seeds); NaN where a run has none.
+    """
+    return int((~np.isnan(values)).any(axis=-1).sum())
 
 
 def _relabelled(values: Array, n: int, rng: np.random.Generator) -> Array:
@@ -82,13 +94,13 @@ def _relabelled(values: Array, n: int, rng: np.random.Generator) -> Array:
 def _stands_out(values: Array) -> Array:
     """The best cell's median minus the mean of all cells' medians, of each sweep (n, I, K, S)."""
     cells = values.reshape(len(values), -1, values.shape[-1])
-    known = ~np.isnan(cells)
-    if known.all():
-        medians = np.median(cells, axis=-1)
+    if not np.isnan(cells).any():
+        medians = np.median(cells, axis=-1)  # many times as fast as with NaN
         return np.asarray(medians.max(axis=1) - medians.mean(axis=1))
-    cells = np.where(known.any(axis=-1, keepdims=True), cells, np.nanmedian(values))
-    medians = np.nanmedian(cells, axis=-1)
-    return np.asarray(medians.max(axis=1) - medians.mean(axis=1))
+    is_empty = np.asarray(np.isnan(cells).all(axis=-1))
+    medians = np.nanmedian(np.where(is_empty[..., None], 0.0, cells), axis=-1)
+    medians[is_empty] = np.nan
+    return np.asarray(np.nanmax(medians, axis=1) - np.nanmean(medians, axis=1))
 
 
 def init_effect_p(values: Array, *, n_resamples: int = 9_999) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from lora_sweep.report.statistics.paired import CONFIDENCE, Array
+from lora_sweep.report.statistics.paired import CONFIDENCE, Array, has_spread
 
 LEAST_SHARED = 3
 """Seeds that all tasks must have in common to be taken as blocks."""
@@ -119,6 +119,6 @@ def average_ranks(tasks: Sequence[Mapping[int, Array]], n_arms: int) -> list[Tas
 
 def _error(values: Array) -> float:
     """The standard error of a mean; NaN where the values show no spread."""
-    if len(values) < 2 or np.ptp(values) == 0:
+    if not has_spread(values):
         return float("nan")
     return float(values.std(ddof=1) / len(values) ** 0.5)

@@ -13,7 +13,7 @@ Settings stand in columns of their dotted names; None where a setting has no eff
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,24 @@ def collect_runs(
         LoraSweepError: there is no run in the folder, neither asked for nor started.
     """
     return to_table(_collect(sweep_dir, scope, on_record))
+
+
+def folders_by_name(folders: Sequence[Path]) -> dict[str, Path]:
+    """Returns label -> folder of several sweeps: the folders' own names.
+
+    Args:
+        folders: of the sweeps.
+
+    Raises:
+        LoraSweepError: two have the same name.
+    """
+    labels = [folder.resolve().name for folder in folders]
+    repeated = [label for label in labels if labels.count(label) > 1]
+    if repeated:
+        raise LoraSweepError(
+            f"the sweeps' folders must have different names, but got {repeated[0]} more than once"
+        )
+    return dict(zip(labels, folders, strict=True))
 
 
 def collect_sweeps(

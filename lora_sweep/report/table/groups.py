@@ -48,6 +48,15 @@ def group_runs(runs: pd.DataFrame, *, also: Sequence[str] = ()) -> dict[str, pd.
     return dict(zip(_names(groups, also), groups, strict=True))
 
 
+def n_tasks(runs: pd.DataFrame) -> int:
+    """Returns how many different pairs of a corpus and a base the runs have.
+
+    Args:
+        runs: as from `collect_runs`, at least one.
+    """
+    return len(_parted(runs, _starting(runs, _CORPUS_AND_BASE)))
+
+
 def _starting(runs: pd.DataFrame, starts: tuple[str, ...]) -> list[str]:
     names = setting_names(runs)
     others = (*ONLY_LEARNT, *tuned_by_kind(runs))

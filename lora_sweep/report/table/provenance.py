@@ -22,7 +22,12 @@ _MIXED = {
     "device": "devices",
     "metric_words": "metrics",
 }
-_MANY_ARE_FINE = {"model_fingerprint": ("model.",), "corpus_fingerprint": ("data.",)}
+_MANY_ARE_FINE = {
+    "model_fingerprint": ("model.",),
+    "corpus_fingerprint": ("data.",),
+    "metric_words": ("data.",),
+}
+"""What may differ where these settings do."""
 
 
 def flags(runs: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
@@ -98,7 +103,7 @@ def _mixed(finished: pd.DataFrame) -> list[str]:
 
 
 def _n_in_one_table(finished: pd.DataFrame, column: str) -> int:
-    """How many values stand where one should, in all runs or in those of a corpus or base."""
+    """How many values stand where one should: in all runs, or in those that may not differ."""
     prefixes = _MANY_ARE_FINE.get(column, ())
     names = [name for name in finished.columns if prefixes and str(name).startswith(prefixes)]
     if finished.empty or not names:

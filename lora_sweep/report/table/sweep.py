@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.errors import LoraSweepError, RecordError
-from lora_sweep.report.table.collect import collect_runs, collect_sweeps
+from lora_sweep.errors import RecordError
+from lora_sweep.report.table.collect import collect_runs, collect_sweeps, folders_by_name
 from lora_sweep.report.table.courses import Course, Courses
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.store.scope import LAST, Scope, runs_meant
@@ -81,18 +81,12 @@ def read_sweep_folders(folders: Sequence[Path], out: Path, scope: Scope = LAST) 
     Raises:
         LoraSweepError: a folder holds no sweep, or two have the same name.
     """
-    labels = [folder.resolve().name for folder in folders]
-    repeated = [label for label in labels if labels.count(label) > 1]
-    if repeated:
-        raise LoraSweepError(
-            f"the sweeps' folders must have different names, but got {repeated[0]} more than once"
-        )
     courses = Courses()
-    by_label = dict(zip(labels, folders, strict=True))
+    by_label = folders_by_name(folders)
     runs = collect_sweeps(by_label, start=out, scope=scope, on_record=courses.add)
     commands = [one for folder in folders for one in _listed(folder, scope)["commands"]]
     return Sweep(
-        name=", ".join(labels),
+        name=", ".join(by_label),
         folder=out,
         runs=runs,
         summary=summarise_runs(runs),

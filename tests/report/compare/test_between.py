@@ -1,5 +1,6 @@
 """Several sweeps in one report: cells labelled by sweep, compared seed by seed."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,17 @@ def test_command_writes_one_report(two: list[Path], capsys: pytest.CaptureFixtur
     assert "| sweep" in header
     for folder in two:
         assert not (folder / "report.md").exists()
+
+
+@pytest.mark.parametrize("has_baseline", [True, False])
+def test_columns_are_explained_once(two: list[Path], tmp_path: Path, has_baseline: bool) -> None:
+    if not has_baseline:
+        for run in two[0].glob("fixed-*"):
+            shutil.rmtree(run)
+    assert main([*map(str, two), "--out", str(tmp_path / "out"), "--no-figures", "--no-html"]) == 0
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert text.count("Seeds needed: to find") == 1
+    assert ("Columns are read as above." in text) == has_baseline
 
 
 @pytest.mark.usefixtures("unrendered")

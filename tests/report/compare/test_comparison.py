@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lora_sweep.report.compare.comparison import Comparison, compare_inits
@@ -13,6 +14,8 @@ from lora_sweep.report.compare.sentences import (
     verdict_tables,
     verdict_words,
 )
+from lora_sweep.report.statistics.paired import compare_paired
+from lora_sweep.report.statistics.power import seeds_to_find, upper_limit_of_spread
 from lora_sweep.report.table.collect import collect_runs
 
 
@@ -96,7 +99,24 @@ def test_failures_are_told_apart_from_differences(sweep: Any, settings: Any) -> 
     assert table.columns[-2:] == ("Failed, init and baseline", "p of failing")
     assert table.rows[0][-2:] == ("6 of 8 against 0 of 8", "0.0625")
     more = dataclasses.replace(uniform, failures_p=0.03)
-    assert verdict_words(more) == "better where both train, but fails more often"
+    assert (
+        verdict_words(more.verdict.claim, more.fails_more)
+        == "better where both train, but fails more often"
+    )
+
+
+def test_failures_are_counted_at_the_chosen_settings(sweep: Any, settings: Any) -> None:
+    learnt = {("uniform", 0.1): [0.7, 0.71, 0.7, 0.72], ("fixed", None): [0.5] * 4}
+    _fill(sweep, settings, learnt)
+    for seed in range(4):  # at every seed, but chosen by none from the third on
+        sweep.finish(f"high-{seed}", 0.0, settings(lr=0.9, seed=seed), collapsed=True)
+    comparison = _one(sweep)
+    assert comparison.lines[0].failures.init == (2, 6)
+    said = "Failed runs are counted at these settings alone"
+    assert said in "\n".join(comparison_section([comparison]))
+    whatever = _one(sweep, settings="mean")
+    assert whatever.lines[0].failures.init == (4, 8)
+    assert said not in "\n".join(comparison_section([whatever]))
 
 
 def test_nothing_trained_leaves_no_difference(sweep: Any, settings: Any) -> None:
@@ -129,6 +149,26 @@ def test_other_corpora_are_other_comparisons(sweep: Any, settings: Any) -> None:
     assert all(len(c.lines) == 1 for c in comparisons)
 
 
+def test_corrections_are_over_all_groups_and_spreads_are_not(sweep: Any, settings: Any) -> None:
+    gains = {"cola": (0.10, 0.104, 0.096, 0.1), "sst2": (0.10, 0.14, 0.06, 0.1)}
+    for task, own in gains.items():
+        for seed, gain in enumerate(own):
+            for init, value in (("fixed", 0.5), ("uniform", 0.5 + gain)):
+                chosen = settings(init=init, seed=seed, data__task=task)
+                sweep.finish(f"{task}-{init}-{seed}", value, chosen)
+    comparisons = compare_inits(collect_runs(sweep.path))
+    lines = [line for one in comparisons for line in one.lines]
+    alone = [compare_paired([np.array(ln.paired.differences)], region=0.5)[0] for ln in lines]
+    assert [line.paired for line in lines] == alone  # neither borrows the other's spread
+    p = [one.p_better for one in alone]
+    assert [ln.verdict.p for ln in lines] == pytest.approx([2 * p[0], max(2 * p[0], p[1])])
+    spread = upper_limit_of_spread(lines[1].paired.spread, lines[1].paired.df)
+    needed = seeds_to_find(1.5, spread, alpha=0.05 / 2)
+    (_, table) = verdict_tables(comparisons)
+    assert table.rows[0][table.columns.index("Seeds needed (2 points)")] == str(needed)
+    assert "(Holm, over the 2 of all groups)" in "\n".join(comparison_section(comparisons))
+
+
 def test_seed_that_lacks_a_setting_is_judged_at_the_mean_setting(
     sweep: Any, settings: Any
 ) -> None:
@@ -146,6 +186,29 @@ def test_init_effect_is_over_the_seeds_that_all_have(sweep: Any, settings: Any) 
     assert (comparison.effect.n_seeds, comparison.effect.n_settings) == (2, 1)
     assert comparison.effect.p == pytest.approx(0.5)  # 2 of 4 relabellings
     assert comparison.effect.farthest == ("uniform", pytest.approx(5))
+
+
+def test_best_of_collapsed_runs_does_not_stand_out(sweep: Any, settings: Any) -> None:
+    for init in ("uniform", "randn"):
+        for seed in range(3):
+            sweep.finish(f"{init}-{seed}", 0.0, settings(init=init, seed=seed), collapsed=True)
+    comparison = _one(sweep)
+    assert comparison.premium is None
+    assert "stands out" not in "\n".join(comparison_section([comparison]))
+
+
+def test_premium_says_which_cells_it_is_of(sweep: Any, settings: Any) -> None:
+    values = {("uniform", 0.1): [0.7, 0.6, 0.5], ("randn", 0.1): [0.7, 0.5, 0.7]}
+    _fill(sweep, settings, values | {("randn", 0.2): [0.9, 0.9, 0.9]})  # of one init alone
+    sweep.finish("gone", 0.0, settings(init="randn", lr=0.1, seed=3), collapsed=True)
+    sweep.finish("there", 0.6, settings(init="uniform", lr=0.1, seed=3))
+    (said,) = [one for one in comparison_section([_one(sweep)]) if "stand out" in one]
+    # medians 0.6 and 0.7
+    assert "Of the 2 learnt cells with settings and seeds that all inits share" in said
+    assert (
+        "the best stands 5.00 points above the mean of their medians (3 to 4 seeds a cell" in said
+    )
+    assert "so it is not shown to stand out more than chance does" in said
 
 
 def test_sentences_say_what_was_seen(sweep: Any, settings: Any) -> None:

@@ -12,7 +12,12 @@ from lora_sweep.report.compare.looks import look
 from lora_sweep.report.compare.made import write_made
 from lora_sweep.report.compare.plan import Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
-from lora_sweep.report.compare.resolved import read_resolution, resolved_section
+from lora_sweep.report.compare.resolved import (
+    Resolution,
+    read_resolution,
+    resolved_section,
+    resolved_table,
+)
 from lora_sweep.report.compare.resolved import resolved_sentences as sentences
 from lora_sweep.report.table.arms import Arm
 from lora_sweep.report.table.collect import collect_runs
@@ -70,6 +75,24 @@ def test_failed_run_has_ended_and_missing_one_has_not() -> None:
         assert look(PLAN, changed).next_look == (6 if failed else 4)
 
 
+def test_claim_is_not_bare_where_the_init_fails_more() -> None:
+    plan = Plan(Question(), [("a", "base")], looks=(12,))
+    a = Arm("a", tuple(range(12)), 3.0 + 0.1 * np.arange(12.0)[None], np.arange(12)[None] < 6)
+    base = Arm("base", tuple(range(12)), np.zeros((1, 12)), np.zeros((1, 12), dtype=bool))
+    progress = look(plan, {"a": a, "base": base})
+    (one,) = progress.resolved
+    # 2 of 2^6 flips of the six seeds are as extreme
+    assert (one.claim, one.fails_more, len(one.paired.differences)) == ("better", True, 6)
+    resolution = Resolution(plan, progress)
+    said = "better where both train, but fails more often after 12 seeds (6 trained in both)"
+    assert said in sentences(resolution)[0]
+    assert resolved_table(resolution).rows[0][2:4] == (
+        "better where both train, but fails more often",
+        "12 (6 trained in both)",
+    )
+    assert "this counts no looks" in resolved_section(resolution)[-1]
+
+
 def test_level_of_a_made_claim_goes_to_the_others() -> None:
     arms = _arms(4, b=_arm("b", 0.55, 4))  # nearest to «better»
     alone = look(dataclasses.replace(PLAN, pairs=[("b", "base")]), arms).resolved[0]
@@ -79,6 +102,13 @@ def test_level_of_a_made_claim_goes_to_the_others() -> None:
     assert first.level < alone.level
 
 
+def test_spreads_of_other_groups_do_not_count() -> None:
+    alone = look(dataclasses.replace(PLAN, pairs=[("a", "base")]), _arms(4)).resolved[0]
+    others = {"c": _arm("c", 0.5, 4, spread=40.0), "other base": _arm("other base", 0, 4)}
+    plan = dataclasses.replace(PLAN, pairs=[("a", "base"), ("c", "other base")])
+    assert look(plan, _arms(4) | others).resolved[0].paired == alone.paired
+
+
 def test_any_time_looks_at_every_seed() -> None:
     plan = dataclasses.replace(PLAN, any_time=True)
     progress = look(plan, _arms(5, b=_arm("b", 0.6, 5, spread=40.0)))
@@ -86,6 +116,13 @@ def test_any_time_looks_at_every_seed() -> None:
     ended = look(plan, _arms(8, b=_arm("b", -3.0, 8)))
     assert [one.claim for one in ended.resolved] == ["better", "worse"]
     assert ended.next_look is None
+
+
+@pytest.mark.parametrize("any_time", [False, True])
+def test_equal_differences_resolve_nothing(any_time: bool) -> None:
+    plan = dataclasses.replace(PLAN, any_time=any_time)
+    arms = _arms(8, a=_arm("base", 0.0, 8))  # every prediction the same
+    assert look(plan, arms).resolved[0].is_open
 
 
 def test_plan_is_not_changed(tmp_path: Any) -> None:

@@ -1,5 +1,6 @@
 """The metric's interval: its parts by hand, its coverage on cells with a known truth."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.simulated_cells import Truth, coverage
 from lora_sweep.metrics import METRICS, metric_values, stacked_metric
+from lora_sweep.report.statistics.all_right import least_if_all_right
 from lora_sweep.report.statistics.dev_noise import examples_interval, metric_interval
 
 
@@ -62,6 +64,17 @@ def test_parts_of_the_error_of_an_accuracy() -> None:
     assert interval.high - interval.mean == pytest.approx(1.966 * interval.dev_error, rel=0.01)
 
 
+@pytest.mark.parametrize(("metric", "worst"), [("accuracy", 0.0), ("matthews_correlation", -1.0)])
+def test_interval_stays_where_the_metric_can_be(metric: str, worst: float) -> None:
+    labels = np.arange(20) % 2
+    right, off = labels.copy(), labels.copy()
+    off[0] = 1 - off[0]  # one of 20 wrong at one of two seeds: mean 0.975, t of one degree wide
+    interval = metric_interval(np.stack([right, off]), labels, metric)
+    assert interval.low < interval.mean < interval.high == 1.0
+    turned = metric_interval(1 - np.stack([right, off]), labels, metric)
+    assert turned.low == worst < turned.mean < turned.high
+
+
 def test_seeds_part_is_that_of_their_mean() -> None:
     labels = np.zeros(10, dtype=np.int64)
     predicted = np.array([[0] * 10, [0] * 8 + [1] * 2, [0] * 9 + [1]])
@@ -86,12 +99,36 @@ def test_predictions_all_right_leave_wilsons_share_open() -> None:
     labels = np.array([0, 1] * 9)
     low, high = examples_interval(labels, labels, "accuracy")
     # 18 of 18: 18 / (18 + 3.8415) = 0.8241
-    assert (low, high) == (pytest.approx(wilson_low(18), abs=1e-3), 1.0)
+    assert (low, high) == (pytest.approx(wilson_low(18)), 1.0)
     interval = metric_interval(np.stack([labels, labels]), labels, "accuracy")
     assert (interval.low, interval.high) == (low, 1.0)
     # Two equal classes that are wrong equally often: Matthews correlation is 2 x accuracy - 1.
     mcc = examples_interval(labels, labels, "matthews_correlation")
-    assert mcc == (pytest.approx(2 * wilson_low(18) - 1, abs=2e-3), 1.0)
+    assert mcc == (pytest.approx(2 * wilson_low(18) - 1), 1.0)
+
+
+@pytest.mark.parametrize("n", [18, 7_000, 8_000, 100_000])
+def test_many_examples_leave_their_share_open(n: int) -> None:
+    labels = np.arange(n) % 2
+    low = least_if_all_right(labels, "accuracy")
+    assert 1 - low == pytest.approx(1 - wilson_low(n), rel=1e-6)
+
+
+def test_every_metric_of_labels_falls_with_the_share() -> None:
+    # Equal classes that are wrong equally often, evenly as the others: each class has precision
+    # and recall of that share, and so F1.
+    labels, low = np.arange(30) % 3, wilson_low(30)
+    assert least_if_all_right(labels, "macro_f1") == pytest.approx(low)
+    # labels 0, 1, 0: ten positives, of which a share is missed, and of twice as many false ones
+    f1 = 2 * 10 * low / (2 * 10 * low + (10 + 20) * (1 - low))
+    assert least_if_all_right(labels % 2, "f1") == pytest.approx(f1)
+
+
+def test_metric_without_weights_has_its_share_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = dataclasses.replace(METRICS["accuracy"], weighted=None)
+    monkeypatch.setitem(METRICS, "plain", plain)
+    low = least_if_all_right(np.arange(18) % 3, "plain")
+    assert low == pytest.approx(wilson_low(18), abs=1e-5)
 
 
 @pytest.mark.parametrize("metric", ["pearson", "spearman"])
@@ -117,7 +154,7 @@ def test_one_class_for_all_has_no_interval_of_a_correlation() -> None:
 def test_one_label_alone_can_be_wrong_too() -> None:
     labels = np.zeros(10, dtype=np.int64)
     low, _ = examples_interval(labels, labels, "accuracy")
-    assert low == pytest.approx(wilson_low(10), abs=1e-3)
+    assert low == pytest.approx(wilson_low(10))
 
 
 def test_draws_without_a_value_count_for_nothing() -> None:

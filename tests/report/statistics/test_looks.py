@@ -19,6 +19,22 @@ def test_one_look_has_the_whole_level() -> None:
     assert nominal_levels([8], alpha=0.05, n_most=8) == pytest.approx([0.05])
 
 
+def test_share_under_one_simulated_test_goes_on_to_the_next_look() -> None:
+    looks, alpha = (5, 6, 7, 300), 0.05 / 32
+    spent = alpha * (np.array(looks) / 300) ** 1.5  # 1.3, 1.8 and 2.2 of 400,000, then 625
+    assert np.round(400_000 * np.diff(spent)).tolist()[:2] == [0, 0]
+    levels = nominal_levels(looks, alpha=alpha, n_most=300)
+    assert levels[0] == pytest.approx(spent[0])
+    assert levels[1] == 0  # 0.4 of a test
+    assert 0 < levels[2] < 1e-4  # 0.9 of one by now: the smallest p of 400,000
+    assert levels[3] == pytest.approx(alpha, rel=0.15)  # 625 tests: known to 4 %
+
+
+def test_levels_do_not_depend_on_later_looks() -> None:
+    few, many = (nominal_levels(looks, alpha=0.05, n_most=30) for looks in (LOOKS[:3], LOOKS))
+    assert few.tolist() == many[:3].tolist()
+
+
 def test_many_seeds_have_the_levels_of_the_bivariate_normal() -> None:
     first, second = nominal_levels([1_000, 2_000], alpha=0.05, n_most=2_000)
     a, b = stats.norm.isf(first), stats.norm.isf(second)
@@ -62,3 +78,4 @@ def test_interval_seldom_misses_at_any_time() -> None:
 def test_few_values_say_nothing() -> None:
     assert confidence_sequence(np.array([1.0]), alpha=0.05) == (-np.inf, np.inf)
     assert confidence_sequence(np.array([1.0, 1.1]), alpha=1e-6) == (-np.inf, np.inf)
+    assert confidence_sequence(np.array([0.3, 0.1 + 0.2] * 5), alpha=0.05) == (-np.inf, np.inf)

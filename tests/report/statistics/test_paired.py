@@ -49,12 +49,23 @@ def test_tests_share_spread_and_intervals_do_not() -> None:
     assert (first.low, first.high) == (alone.low, alone.high)
 
 
-@pytest.mark.parametrize("d", [[], [1.0], [2.0, 2.0, 2.0]])
+ONE_EXAMPLE = [100 * (16 / 18 - 15 / 18), 100 * (14 / 18 - 13 / 18)]
+"""One of 18 dev examples more, at either seed: equal but for rounding."""
+
+
+@pytest.mark.parametrize("d", [[], [1.0], [2.0, 2.0, 2.0], ONE_EXAMPLE])
 def test_differences_without_spread_say_nothing(d: list[float]) -> None:
     (paired,) = compare_paired([np.array(d)], region=0.5)
     assert (paired.p_better, paired.p_worse, paired.p_equivalent) == (1, 1, 1)
     assert (paired.low, paired.high) == (-np.inf, np.inf)
-    assert paired.mean == d[0] if d else np.isnan(paired.mean)
+    assert paired.mean == pytest.approx(d[0]) if d else np.isnan(paired.mean)
+
+
+def test_differences_without_spread_are_left_out_of_the_others() -> None:
+    equal, other = np.full(5, 3.125), np.array([0.0, 4.0, 8.0])
+    first, tied, second = compare_paired([D, equal, other], region=0.5)
+    assert [first, second] == compare_paired([D, other], region=0.5)
+    assert np.isnan(tied.spread) and tied.p_better == 1
 
 
 def _with(better: float, worse: float, equivalent: float) -> PairedComparison:

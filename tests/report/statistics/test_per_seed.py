@@ -29,6 +29,15 @@ def test_missing_run_is_judged_at_the_mean_setting() -> None:
     assert seen.n_runs.tolist() == [2, 1, 2]
 
 
+def test_levels_do_not_depend_on_the_metrics_zero() -> None:
+    # the settings share no seed, so nothing says how far apart they lie
+    values = np.array([[80.0, 80.0, NAN], [NAN, NAN, 40.0]])
+    seen, moved = (over_settings(own, _none_failed(own)).values for own in (values, values + 1000))
+    assert moved == pytest.approx(seen + 1000)
+    assert seen[0] == pytest.approx(seen[1])
+    assert 40 <= seen[2] <= seen[0] <= 80
+
+
 def test_failed_run_counts_as_failed_and_not_by_its_value() -> None:
     values = np.array([[1.0, 2.0, 3.0], [3.0, 0.0, 5.0]])
     failed = np.array([[False, False, False], [False, True, False]])
@@ -43,6 +52,13 @@ def test_seed_without_a_trained_run_has_no_value() -> None:
     seen = over_settings(values, failed)
     assert seen.values.tolist()[0] == 2 and np.isnan(seen.values[1])
     assert (seen.n_failed.tolist(), seen.n_runs.tolist()) == ([0, 2], [2, 2])
+
+
+def test_chosen_settings_that_a_seed_lacks_are_left_out() -> None:
+    # equal at the first two seeds, so both are chosen; their levels are not taken out
+    values = np.array([[1.0, 4.0, 9.0, NAN], [4.0, 1.0, NAN, NAN]])
+    seen = over_chosen_settings(values, _none_failed(values)).values
+    assert seen.tolist()[:3] == [2.5, 2.5, 9.0] and np.isnan(seen[3])
 
 
 def test_settings_are_chosen_by_earlier_seeds() -> None:

@@ -20,7 +20,7 @@ def test_premium_by_listing_all_relabellings() -> None:
         medians = np.median(cells, axis=1)
         stands_out.append(medians.max() - medians.mean())
     premium = selection_premium(TWO[:, None, :], n_resamples=4_000)
-    assert (premium.observed, premium.n_cells, premium.n_seeds) == ((5 - 2) / 2, 2, 3)
+    assert (premium.observed, premium.n_cells, premium.n_seeds) == ((5 - 2) / 2, 2, (3, 3))
     assert premium.expected == pytest.approx(np.mean(stands_out), abs=0.03)
     assert premium.p == pytest.approx(np.mean([s >= 1.5 for s in stands_out]), abs=0.03)
 
@@ -44,14 +44,34 @@ def test_premium_of_equal_cells_is_that_of_chance() -> None:
     observed, expected = (np.mean([getattr(s, f) for s in seen]) for f in ("observed", "expected"))
     assert observed == pytest.approx(expected, rel=0.1)
     assert np.mean([s.p <= 0.05 for s in seen]) <= 0.15
-    with pytest.raises(ValueError, match="n_cells must be at least 2, but got 1"):
+    with pytest.raises(ValueError, match="cells with a value must be at least 2, but got 1"):
         selection_premium(np.zeros((1, 1, 3)))
 
 
 def test_failed_runs_leave_the_medians_of_the_others() -> None:
     values = TWO[:, None, :].copy()
     values[0, 0, 0] = NAN
-    assert selection_premium(values, n_resamples=10).observed == (5 - 2) / 2
+    premium = selection_premium(values, n_resamples=10)
+    assert (premium.observed, premium.n_seeds) == ((5 - 2) / 2, (2, 3))
+
+
+def test_cell_without_a_trained_run_is_left_out() -> None:
+    values = np.stack([*TWO, [NAN] * 3])[:, None, :]
+    premium = selection_premium(values, n_resamples=10)
+    # of medians 5 and 2; a third cell at the median of all would make it 5 - (5 + 2 + 3.5) / 3
+    assert (premium.n_cells, premium.observed) == (2, 1.5)
+    with pytest.raises(ValueError, match="cells with a value must be at least 2, but got 0"):
+        selection_premium(np.full((2, 2, 3), NAN))
+
+
+def test_chance_leaves_out_what_it_empties() -> None:
+    # seed 0 lacks the first cell, seed 1 the second: the names are dealt apart in half of the
+    # deals, then each cell has one value, and else one cell has none and nothing stands out
+    values = np.array([[[NAN, 4.0]], [[2.0, NAN]]])
+    premium = selection_premium(values, n_resamples=4_000)
+    assert premium.observed == 1
+    assert premium.expected == pytest.approx(0.5, abs=0.03)
+    assert premium.p == pytest.approx(0.5, abs=0.03)
 
 
 def test_init_effect_by_listing_all_relabellings() -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bench.simulated_looks import simulate as simulate_looks
-from bench.simulated_sweeps import PUBLISHED, TRAINED, Truth, simulate
+from bench.simulated_sweeps import PUBLISHED, TRAINED, Truth, simulate, study
 from bench.spreads import Spread, estimate_spread
+from lora_sweep.report.compare.comparison import compare_groups
 from lora_sweep.report.compare.question import Question
 
 N_STUDIES = 120
@@ -30,6 +31,17 @@ def test_each_kind_of_claim_is_seldom_false(truth: Truth, settings: str) -> None
     for claim in ("better", "worse", "equivalent", "fails"):
         assert seen.share(claim) <= MOST, claim
     assert 0.93 <= seen.share("covered") <= 0.97
+
+
+def test_groups_together_keep_the_level() -> None:
+    """Eight corpora whose inits lie just inside the region: each alone would err in up to 5 %."""
+    truth = Truth("just inside", 5, lead_of_all=0.49, n_inits=1, n_baselines=1)
+    rng, n_false = np.random.default_rng(0), 0
+    for _ in range(N_STUDIES):
+        studies = [study(truth, rng) for _ in range(8)]
+        groups = compare_groups([[(inits[0], base[0])] for inits, base in studies])
+        n_false += any(line.verdict.claim == "better" for own in groups for line in own)
+    assert n_false / N_STUDIES <= MOST
 
 
 def test_large_difference_is_found_although_runs_collapse() -> None:

@@ -25,7 +25,7 @@ def test_each_task_weighs_the_same() -> None:
     assert mean_over_tasks([{0: 0.0, 1: 1.0, 2: -1.0, 3: 0.0}, {9: 2.0, 8: 4.0}]).mean == 1.5
 
 
-@pytest.mark.parametrize("tasks", [[{0: 1.0}, {1: 2.0}], [{0: 1.0, 1: 1.0, 2: 1.0}] * 2])
+@pytest.mark.parametrize("tasks", [[{0: 1.0}, {1: 2.0}], [{0: 0.1 + 0.2, 1: 0.3, 2: 0.3}] * 2])
 def test_without_spread_nothing_is_claimed(tasks: list[dict[int, float]]) -> None:
     found = mean_over_tasks(tasks)
     assert found.interval == (-np.inf, np.inf)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from records import epoch_record
 
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.provenance import flags, provenance_section
@@ -58,6 +59,16 @@ def test_asked_for_corpora_are_no_mixture(sweep: Any, settings: Any) -> None:
     sweep.finish("a", 0.6, settings(data__task="cola"), corpus_fingerprint="x")
     sweep.finish("b", 0.7, settings(data__task="sst2"), corpus_fingerprint="y")
     assert _flags(sweep) == []
+
+
+def test_metrics_of_other_corpora_are_no_mixture(sweep: Any, settings: Any) -> None:
+    sweep.finish("a", 0.6, settings(data__task="cola"), corpus_fingerprint="x")
+    other = {"metric": "f1", "epochs": [epoch_record(1, {"f1": 0.8}, rank=20)]}
+    sweep.finish("b", 0.8, settings(data__task="mrpc"), corpus_fingerprint="y", **other)
+    assert _flags(sweep) == []
+    sweep.finish("c", 0.8, settings(data__task="cola", seed=1), corpus_fingerprint="x", **other)
+    (flag,) = _flags(sweep)
+    assert flag.startswith("Mixed metrics, 2 in one table: ")
 
 
 def test_runs_are_listed_with_their_files(sweep: Any, settings: Any) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lora_sweep.commands.report import main
@@ -40,9 +41,10 @@ def test_summaries_give_no_verdict(published: Path) -> None:
     text = "\n".join(published_section(published))
     assert "no verdict is given" in text
     assert not re.search(r"\*\*(better|worse|not resolved)\*\*", text)
-    # t of 8 degrees of freedom: 2.306 sqrt((0.5^2 + 1.21^2) / 5)
+    # t of 8 degrees of freedom, 0.5356 the std of a median of five standard normal values:
+    # 2.306 * 0.5356 sqrt(0.5^2 + 1.21^2)
     assert "Quadratic, LR 0.02 against fixed, rank 20: +0.14 points" in text
-    assert "± 1.35 open" in text
+    assert "± 1.62 open" in text
     assert "The same numbers stand in several cells (LR 0.005, 66.94 ± 1.20): Randn, Quadr" in text
 
 
@@ -55,6 +57,31 @@ def test_best_of_equal_cells_stands_out_by_chance(tmp_path: Path) -> None:
     found = re.search(r"stands 5\.00 points above their mean.*would stand ([\d.]+) above", text)
     assert found is not None
     assert float(found[1]) == pytest.approx(0.5356 / 3.14159**0.5, abs=0.02)
+
+
+def test_differences_of_medians_lie_inside_what_is_left_open(tmp_path: Path) -> None:
+    rng, n_inside = np.random.default_rng(0), 0
+    runs = rng.normal(0.0, [[1.0], [2.0]], (500, 2, 5))
+    path = tmp_path / "two.csv"
+    for medians, stds in zip(np.median(runs, axis=-1), runs.std(axis=-1, ddof=1), strict=True):
+        rows = zip(("fixed", "randn"), medians, stds, strict=True)
+        lines = [f"{init},0.1,{median},{std}\n" for init, median, std in rows]
+        path.write_text("init,lr,median,std\n" + "".join(lines), encoding="utf-8")
+        (found,) = re.findall(
+            r": ([-+.\d]+) points; .*± ([.\d]+) open", published_section(path)[-1]
+        )
+        n_inside += abs(float(found[0])) <= float(found[1])
+    # 3 standard errors below 95 %; an interval for means would hold 91 %
+    assert n_inside / 500 >= 0.95 - 3 * (0.95 * 0.05 / 500) ** 0.5
+
+
+def test_cells_without_a_std_say_nothing_of_chance(tmp_path: Path) -> None:
+    path = tmp_path / "blank.csv"
+    rows = "fixed,0.1,50,1\nrandn,0.1,60,\nuniform,0.1,55,1\nuniform,0.2,53,1\n"
+    path.write_text(f"init,lr,median,std\n{rows}", encoding="utf-8")
+    said = published_section(path)[-1]
+    assert "nan" not in said and "Randn" not in said
+    assert "The best of 2 learnt cells with a std stands 1.00 points above their mean" in said
 
 
 @pytest.mark.parametrize(
