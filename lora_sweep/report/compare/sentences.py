@@ -16,11 +16,11 @@ SHORT_COLUMNS = frozenset(("Init", "Baseline", SEEDS, "Difference", _INTERVAL, "
 """What a verdict is, the difference that it rests on, and whether looks go on."""
 _QUESTIONS = {
     TUNED: """\
-Asked: is the init better once its settings are tuned? Each seed stands with the mean over the
+Asked: is the init better once its settings are tuned? The value of a seed is its mean over the
 settings that the seeds before it could not tell from their best (within one standard error), so
 nothing is judged by the value that chose it. Failed runs are counted at these settings alone.""",
     "mean": """\
-Asked: is the init better whatever the setting? Each seed stands with its mean over all
+Asked: is the init better whatever the setting? The value of a seed is its mean over all
 settings.""",
 }
 _READ_LINES = """\

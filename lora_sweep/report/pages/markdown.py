@@ -47,16 +47,16 @@ _CELL = (
     "A std is the sample one (ddof = 1), blank for one seed. The highest median is bold."
 )
 _BEST = (
-    "Each run stands with its best epoch on dev. That epoch is picked on the set it is reported "
-    "on, so the number is optimistic; hold out a selection split "
+    "Each run is reported at its best epoch on dev. That epoch is picked on the set it is "
+    "reported on, so the number is optimistic; hold out a selection split "
     "(`data.selection_fraction=0.1`) for one that is not."
 )
 _SELECTED = (
-    "Each run stands with its dev metric at the epoch that was best on the selection split."
+    "Each run is reported by its dev metric at the epoch that was best on the selection split."
 )
 _MIXED = (
-    "Runs with a selection split stand with their dev metric at the epoch that was best on it; "
-    "the others with their best epoch on dev, which is optimistic."
+    "Runs with a selection split are reported by their dev metric at the epoch that was best on "
+    "it; the others at their best epoch on dev, which is optimistic."
 )
 _SETTLED = (
     "With `training.best_from=settled` only epochs count at whose end the rank budget is what it "

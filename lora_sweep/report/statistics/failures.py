@@ -65,7 +65,7 @@ def compare_failures(init: Counts, baseline: Counts) -> Failures:
 def compare_failures_over_tasks(
     tasks: Sequence[tuple[Sequence[int], Counts, Counts]],
 ) -> Failures:
-    """Returns how failures compare where each seed stands with its mean over its tasks.
+    """Returns how failures compare where the share of a seed is its mean over its tasks.
 
     Args:
         tasks: of each the seeds, and the counts of the init and of the baseline at these.

@@ -4,8 +4,8 @@ The seed is the unit of every claim: runs of one seed at other learning rates sh
 order and starts, so they are no further evidence. Two questions may be asked of an init with
 several settings, and the one that counts is to be named before its runs are seen:
 
-- `mean`: is the init better whatever the setting? Each seed stands with its mean over all.
-- `tuned`: is it better once its settings are tuned? Each seed stands with its mean over the
+- `mean`: is the init better whatever the setting? The value of a seed is its mean over all.
+- `tuned`: is it better once its settings are tuned? The value of a seed is its mean over the
   settings that the seeds before it can't tell from their best, so no value takes part in the
   choice that it is judged by.
 """
@@ -71,7 +71,7 @@ def over_chosen_settings(values: Array, failed: Flags) -> SeedValues:
     """Returns each seed's mean over the settings that the earlier seeds can't tell from the best.
 
     Such are those whose mean lies within one standard error (of the paired difference) of the
-    best mean. The first two seeds have nothing to choose by, and stand with all settings. In the
+    best mean. The first two seeds have nothing to choose by, and take all settings. In the
     choice a run that failed counts with its metric, or as the lowest seen where it left none.
     A seed that lacks some of its settings has the mean of the others, at their levels.
 

@@ -73,7 +73,7 @@ def claims_of(difference: TaskMean, *, region: float) -> TaskClaims:
 def mean_over_tasks(tasks: Sequence[Mapping[int, float]]) -> TaskMean:
     """Returns the mean over tasks, each weighing the same.
 
-    Where the tasks share three seeds or more, each shared seed stands with its mean over the
+    Where the tasks share three seeds or more, the value of each shared seed is its mean over the
     tasks, and the t interval is over the seeds. Otherwise
 
         mean = Σ m_t / T,   error² = Σ s_t² / n_t / T²
