@@ -116,13 +116,13 @@ class Dispatch:
         self._hand_out()
         if self.todo:
             raise WorkersAwayError("the cluster does not answer: the same command tries again")
-        if any(len(group.outcomes) < len(group.jobs) for group in self.groups):
+        if not all(group.is_over for group in self.groups):
             assert self.options.leave is not None
             raise LeftError(self.options.leave())
 
     def _take_ended(self) -> dict[str, Outcome]:
         """What became of the runs of groups that have ended, which are forgotten."""
-        ended = [group for group in self.groups if len(group.outcomes) == len(group.jobs)]
+        ended = [group for group in self.groups if group.is_over]
         self.groups = [group for group in self.groups if group not in ended]
         self._n_ended += sum(len(group.jobs) for group in ended)
         return {name: one for group in ended for name, one in group.outcomes.items()}

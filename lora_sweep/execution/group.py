@@ -2,7 +2,8 @@
 
 A pack shares base, data, batches, device and precision; in all else its runs may differ. What
 breaks a pack as a whole is tried again in halves, down to one run, which then fails alone.
-Several processes that work on one sweep take a pack each, and wait for each other at the end.
+Several processes that work on one sweep take a pack each, of whichever group has one that is free,
+and wait for each other at the end.
 """
 
 import logging
@@ -69,10 +70,28 @@ def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
         StoppedError: a signal came; all that trained is saved.
         StorageError: something can't be written.
     """
-    outcomes: dict[str, Outcome] = {}
-    for group in compatible_groups(jobs, options):
-        outcomes |= group.train()
+    groups = compatible_groups(jobs, options)
+    for group in groups:
+        group.reopen()
+    while left := [group for group in groups if not group.is_over]:
+        # One that has trained something is asked again, before another base is loaded.
+        if any(group.train_free() for group in left):
+            continue
+        if options.waits:
+            _wait_for_others(left)
+        else:
+            for group in left:
+                group.give_up(group.held)
+    outcomes = {name: one for group in groups for name, one in group.outcomes.items()}
     return [outcomes[job.name] for job in jobs]
+
+
+def _wait_for_others(groups: "Sequence[Group]") -> None:
+    """Says whom this process waits for, and waits; the more runs, the longer."""
+    for group in groups:
+        group.say_owners(group.held)
+    n_left = sum(len(group.jobs) - len(group.outcomes) for group in groups)
+    time.sleep(WAIT_SECONDS * max(1.0, n_left / RUNS_PER_LOOK))
 
 
 def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
@@ -84,7 +103,13 @@ def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
 
 
 class Group:
-    """Compatible runs, and what has become of them so far."""
+    """Compatible runs, and what has become of them so far.
+
+    Attributes:
+        jobs: name of each run -> how it is trained.
+        outcomes: name of each run that has ended -> what became of it.
+        held: the packs that others trained when the last look found none that was free.
+    """
 
     def __init__(self, jobs: Sequence[Job], options: Options) -> None:
         """Takes runs that are to be trained."""
@@ -93,6 +118,7 @@ class Group:
         self.packs = PackList(jobs[0].folder.path.parent)
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
+        self.held: Packs = {}
         self._said: set[str] = set()
 
     @cached_property
@@ -100,20 +126,26 @@ class Group:
         """What they train over, loaded when it is needed."""
         return load_shared(list(self.jobs.values()))
 
-    def train(self) -> dict[str, Outcome]:
-        """Trains them, pack after pack, and returns what became of each."""
-        self.reopen()
-        while waiting := self.waiting():
-            packs = self.agree(waiting)
-            order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
-            if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
-                continue
-            if not self.options.waits:
-                self.give_up(packs)
-                break
-            self.say_owners(packs)
-            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_PER_LOOK))
-        return self.outcomes
+    @property
+    def is_over(self) -> bool:
+        """Whether every run has an outcome."""
+        return len(self.outcomes) == len(self.jobs)
+
+    def train_free(self) -> bool:
+        """Trains the packs that nobody else trains, one after the other.
+
+        Returns:
+            Whether there was something to do; if not, others train all that is left.
+        """
+        self.held = {}
+        if not (waiting := self.waiting()):
+            return True
+        packs = self.agree(waiting)
+        order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
+        if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
+            return True
+        self.held = packs
+        return False
 
     def reopen(self) -> None:
         """Makes runs that failed before ones that are to be trained; see `PackList.reopen`."""

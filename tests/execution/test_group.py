@@ -2,15 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lora_sweep.config.run import RunConfig, run_settings
-from lora_sweep.errors import CorpusError
+from lora_sweep.errors import ClaimedElsewhereError, CorpusError
 from lora_sweep.execution import group as packs
 from lora_sweep.execution.job import Job, compatibility
+from lora_sweep.store.claims import Claims
+from lora_sweep.store.pack_list import PackList
 from lora_sweep.store.record import read_failure
 from lora_sweep.store.run_folder import RunFolder
 
@@ -105,7 +108,12 @@ def _jobs(config: RunConfig, folder: Path, n: int) -> list[Job]:
 
 
 def _train(
-    training: FakeTraining, jobs: list[Job], size: int, monkeypatch: pytest.MonkeyPatch
+    training: FakeTraining,
+    jobs: list[Job],
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    waits: bool = True,
 ) -> list[Any]:
     class Shared:
         class encoder:
@@ -117,7 +125,7 @@ def _train(
 
     monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
     monkeypatch.setattr(packs, "train_together", training)
-    return packs.train_jobs(jobs, packs.Options(pack_size=size))
+    return packs.train_jobs(jobs, packs.Options(pack_size=size, waits=waits))
 
 
 def test_packs_are_of_like_size(
@@ -126,6 +134,47 @@ def test_packs_are_of_like_size(
     training = FakeTraining(MemoryError(), [], 99)
     assert _train(training, _jobs(changed({}), tmp_path, 5), 4, monkeypatch) == [0, 1, 2, 3, 4]
     assert training.tried == [[0, 1, 2], [3, 4]]
+
+
+def _two_groups(changed: Changed, folder: Path) -> list[Job]:
+    """Two runs that train together, and one that trains apart from them."""
+    one, other = (changed({"training.batch_size": size}) for size in (8, 16))
+    return [*_jobs(one, folder, 2), *_jobs(other, folder, 3)[2:]]
+
+
+def test_free_packs_of_any_group_go_before_waiting(
+    changed: Changed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    jobs, training = _two_groups(changed, tmp_path), FakeTraining(MemoryError(), [], 99)
+    (pack,) = PackList(tmp_path).agree(["0", "1"], lambda _: 2)
+    trained_before_a_wait: list[list[list[int]]] = []
+    with ExitStack() as elsewhere:
+        elsewhere.enter_context(Claims(tmp_path / ".packs").claimed(pack))
+
+        def sleep(seconds: float) -> None:
+            trained_before_a_wait.append(list(training.tried))
+            elsewhere.close()
+
+        monkeypatch.setattr(packs.time, "sleep", sleep)
+        assert _train(training, jobs, 2, monkeypatch) == [0, 1, 2]
+    assert trained_before_a_wait == [[[2]]]
+    assert training.tried == [[2], [0, 1]]
+    assert caplog.text.count("waiting for 2 runs that process") == 1
+
+
+def test_who_does_not_wait_leaves_what_others_train(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, training = _two_groups(changed, tmp_path), FakeTraining(MemoryError(), [], 99)
+    (pack,) = PackList(tmp_path).agree(["0", "1"], lambda _: 2)
+    with Claims(tmp_path / ".packs").claimed(pack):
+        *left, trained = _train(training, jobs, 2, monkeypatch, waits=False)
+    assert trained == 2
+    assert [type(one) for one in left] == [ClaimedElsewhereError] * 2
 
 
 def test_pack_out_of_memory_is_split_until_it_fits(
