@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
@@ -119,12 +118,15 @@ class Group:
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
         self.held: Packs = {}
+        self._shared: Shared | None = None
         self._said: set[str] = set()
 
-    @cached_property
+    @property
     def shared(self) -> Shared:
-        """What they train over, loaded when it is needed."""
-        return load_shared(list(self.jobs.values()))
+        """What they train over, loaded when it is needed, and kept until the group's turn ends."""
+        if self._shared is None:
+            self._shared = load_shared(list(self.jobs.values()))
+        return self._shared
 
     @property
     def is_over(self) -> bool:
@@ -142,10 +144,11 @@ class Group:
             return True
         packs = self.agree(waiting)
         order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
-        if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
-            return True
-        self.held = packs
-        return False
+        n_trained = sum(self.try_pack(pack, packs[pack]) for pack in order)
+        self._shared = None  # the next group's base would have to fit in beside it
+        if not n_trained:
+            self.held = packs
+        return n_trained > 0 or not packs
 
     def reopen(self) -> None:
         """Makes runs that failed before ones that are to be trained; see `PackList.reopen`."""

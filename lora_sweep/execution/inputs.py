@@ -230,12 +230,17 @@ _ENCODERS: dict[EncoderKey, tuple[int, AdaptedEncoder]] = {}
 
 def _kept_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
     """Keeps one encoder a process: factors that nest serve every rank up to theirs."""
-    kept = _ENCODERS.get(key)
-    serves = kept is not None and (kept[0] == rank or (kept[0] > rank and key.factors.nest))
-    if not serves:
-        _ENCODERS.clear()
+    if not _is_kept(key, rank):
+        _ENCODERS.clear()  # the old one must be gone while the new one is made
         _ENCODERS[key] = rank, make_encoder(key, rank)
     return _ENCODERS[key][1]
+
+
+def _is_kept(key: EncoderKey, rank: int) -> bool:
+    if key not in _ENCODERS:
+        return False
+    kept, _ = _ENCODERS[key]
+    return kept == rank or (kept > rank and key.factors.nest)
 
 
 def _adapted_layers(encoder: nn.Module, key: EncoderKey, rank: int) -> dict[str, AdaptedLinear]:
