@@ -201,6 +201,7 @@ class Dispatch:
             pack=pack,
             jobs=tuple(group.jobs[name] for name in members),
             stop_policy=self.options.stop_policy,
+            together=self.options.together,
             folder=os.getcwd(),
             log_level=logging.getLogger().getEffectiveLevel(),
         )

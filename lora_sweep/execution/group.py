@@ -187,7 +187,9 @@ class Group:
             return self.options.pack_size
         shared = self.shared
         plans = plans_of([self.jobs[name] for name in names], shared)
-        return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
+        return best_pack_size(
+            shared.encoder, shared.texts, plans, shared.plan, together=self.options.together
+        )
 
     def _size_elsewhere(self, n_runs: int, n_workers: int) -> int:
         """The same where others train, whose memory and speed this process does not know."""
@@ -229,7 +231,7 @@ class Group:
         if self.shared.plan.device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
-        self.packs.split(pack)
+        self.packs.split(pack, together=self.options.together)
 
     def fail(self, names: Sequence[str], error: Exception) -> None:
         """Makes an error the outcome of all of these runs, in their folders too."""

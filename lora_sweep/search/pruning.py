@@ -1,7 +1,8 @@
 """Which trials end before their time: Optuna's pruners, asked from inside a pack.
 
 A trial is the runs of all its seeds. After an epoch they stand at the same place of one pack, so
-their median is the trial's value of that epoch; Wilcoxon's test compares seed with seed.
+their median is the trial's value of that epoch; Wilcoxon's test compares seed with seed. Where
+memory leaves room for a part of them alone, a trial is not judged by that part: it does not end.
 """
 
 import statistics
@@ -107,15 +108,17 @@ class OptunaStopPolicy:
         ]
 
     def _ends(self, number: int, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Reports one trial's values, and returns whether it ends."""
+        """Reports one trial's values, if those of all its runs are there; whether it ends."""
         study, storage = self._open()
         study_id = storage.get_study_id_from_name(self.study_name)
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        for step, value in self._steps(epoch, metrics).items():
+        is_whole = len(metrics) == self.n_seeds
+        for step, value in self._steps(epoch, metrics).items() if is_whole else ():
             storage.set_trial_intermediate_value(trial_id, step, value)
         trial = storage.get_trial(trial_id)
         # What was decided before a kill stays so: the pruner may ask another time for more.
-        if PRUNED_EPOCH not in trial.user_attrs and not self.pruner.prune(study, trial):
+        is_decided = PRUNED_EPOCH in trial.user_attrs
+        if not is_decided and not (is_whole and self.pruner.prune(study, trial)):
             return False
         storage.set_trial_user_attr(trial_id, PRUNED_EPOCH, epoch)
         return True

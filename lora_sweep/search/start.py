@@ -54,6 +54,8 @@ def open_search(
     jobs.launcher.check(low)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
+    if pruner.name != "none":
+        jobs.launcher.check_trials(low, pruner.name)
     study, storage = open_study(settings, jobs.sweep_dir, place)
     study.pruner = make_pruner(pruner, n_epochs=base.training.epochs)
     queue = TrialQueue(study, storage, jobs.sweep_dir, space, _extension(settings, jobs))

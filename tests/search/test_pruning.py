@@ -60,6 +60,26 @@ def test_halving_cuts_between_its_rungs_nothing(
     assert not _ends(policy, 1, 3, 0.1)
 
 
+def _seeds(number: int, *metrics: float) -> dict[str, float]:
+    """The metrics of a trial's first runs."""
+    return {f"run{number}-{seed}": metric for seed, metric in enumerate(metrics)}
+
+
+def test_trial_is_judged_by_all_its_seeds_or_not_at_all(
+    study: optuna.Study, policy: OptunaStopPolicy
+) -> None:
+    policy.n_seeds = 2
+    for number in range(3):
+        study.ask()
+        policy.add(number, list(_seeds(number, 0, 0)))
+    assert policy.stopped(1, _seeds(0, 0.4, 0.6)) == []  # the first: its median is 0.5
+    assert policy.stopped(1, _seeds(1, 0.1)) == []  # one of its two seeds, the worst so far
+    assert study.trials[1].intermediate_values == {}
+    assert policy.stopped(1, _seeds(1, 0.25, 0.5)) == ["run1-0", "run1-1"]  # 0.375 is below 0.5
+    assert [trial.intermediate_values for trial in study.trials] == [{1: 0.5}, {1: 0.375}, {}]
+    assert policy.stopped(2, _seeds(1, 0.9)) == ["run1-0"]  # killed before both had ended
+
+
 def test_trial_that_was_to_end_before_a_kill_ends(
     study: optuna.Study, policy: OptunaStopPolicy
 ) -> None:
