@@ -8,6 +8,7 @@ and wait for each other at the end.
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -223,18 +224,19 @@ class Group:
         except Exception as error:
             if isinstance(error, StorageError):
                 raise
-            if len(jobs) == 1 or isinstance(error, LoraSweepError):
-                self.fail(names, error)
-                return
             reason = f"{type(error).__name__}: {error}"
-        # Out here the error is gone, and with it what its traceback kept in memory.
-        if self.shared.plan.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
-        self.packs.split(pack, together=self.options.together)
+            ends = len(jobs) == 1 or isinstance(error, LoraSweepError)
+            if ends:
+                self.fail(names, error)
+        # Out here nothing holds what the pack had in memory: this gives it back to the device.
+        torch.cuda.empty_cache()
+        if not ends:
+            log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
+            self.packs.split(pack, together=self.options.together)
 
     def fail(self, names: Sequence[str], error: Exception) -> None:
         """Makes an error the outcome of all of these runs, in their folders too."""
+        _empty_frames(error)
         for job in (self.jobs[name] for name in names):
             job.folder.ready()
             job.folder.fail(FailureRecord(job.settings, f"{type(error).__name__}: {error}"))
@@ -254,6 +256,13 @@ class Group:
             if line not in self._said:
                 self._said.add(line)
                 log.info(line)
+
+
+def _empty_frames(error: BaseException | None) -> None:
+    """Empties the frames of an error's tracebacks, which keep a pack's tensors in memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _say_packs(packs: Packs, said: set[str]) -> None:

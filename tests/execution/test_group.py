@@ -1,6 +1,7 @@
 """What trains together, and what becomes of a pack that breaks."""
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -119,10 +120,6 @@ def _train(
         class encoder:
             can_pack = True
 
-        class plan:
-            class device:
-                type = "cpu"
-
     monkeypatch.setattr(packs, "load_shared", lambda jobs: Shared)
     monkeypatch.setattr(packs, "train_together", training)
     return packs.train_jobs(jobs, packs.Options(pack_size=size, waits=waits))
@@ -194,6 +191,36 @@ def test_run_that_breaks_every_pack_fails_alone(
     assert outcomes == [0, error, 2, 3]
     assert read_failure(tmp_path / "1" / "failure.json").error == "MemoryError: no room"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".packs", "1"]
+
+
+def test_run_that_fails_leaves_nothing_in_memory(
+    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tensor:
+        """Stands for what a pack computes with."""
+
+    alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
+
+    def step() -> None:
+        activation = Tensor()
+        alive.add(activation)
+        raise MemoryError("no room")
+
+    class Broken(FakeTraining):
+        def __call__(self, *arguments: Any) -> list[Any]:
+            parameters = Tensor()
+            alive.add(parameters)
+            try:
+                step()
+            except MemoryError as error:
+                raise RuntimeError("the step broke") from error
+            return []
+
+    jobs = _jobs(changed({}), tmp_path, 2)
+    outcomes = _train(Broken(RuntimeError(), [], 99), jobs, 1, monkeypatch)
+    assert [str(one) for one in outcomes] == ["the step broke"] * 2
+    assert not alive
+    assert all(one.__traceback__ is not None for one in outcomes)  # --debug shows where
 
 
 def test_wrong_input_is_not_tried_in_halves(
