@@ -21,7 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class PackRecorder:
-    """A pack's observer: tells every run's recorder what is its own, and shows the progress."""
+    """A pack's observer: tells every run's recorder what is its own, and shows the progress.
+
+    Whatever would write to a run's folder raises ClaimedElsewhereError instead if another process
+    has taken the runs over.
+    """
 
     def __init__(
         self,
@@ -63,16 +67,16 @@ class PackRecorder:
         self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Hands on a record of ranks."""
-        if self.recorders[run].is_lost():
+        if not self._may_write(run):
             return
         self.recorders[run].on_ranks(step, alpha, budget_params, ranks)
         self._show_ranks(alpha, ranks)
 
     def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
         """Hands on an evaluation; shows the metric, the best of the pack."""
-        recorder = self.recorders[run]
-        if recorder.is_lost():
+        if not self._may_write(run):
             return
+        recorder = self.recorders[run]
         with lines_of(recorder.folder.path):
             recorder.on_evaluation(evaluation, state)
         self._evaluated[recorder.folder.path.name] = run
@@ -81,18 +85,13 @@ class PackRecorder:
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 
     def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
-        """Hands on where a run stands.
-
-        Raises:
-            ClaimedElsewhereError: another process has taken the runs over.
-        """
-        self._check_claim()
-        if not self.recorders[run].is_lost():
+        """Hands on where a run stands."""
+        if self._may_write(run):
             self.recorders[run].on_snapshot(snapshot)
 
     def on_failure(self, run: int, error: str) -> None:
         """Hands on why a run left the pack."""
-        if self.recorders[run].is_lost():
+        if not self._may_write(run):
             return
         with lines_of(self.recorders[run].folder.path):
             self.recorders[run].on_failure(error)
@@ -102,6 +101,7 @@ class PackRecorder:
         evaluated, self._evaluated = self._evaluated, {}
         if self._stop_policy is None or not evaluated:
             return ()
+        self._check_claim()
         recorders = {name: self.recorders[run] for name, run in evaluated.items()}
         epoch = max(recorder.epochs[-1].epoch for recorder in recorders.values())
         metrics = {name: recorder.reported_metric for name, recorder in recorders.items()}
@@ -127,6 +127,11 @@ class PackRecorder:
             seconds = max(record.wall_seconds for record in records)
             what = "1 run" if len(records) == 1 else f"{len(records)} runs together"
             log.info("%s trained in %s", what, duration(seconds))
+
+    def _may_write(self, run: int) -> bool:
+        """Whether the run's folder is there, and still this process's."""
+        self._check_claim()
+        return not self.recorders[run].is_lost()
 
     def _check_claim(self) -> None:
         if self._claim is not None and not self._claim.is_held:
