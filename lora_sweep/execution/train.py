@@ -254,12 +254,8 @@ def _dev_labels(texts: PackTexts) -> DevLabels:
 
 
 def _title(jobs: Sequence[Job]) -> str:
-    """What the progress is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
+    """What the progress is of: `NAME (3 of 24 done)`, or `8 runs (3 of 24 done)`."""
     path = jobs[0].folder.path
-    n_finished, n_runs = count_runs(path.parent)
-    name = path.name.rpartition("-")[0] if len(jobs) == 1 else ""
-    if not n_runs:
-        return name or f"{len(jobs)} runs"
-    first = n_finished + 1
-    place = f"run {first}" if len(jobs) == 1 else f"runs {first}-{n_finished + len(jobs)}"
-    return f"{place} of {n_runs}{f': {name}' if name else ''}"
+    n_done, n_runs = count_runs(path.parent, [job.name for job in jobs])
+    what = path.name.rpartition("-")[0] if len(jobs) == 1 else f"{len(jobs)} runs"
+    return what if n_runs == 1 else f"{what} ({n_done} of {n_runs} done)"
