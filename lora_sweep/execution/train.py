@@ -6,11 +6,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from lora_sweep.config.run import cell_name
-from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.errors import CorpusError, PrunedError, TrainingFailedError
 from lora_sweep.execution.calibration import Measured, calibrate
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.freed_memory import keep_freed_memory
-from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.execution.inputs import (
+    base_folder,
+    load_adapted_encoder,
+    load_corpus,
+    load_texts,
+)
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
 from lora_sweep.execution.pack_recorder import PackRecorder
@@ -46,7 +51,11 @@ class Shared:
 
 
 def load_shared(jobs: Sequence[Job]) -> Shared:
-    """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
+    """Returns base, tokens and plan; the base is factorised for the largest rank of all.
+
+    Raises:
+        CorpusError: the corpus is not any more the one that the runs were named by.
+    """
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
     if plan.device.type == "cpu":
@@ -54,7 +63,18 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
         say_which_precision_is_faster(config.precision)
     factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
     log.info("loading %s%s", base.name, factors)
+    _check_corpus(jobs)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
+
+
+def _check_corpus(jobs: Sequence[Job]) -> None:
+    """Checks that nobody has written the files anew since the runs were named."""
+    data = jobs[0].config.data
+    if load_corpus(data).fingerprint != jobs[0].corpus_fingerprint:
+        raise CorpusError(
+            f"data={data.name} must stay as it was when the command began, but got files with "
+            "another content: choose another paths.sweep=NAME for them"
+        )
 
 
 def train_together(
