@@ -21,10 +21,19 @@ from optuna.pruners import (
 )
 from optuna.storages import BaseStorage
 
-from lora_sweep.config.schema import PrunerConfig
+from lora_sweep.config.schema import PRUNER_SETTINGS, PrunerConfig
 from lora_sweep.search.storage import open_storage
 
 PRUNED_EPOCH = "pruned_epoch"
+
+
+_PRUNERS: dict[str, type[BasePruner]] = {
+    "none": NopPruner,
+    "median": MedianPruner,
+    "successive_halving": SuccessiveHalvingPruner,
+    "hyperband": HyperbandPruner,
+    "wilcoxon": WilcoxonPruner,
+}
 
 
 def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
@@ -34,23 +43,13 @@ def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
         config: which one, and its numbers.
         n_epochs: of a training.
     """
-    settings: dict[str, Any] = {
-        "n_startup_trials": config.n_startup_trials,
-        "n_warmup_steps": config.n_warmup_epochs,
-        "min_resource": config.min_epochs,
-        "reduction_factor": config.reduction_factor,
-        "p_threshold": config.p_threshold,
+    given = {
+        theirs: getattr(config, ours) for ours, theirs in PRUNER_SETTINGS[config.name].items()
     }
-    own = {name: value for name, value in settings.items() if value is not None}
-    if config.name == "median":
-        return MedianPruner(**own)
+    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if config.name == "hyperband":
-        return HyperbandPruner(max_resource=n_epochs, **own)
-    if config.name == "successive_halving":
-        return SuccessiveHalvingPruner(**own)
-    if config.name == "wilcoxon":
-        return WilcoxonPruner(**own)
-    return NopPruner()
+        own["max_resource"] = n_epochs
+    return _PRUNERS[config.name](**own)
 
 
 @dataclass
