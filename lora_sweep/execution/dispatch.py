@@ -160,10 +160,7 @@ class Dispatch:
             else:
                 busy.append((group, {pack: members}))
         for group, packs in busy:
-            if self.options.waits:
-                group.say_owners(packs)
-            elif not self.under_way and not chosen:
-                group.give_up(packs)
+            group.say_owners(packs)
         if chosen:
             self._submit(chosen)
 

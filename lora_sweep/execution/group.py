@@ -41,7 +41,8 @@ class Options:
         pack_size: most runs that train at once; None for as many as pay off.
         together: so many neighbouring runs are kept in one pack where it can be.
         stop_policy: decides which runs end early; None for none.
-        waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+        waits: for runs that another process trains; else they end in a ClaimedElsewhereError,
+            which is for single cells alone, without an executor.
         executor: who trains the packs; None for this process.
         n_workers: of the executor, among whom runs that come together are divided; None for all.
         command: that asks for single runs; None where the sweep's list has it.
@@ -81,7 +82,7 @@ def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
             _wait_for_others(left)
         else:
             for group in left:
-                group.give_up(group.held)
+                group.give_up()
     outcomes = {name: one for group in groups for name, one in group.outcomes.items()}
     return [outcomes[job.name] for job in jobs]
 
@@ -242,9 +243,9 @@ class Group:
             job.folder.fail(FailureRecord(job.settings, f"{type(error).__name__}: {error}"))
             self.outcomes[job.name] = error
 
-    def give_up(self, packs: Packs) -> None:
-        """Leaves the runs that have no outcome to those who train these packs."""
-        owners = ", ".join(sorted({self.claims.owner(pack) for pack in packs}))
+    def give_up(self) -> None:
+        """Leaves the runs that have no outcome to those who train their packs."""
+        owners = ", ".join(sorted({self.claims.owner(pack) for pack in self.held}))
         error = ClaimedElsewhereError(f"being trained by {owners}")
         self.outcomes |= {name: error for name in self.jobs if name not in self.outcomes}
 

@@ -25,6 +25,9 @@ class PackRecorder:
 
     Whatever would write to a run's folder raises ClaimedElsewhereError instead if another process
     has taken the runs over.
+
+    Attributes:
+        step: optimiser steps that the pack has taken.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class PackRecorder:
         recorders: Sequence[RunRecorder],
         display: Display,
         *,
+        step: int = 0,
         stop: StopRequest | None = None,
         claim: Claim | None = None,
         stop_policy: StopPolicy | None = None,
@@ -41,11 +45,12 @@ class PackRecorder:
         Args:
             recorders: one a run.
             display: shows the progress.
+            step: taken before this process began.
             stop: whether the training is to end after the step under way; None for never.
             claim: what makes the runs this process's to write; None for what nobody else has.
             stop_policy: decides which runs end early; None for none.
         """
-        self.recorders, self.display = recorders, display
+        self.recorders, self.display, self.step = recorders, display, step
         self._stop, self._claim, self._stop_policy = stop, claim, stop_policy
         self._evaluated: dict[str, int] = {}  # name -> run, of those at the latest evaluation
         self.metrics: dict[int, float] = {}
@@ -56,6 +61,7 @@ class PackRecorder:
 
     def on_step(self, step: int) -> None:
         """Shows how far it is."""
+        self.step = step
         self.display.move(step)
 
     def on_losses(self, losses: dict[int, float]) -> None:

@@ -186,6 +186,7 @@ def _train(
         recorder = PackRecorder(
             recorders,
             display,
+            step=n_done,
             stop=stop,
             claim=claim,
             stop_policy=stop_policy,
@@ -195,8 +196,8 @@ def _train(
         )
         if not is_done:
             assert stop.signal_number is not None
-            said = _stopped(display.n, n_steps, len(jobs))
-            raise StoppedError(stop.signal_number, said, display.n - n_done)
+            said = _stopped(recorder.step, n_steps, len(jobs))
+            raise StoppedError(stop.signal_number, said, recorder.step - n_done)
         recorder.finish()
     return [one.record or _early_end(one) for one in recorders]
 

@@ -135,8 +135,4 @@ def _within_grid(settings: SearchSettings, n_combinations: int) -> SearchSetting
             n_combinations,
             settings.n_trials,
         )
-    return replace(
-        settings,
-        n_trials=min(settings.n_trials, n_combinations),
-        confirm=vars(settings.confirm),
-    )
+    return replace(settings, n_trials=min(settings.n_trials, n_combinations))
