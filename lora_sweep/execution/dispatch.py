@@ -21,6 +21,7 @@ from lora_sweep.execution.protocols import Executor, Handle, PackEnd
 from lora_sweep.interrupt import LeftError, StoppedError, StopRequest
 from lora_sweep.rules import require
 from lora_sweep.store.pack_list import Packs
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +264,7 @@ class Dispatch:
     def _stop(self, signal_number: int) -> None:
         n_packs = len(self.under_way)
         self.executor.stop()
-        what = "1 pack under way is" if n_packs == 1 else f"{n_packs} packs under way are"
+        what = counted(n_packs, "pack under way", "packs under way", verb=("is", "are"))
         raise StoppedError(signal_number, f"stopped, {what} saved: the same command goes on")
 
     def _show(self) -> tuple[int, int]:

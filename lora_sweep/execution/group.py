@@ -271,6 +271,5 @@ def _say_packs(packs: Packs, said: set[str]) -> None:
     sizes = [len(members) for pack, members in packs.items() if pack not in said]
     said.update(packs)
     if sum(sizes) > 1:
-        what = "1 pack" if len(sizes) == 1 else f"{len(sizes)} packs of up to {max(sizes)}"
-        verb = "trains" if sum(sizes) == 1 else "train"
-        log.info("%s %s in %s", counted(sum(sizes), "run"), verb, what)
+        largest = f" of up to {max(sizes)}" if len(sizes) > 1 else ""
+        log.info("%d runs train in %s%s", sum(sizes), counted(len(sizes), "pack"), largest)

@@ -16,6 +16,7 @@ from lora_sweep.store.run_log import lines_of
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class PackRecorder:
         if records:
             # The time is the pack's: every run's clock ran while all of them trained.
             seconds = max(record.wall_seconds for record in records)
-            what = "1 run" if len(records) == 1 else f"{len(records)} runs together"
+            what = counted(len(records), "run", "runs together")
             log.info("%s trained in %s", what, duration(seconds))
 
     def _may_write(self, run: int) -> bool:
@@ -142,8 +143,8 @@ class PackRecorder:
     def _check_claim(self) -> None:
         if self._claim is not None and not self._claim.is_held:
             raise ClaimedElsewhereError(
-                f"{len(self.recorders)} runs were taken over by another process while this one "
-                "did not answer: they are left to it"
+                f"{counted(len(self.recorders), 'run', verb=('was', 'were'))} taken over by "
+                "another process while this one did not answer: the other one goes on"
             )
 
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:

@@ -37,6 +37,7 @@ from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import count_trained
 from lora_sweep.training.plan import PackPlan, RunPlan
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -179,8 +180,8 @@ def _train(
         for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
             log.info(note)
         if n_done:
-            who = "1 run goes on" if len(jobs) == 1 else f"{len(jobs)} runs go on"
-            log.info("%s after step %d of %d", who, n_done, n_steps)
+            who = counted(len(jobs), "run", verb=("goes", "go"))
+            log.info("%s on after step %d of %d", who, n_done, n_steps)
         display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
         stop = stack.enter_context(stop_on_signals())
         recorder = PackRecorder(

@@ -244,7 +244,7 @@ def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> N
         pack.leaving,
         pack.finish,
     ):
-        with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
+        with pytest.raises(ClaimedElsewhereError, match="1 run was taken over"):
             write()
     assert left == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any("checkpoints" in str(path) for path in left)
