@@ -208,10 +208,11 @@ def _recorded(
     job: Job, checkpoint: Checkpoint | None, shared: Shared, origin: RunOrigin
 ) -> Iterator[RunRecorder]:
     """The recorder of a run, whose folder is made ready and whose log is written meanwhile."""
-    job.folder.ready()
+    if checkpoint is None:
+        job.folder.start(job.settings, job.config_yaml(), job.command)
+    else:
+        job.folder.ready()
     with log_to(job.folder.path):
-        if checkpoint is None:
-            job.folder.start(job.settings, job.config_yaml(), job.command)
         name, cell = job.config.tracker.name, cell_name(job.settings)
         with closing(start_tracker(name, job.folder.path, job.settings, cell)) as tracker:
             yield RunRecorder(
