@@ -99,7 +99,7 @@ def phases(sweep_dir: Path, configs: Sequence[RunConfig]) -> dict[str, Callable[
         "add": lambda: add_to_sweep(sweep_dir, {job.name: job.settings for job in jobs}, "bench"),
         "packs": lambda: packs.train_jobs(jobs, Options(pack_size=PACK_SIZE)),
         "list": lambda: [is_done(sweep_dir / name) for name in read_sweep(sweep_dir)],
-        "count": lambda: count_runs(sweep_dir),
+        "count": lambda: count_runs(sweep_dir, [jobs[-1].name]),
         "skip": lambda: run_cells(configs, Options(pack_size=PACK_SIZE)),
         "collect": lambda: collect_runs(sweep_dir),
     }
@@ -113,7 +113,8 @@ def train_nothing() -> None:
             can_pack = True
 
     def train(jobs: Sequence[Job], *_: object) -> list[RunRecord]:
-        count_runs(jobs[0].folder.path.parent)  # as the title of a real training's progress bar
+        # as the title of a real training's progress bar
+        count_runs(jobs[0].folder.path.parent, [job.name for job in jobs])
         return [finish(job) for job in jobs]
 
     setattr(packs, "load_shared", lambda jobs: Shared)  # noqa: B010

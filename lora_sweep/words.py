@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 
-def counted(n: float, one: str, many: str = "") -> str:
-    """Returns a number with its noun: `1 run`, `2 runs`.
+def counted(n: float, one: str, many: str = "", *, verb: tuple[str, str] | None = None) -> str:
+    """Returns a number with its noun: `1 run`, `2 runs`; or with its verb too: `1 run goes`.
 
     Args:
         n: how many; written as `number` does.
         one: the noun for one of them.
         many: for any other number; empty for `one` with an s.
+        verb: what follows for one of them, and for any other number; None for nothing.
     """
-    return f"{number(n)} {one if n == 1 else many or f'{one}s'}"
+    noun = one if n == 1 else many or f"{one}s"
+    said = noun if verb is None else f"{noun} {verb[n != 1]}"
+    return f"{number(n)} {said}"
 
 
 def number(n: float) -> str:

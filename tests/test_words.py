@@ -17,6 +17,12 @@ def test_noun_agrees_with_its_number(n: float, said: str) -> None:
     assert counted(n, "run") == said
 
 
+def test_verb_agrees_with_its_number() -> None:
+    assert [counted(n, "run", verb=("goes", "go")) for n in (0, 1, 2)] == [
+        *("0 runs go", "1 run goes", "2 runs go"),
+    ]
+
+
 def test_irregular_plural_is_given() -> None:
     assert [counted(n, "matrix", "matrices") for n in (1, 2)] == ["1 matrix", "2 matrices"]
 

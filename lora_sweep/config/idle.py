@@ -12,7 +12,7 @@ from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.run import RunConfig
 
 
-def idle_settings(config: RunConfig) -> list[str]:
+def idle_settings(config: RunConfig, n_epochs: int) -> list[str]:
     """Returns a sentence for every reason why settings of a cell have no effect on its runs.
 
     Settings that single options leave without effect (`lr` with fixed ranks) are not named: they
@@ -20,6 +20,7 @@ def idle_settings(config: RunConfig) -> list[str]:
 
     Args:
         config: of the cell.
+        n_epochs: of its trainings, which training.max_steps may end before training.epochs.
     """
     plan = config.allocation_plan()
     if plan.importance is not None:
@@ -27,25 +28,29 @@ def idle_settings(config: RunConfig) -> list[str]:
     if not plan.has_logits:
         return []
     costs = RankCosts(config.adapter_kind().rank_power)
-    return [*_without_choice(plan, costs), *_without_steps(config, plan)]
+    return [*_without_choice(plan, costs), *_without_steps(config, plan, n_epochs)]
 
 
-def _without_steps(config: RunConfig, plan: AllocationPlan) -> Iterator[str]:
+def _without_steps(config: RunConfig, plan: AllocationPlan, n_epochs: int) -> Iterator[str]:
     """What a training is too short for."""
     training, budget = config.training, config.budget
-    if not plan.learns_ranks(training.epochs):
+    least = training.epochs_discrete + 1
+    ends, longer = f"training.epochs={training.epochs}", f"training.epochs={least} or more"
+    if n_epochs < training.epochs:
+        ends = f"training.max_steps={training.max_steps} (it ends in epoch {n_epochs})"
+        longer = f"a training.max_steps that reaches epoch {least}"
+    if not plan.learns_ranks(n_epochs):
         yield (
-            f"training.epochs={training.epochs} with training.epochs_discrete="
-            f"{training.epochs_discrete} leaves no epoch in which ranks are learnt: lr and "
-            "allocation.tau have no effect, and alpha none on masks; they count with training."
-            f"epochs={training.epochs_discrete + 1} or more, or with fewer discrete epochs"
+            f"{ends} with training.epochs_discrete={training.epochs_discrete} leaves no epoch in "
+            "which ranks are learnt: lr and allocation.tau have no effect, and alpha none on "
+            f"masks; they count with {longer}, or with fewer discrete epochs"
         )
     start, end = plan.budget_averages
-    if start != end and budget.hold_epochs >= training.epochs:
+    if start != end and budget.hold_epochs >= n_epochs:
         yield (
-            f"budget.hold_epochs={budget.hold_epochs:g} leaves no epoch of training.epochs="
-            f"{training.epochs} in which the budget moves: budget.end_average and budget."
-            "move_epochs have no effect; they count with a smaller budget.hold_epochs"
+            f"budget.hold_epochs={budget.hold_epochs:g} leaves no epoch of {ends} in which the "
+            "budget moves: budget.end_average and budget.move_epochs have no effect; they count "
+            "with a smaller budget.hold_epochs"
         )
 
 

@@ -285,9 +285,20 @@ class TrainingConfig:
         require(is_positive(norm), "training.max_gradient_norm", "above 0 and finite", norm)
 
 
+_HALVING = {"min_epochs": "min_resource", "reduction_factor": "reduction_factor"}
+PRUNER_SETTINGS: dict[str, dict[str, str]] = {
+    "none": {},
+    "median": {"n_startup_trials": "n_startup_trials", "n_warmup_epochs": "n_warmup_steps"},
+    "successive_halving": _HALVING,
+    "hyperband": _HALVING,
+    "wilcoxon": {"p_threshold": "p_threshold"},
+}
+"""Name of each pruner -> its settings, with what Optuna calls them."""
+
+
 @dataclass
 class PrunerConfig:
-    """Which trials of a search end early; None where a number has no effect.
+    """Which trials of a search end early; None for settings of other pruners.
 
     It changes how long a run trains, and no run's numbers up to there.
     """
@@ -311,6 +322,10 @@ class PrunerConfig:
             require(value is None or value >= limit, f"pruner.{name}", f"at least {limit}", value)
         is_share = self.p_threshold is None or 0 <= self.p_threshold <= 1
         require(is_share, "pruner.p_threshold", "within 0 ... 1", self.p_threshold)
+        own, rule = PRUNER_SETTINGS[self.name], f"null with pruner={self.name}"
+        for name in (*least, "p_threshold"):
+            value = getattr(self, name)
+            require(value is None or name in own, f"pruner.{name}", rule, value)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from lora_sweep.execution.protocols import Executor, Handle, PackEnd
 from lora_sweep.interrupt import LeftError, StoppedError, StopRequest
 from lora_sweep.rules import require
 from lora_sweep.store.pack_list import Packs
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -116,13 +117,13 @@ class Dispatch:
         self._hand_out()
         if self.todo:
             raise WorkersAwayError("the cluster does not answer: the same command tries again")
-        if any(len(group.outcomes) < len(group.jobs) for group in self.groups):
+        if not all(group.is_over for group in self.groups):
             assert self.options.leave is not None
             raise LeftError(self.options.leave())
 
     def _take_ended(self) -> dict[str, Outcome]:
         """What became of the runs of groups that have ended, which are forgotten."""
-        ended = [group for group in self.groups if len(group.outcomes) == len(group.jobs)]
+        ended = [group for group in self.groups if group.is_over]
         self.groups = [group for group in self.groups if group not in ended]
         self._n_ended += sum(len(group.jobs) for group in ended)
         return {name: one for group in ended for name, one in group.outcomes.items()}
@@ -160,10 +161,7 @@ class Dispatch:
             else:
                 busy.append((group, {pack: members}))
         for group, packs in busy:
-            if self.options.waits:
-                group.say_owners(packs)
-            elif not self.under_way and not chosen:
-                group.give_up(packs)
+            group.say_owners(packs)
         if chosen:
             self._submit(chosen)
 
@@ -201,6 +199,7 @@ class Dispatch:
             pack=pack,
             jobs=tuple(group.jobs[name] for name in members),
             stop_policy=self.options.stop_policy,
+            together=self.options.together,
             folder=os.getcwd(),
             log_level=logging.getLogger().getEffectiveLevel(),
         )
@@ -265,7 +264,7 @@ class Dispatch:
     def _stop(self, signal_number: int) -> None:
         n_packs = len(self.under_way)
         self.executor.stop()
-        what = "1 pack under way is" if n_packs == 1 else f"{n_packs} packs under way are"
+        what = counted(n_packs, "pack under way", "packs under way", verb=("is", "are"))
         raise StoppedError(signal_number, f"stopped, {what} saved: the same command goes on")
 
     def _show(self) -> tuple[int, int]:

@@ -102,7 +102,7 @@ class Display:
         self.bar.set_postfix(by_name, refresh=False)
 
     def _line(self, seconds: float) -> str:
-        """`runs 1-4 of 24: step 30 of 900, loss=0.692, about 12 min left`."""
+        """`4 runs (8 of 24 done): step 30 of 900, loss=0.692, about 12 min left`."""
         parts = [f"{self.unit} {self.n} of {self.total}"]
         parts += [f"{name}={value}" for name, value in self._shown.items()]
         moved = self.n - self._n_before

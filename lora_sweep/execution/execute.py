@@ -18,7 +18,7 @@ from lora_sweep.execution.inputs import base_folder, check_fit, load_corpus
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.matching import match_of, matched
 from lora_sweep.execution.origin import run_fingerprint, sweep_origins
-from lora_sweep.execution.plans import find_device
+from lora_sweep.execution.plans import find_device, length_of
 from lora_sweep.execution.starts import check_sources, source_identities
 from lora_sweep.execution.workers import dispatch_jobs
 from lora_sweep.models.base import base_fingerprint
@@ -27,6 +27,7 @@ from lora_sweep.store.pack_list import PackList
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.trackers.tracker import check_tracker
+from lora_sweep.training.plan import Length
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ def check_inputs(config: RunConfig, *, trains_here: bool = True) -> None:
         find_device(config.device)
     config, base = matched(config), base_folder(config)
     check_fit(config, base)
-    _check_length(config, len(load_corpus(config.data).train))
+    length = length_of(config, len(load_corpus(config.data).train))
+    _check_length(config, length)
     check_sources(config, base)
-    for sentence in idle_settings(config):
+    for sentence in idle_settings(config, length.n_epochs):
         _warn_once(sentence)
 
 
@@ -63,14 +65,13 @@ def _warn_once(sentence: str) -> None:
     log.warning(sentence)
 
 
-def _check_length(config: RunConfig, n_train: int) -> None:
+def _check_length(config: RunConfig, length: Length) -> None:
     """Checks that the training ends some day."""
-    n_steps = -(-n_train // config.training.batch_size) * config.training.epochs
     require(
-        n_steps <= MOST_STEPS,
+        length.n_steps <= MOST_STEPS,
         "training.epochs",
         f"few enough for {MOST_STEPS} steps in all",
-        f"{config.training.epochs}, which are {n_steps} steps",
+        f"{config.training.epochs}, which are {length.n_steps} steps",
     )
 
 
@@ -144,7 +145,8 @@ def prepare_cells(
             cells.append(error)
             continue
         cells.append(dict.fromkeys(own))
-        jobs = own | jobs
+        for name, job in own.items():
+            jobs.setdefault(name, job)  # a run that two cells ask for is the first one's
     _check_origins(jobs.values())
     finished = {name: _finished(job) for name, job in jobs.items()}
     for cell in cells:

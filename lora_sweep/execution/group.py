@@ -2,14 +2,15 @@
 
 A pack shares base, data, batches, device and precision; in all else its runs may differ. What
 breaks a pack as a whole is tried again in halves, down to one run, which then fails alone.
-Several processes that work on one sweep take a pack each, and wait for each other at the end.
+Several processes that work on one sweep take a pack each, of whichever group has one that is free,
+and wait for each other at the end.
 """
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
@@ -40,7 +41,8 @@ class Options:
         pack_size: most runs that train at once; None for as many as pay off.
         together: so many neighbouring runs are kept in one pack where it can be.
         stop_policy: decides which runs end early; None for none.
-        waits: for runs that another process trains; else they end in a ClaimedElsewhereError.
+        waits: for runs that another process trains; else they end in a ClaimedElsewhereError,
+            which is for single cells alone, without an executor.
         executor: who trains the packs; None for this process.
         n_workers: of the executor, among whom runs that come together are divided; None for all.
         command: that asks for single runs; None where the sweep's list has it.
@@ -69,10 +71,28 @@ def train_jobs(jobs: Sequence[Job], options: Options) -> list[Outcome]:
         StoppedError: a signal came; all that trained is saved.
         StorageError: something can't be written.
     """
-    outcomes: dict[str, Outcome] = {}
-    for group in compatible_groups(jobs, options):
-        outcomes |= group.train()
+    groups = compatible_groups(jobs, options)
+    for group in groups:
+        group.reopen()
+    while left := [group for group in groups if not group.is_over]:
+        # One that has trained something is asked again, before another base is loaded.
+        if any(group.train_free() for group in left):
+            continue
+        if options.waits:
+            _wait_for_others(left)
+        else:
+            for group in left:
+                group.give_up()
+    outcomes = {name: one for group in groups for name, one in group.outcomes.items()}
     return [outcomes[job.name] for job in jobs]
+
+
+def _wait_for_others(groups: "Sequence[Group]") -> None:
+    """Says whom this process waits for, and waits; the more runs, the longer."""
+    for group in groups:
+        group.say_owners(group.held)
+    n_left = sum(len(group.jobs) - len(group.outcomes) for group in groups)
+    time.sleep(WAIT_SECONDS * max(1.0, n_left / RUNS_PER_LOOK))
 
 
 def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
@@ -84,7 +104,13 @@ def compatible_groups(jobs: Sequence[Job], options: Options) -> "list[Group]":
 
 
 class Group:
-    """Compatible runs, and what has become of them so far."""
+    """Compatible runs, and what has become of them so far.
+
+    Attributes:
+        jobs: name of each run -> how it is trained.
+        outcomes: name of each run that has ended -> what became of it.
+        held: the packs that others trained when the last look found none that was free.
+    """
 
     def __init__(self, jobs: Sequence[Job], options: Options) -> None:
         """Takes runs that are to be trained."""
@@ -93,27 +119,38 @@ class Group:
         self.packs = PackList(jobs[0].folder.path.parent)
         self.claims = Claims(self.packs.folder)
         self.outcomes: dict[str, Outcome] = {}
+        self.held: Packs = {}
+        self._shared: Shared | None = None
         self._said: set[str] = set()
 
-    @cached_property
+    @property
     def shared(self) -> Shared:
-        """What they train over, loaded when it is needed."""
-        return load_shared(list(self.jobs.values()))
+        """What they train over, loaded when it is needed, and kept until the group's turn ends."""
+        if self._shared is None:
+            self._shared = load_shared(list(self.jobs.values()))
+        return self._shared
 
-    def train(self) -> dict[str, Outcome]:
-        """Trains them, pack after pack, and returns what became of each."""
-        self.reopen()
-        while waiting := self.waiting():
-            packs = self.agree(waiting)
-            order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
-            if not packs or sum(self.try_pack(pack, packs[pack]) for pack in order):
-                continue
-            if not self.options.waits:
-                self.give_up(packs)
-                break
-            self.say_owners(packs)
-            time.sleep(WAIT_SECONDS * max(1.0, len(waiting) / RUNS_PER_LOOK))
-        return self.outcomes
+    @property
+    def is_over(self) -> bool:
+        """Whether every run has an outcome."""
+        return len(self.outcomes) == len(self.jobs)
+
+    def train_free(self) -> bool:
+        """Trains the packs that nobody else trains, one after the other.
+
+        Returns:
+            Whether there was something to do; if not, others train all that is left.
+        """
+        self.held = {}
+        if not (waiting := self.waiting()):
+            return True
+        packs = self.agree(waiting)
+        order = unclaimed_first(packs, done=self.packs.finished, claimed=self.claims.names)
+        n_trained = sum(self.try_pack(pack, packs[pack]) for pack in order)
+        self._shared = None  # the next group's base would have to fit in beside it
+        if not n_trained:
+            self.held = packs
+        return n_trained > 0 or not packs
 
     def reopen(self) -> None:
         """Makes runs that failed before ones that are to be trained; see `PackList.reopen`."""
@@ -152,7 +189,9 @@ class Group:
             return self.options.pack_size
         shared = self.shared
         plans = plans_of([self.jobs[name] for name in names], shared)
-        return best_pack_size(shared.encoder, shared.texts, plans, shared.plan)
+        return best_pack_size(
+            shared.encoder, shared.texts, plans, shared.plan, together=self.options.together
+        )
 
     def _size_elsewhere(self, n_runs: int, n_workers: int) -> int:
         """The same where others train, whose memory and speed this process does not know."""
@@ -186,26 +225,27 @@ class Group:
         except Exception as error:
             if isinstance(error, StorageError):
                 raise
-            if len(jobs) == 1 or isinstance(error, LoraSweepError):
-                self.fail(names, error)
-                return
             reason = f"{type(error).__name__}: {error}"
-        # Out here the error is gone, and with it what its traceback kept in memory.
-        if self.shared.plan.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
-        self.packs.split(pack)
+            ends = len(jobs) == 1 or isinstance(error, LoraSweepError)
+            if ends:
+                self.fail(names, error)
+        # Out here nothing holds what the pack had in memory: this gives it back to the device.
+        torch.cuda.empty_cache()
+        if not ends:
+            log.warning("a pack of %d runs broke, its halves are tried: %s", len(jobs), reason)
+            self.packs.split(pack, together=self.options.together)
 
     def fail(self, names: Sequence[str], error: Exception) -> None:
         """Makes an error the outcome of all of these runs, in their folders too."""
+        _empty_frames(error)
         for job in (self.jobs[name] for name in names):
             job.folder.ready()
             job.folder.fail(FailureRecord(job.settings, f"{type(error).__name__}: {error}"))
             self.outcomes[job.name] = error
 
-    def give_up(self, packs: Packs) -> None:
-        """Leaves the runs that have no outcome to those who train these packs."""
-        owners = ", ".join(sorted({self.claims.owner(pack) for pack in packs}))
+    def give_up(self) -> None:
+        """Leaves the runs that have no outcome to those who train their packs."""
+        owners = ", ".join(sorted({self.claims.owner(pack) for pack in self.held}))
         error = ClaimedElsewhereError(f"being trained by {owners}")
         self.outcomes |= {name: error for name in self.jobs if name not in self.outcomes}
 
@@ -219,11 +259,17 @@ class Group:
                 log.info(line)
 
 
+def _empty_frames(error: BaseException | None) -> None:
+    """Empties the frames of an error's tracebacks, which keep a pack's tensors in memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 def _say_packs(packs: Packs, said: set[str]) -> None:
     """Says once how the runs are divided."""
     sizes = [len(members) for pack, members in packs.items() if pack not in said]
     said.update(packs)
     if sum(sizes) > 1:
-        what = "1 pack" if len(sizes) == 1 else f"{len(sizes)} packs of up to {max(sizes)}"
-        verb = "trains" if sum(sizes) == 1 else "train"
-        log.info("%s %s in %s", counted(sum(sizes), "run"), verb, what)
+        largest = f" of up to {max(sizes)}" if len(sizes) > 1 else ""
+        log.info("%d runs train in %s%s", sum(sizes), counted(len(sizes), "pack"), largest)

@@ -134,21 +134,44 @@ def can_pack(config: RunConfig) -> bool:
     return not drops or shape.family.attention_dropout is not None
 
 
-@lru_cache(maxsize=2)
 def load_corpus(data: DataConfig) -> Corpus:
     """Returns the corpus that a config names, with its selection split, to train on.
+
+    It stays in memory, and is read again once one of its files has been written again.
 
     Raises:
         CorpusError: it is not to be had, something in it is wrong, or its headline metric is
             undefined.
     """
+    return _corpus(data, _written(data))
+
+
+_Written = tuple[tuple[Path, int, int] | None, ...]
+
+
+def _written(data: DataConfig) -> _Written:
+    """What tells a corpus's files from what they were before: path, time and size of each."""
+    return tuple(map(_identity, data.files().values()))
+
+
+def _identity(path: Path) -> tuple[Path, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:  # who reads the file says in its own words what is missing
+        return None
+    return path.resolve(), stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=2)
+def _corpus(data: DataConfig, written: _Written) -> Corpus:
     share = data.selection_fraction
     return check_headline(hold_out_selection(data.load(), fraction=share, seed=SUBSET_SEED))
 
 
 def load_texts(config: RunConfig, folder: Path) -> PackTexts:
     """Returns the corpus as tokens of the base's tokeniser."""
-    return _texts(config.data, folder, Path(config.paths.cache))
+    data = config.data
+    return _texts(data, _written(data), folder, Path(config.paths.cache))
 
 
 def load_adapted_encoder(config: RunConfig, folder: Path, device: torch.device) -> AdaptedEncoder:
@@ -183,8 +206,8 @@ def _check_values(config: RunConfig, n_matrices: int, values: list[float]) -> No
 
 
 @lru_cache(maxsize=2)
-def _texts(data: DataConfig, folder: Path, cache_dir: Path) -> PackTexts:
-    corpus, tokenizer = load_corpus(data), load_tokenizer(folder)
+def _texts(data: DataConfig, written: _Written, folder: Path, cache_dir: Path) -> PackTexts:
+    corpus, tokenizer = _corpus(data, written), load_tokenizer(folder)
     fingerprint = tokenizer_fingerprint(tokenizer)
 
     def tokens(texts: LabelledTexts) -> TokenisedTexts:
@@ -230,12 +253,17 @@ _ENCODERS: dict[EncoderKey, tuple[int, AdaptedEncoder]] = {}
 
 def _kept_encoder(key: EncoderKey, rank: int) -> AdaptedEncoder:
     """Keeps one encoder a process: factors that nest serve every rank up to theirs."""
-    kept = _ENCODERS.get(key)
-    serves = kept is not None and (kept[0] == rank or (kept[0] > rank and key.factors.nest))
-    if not serves:
-        _ENCODERS.clear()
+    if not _is_kept(key, rank):
+        _ENCODERS.clear()  # the old one must be gone while the new one is made
         _ENCODERS[key] = rank, make_encoder(key, rank)
     return _ENCODERS[key][1]
+
+
+def _is_kept(key: EncoderKey, rank: int) -> bool:
+    if key not in _ENCODERS:
+        return False
+    kept, _ = _ENCODERS[key]
+    return kept == rank or (kept > rank and key.factors.nest)
 
 
 def _adapted_layers(encoder: nn.Module, key: EncoderKey, rank: int) -> dict[str, AdaptedLinear]:

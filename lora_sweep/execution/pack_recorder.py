@@ -16,18 +16,27 @@ from lora_sweep.store.run_log import lines_of
 from lora_sweep.training.evaluation import Evaluation
 from lora_sweep.training.parameters import Parameters
 from lora_sweep.training.snapshot import RunSnapshot
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
 
 class PackRecorder:
-    """A pack's observer: tells every run's recorder what is its own, and shows the progress."""
+    """A pack's observer: tells every run's recorder what is its own, and shows the progress.
+
+    Whatever would write to a run's folder raises ClaimedElsewhereError instead if another process
+    has taken the runs over.
+
+    Attributes:
+        step: optimiser steps that the pack has taken.
+    """
 
     def __init__(
         self,
         recorders: Sequence[RunRecorder],
         display: Display,
         *,
+        step: int = 0,
         stop: StopRequest | None = None,
         claim: Claim | None = None,
         stop_policy: StopPolicy | None = None,
@@ -37,11 +46,12 @@ class PackRecorder:
         Args:
             recorders: one a run.
             display: shows the progress.
+            step: taken before this process began.
             stop: whether the training is to end after the step under way; None for never.
             claim: what makes the runs this process's to write; None for what nobody else has.
             stop_policy: decides which runs end early; None for none.
         """
-        self.recorders, self.display = recorders, display
+        self.recorders, self.display, self.step = recorders, display, step
         self._stop, self._claim, self._stop_policy = stop, claim, stop_policy
         self._evaluated: dict[str, int] = {}  # name -> run, of those at the latest evaluation
         self.metrics: dict[int, float] = {}
@@ -52,6 +62,7 @@ class PackRecorder:
 
     def on_step(self, step: int) -> None:
         """Shows how far it is."""
+        self.step = step
         self.display.move(step)
 
     def on_losses(self, losses: dict[int, float]) -> None:
@@ -63,16 +74,16 @@ class PackRecorder:
         self, run: int, step: int, alpha: float | None, budget_params: float, ranks: list[float]
     ) -> None:
         """Hands on a record of ranks."""
-        if self.recorders[run].is_lost():
+        if not self._may_write(run):
             return
         self.recorders[run].on_ranks(step, alpha, budget_params, ranks)
         self._show_ranks(alpha, ranks)
 
     def on_evaluation(self, run: int, evaluation: Evaluation, state: Parameters) -> None:
         """Hands on an evaluation; shows the metric, the best of the pack."""
-        recorder = self.recorders[run]
-        if recorder.is_lost():
+        if not self._may_write(run):
             return
+        recorder = self.recorders[run]
         with lines_of(recorder.folder.path):
             recorder.on_evaluation(evaluation, state)
         self._evaluated[recorder.folder.path.name] = run
@@ -81,18 +92,13 @@ class PackRecorder:
         self._show_ranks(evaluation.alpha, evaluation.ranks)
 
     def on_snapshot(self, run: int, snapshot: RunSnapshot) -> None:
-        """Hands on where a run stands.
-
-        Raises:
-            ClaimedElsewhereError: another process has taken the runs over.
-        """
-        self._check_claim()
-        if not self.recorders[run].is_lost():
+        """Hands on where a run stands."""
+        if self._may_write(run):
             self.recorders[run].on_snapshot(snapshot)
 
     def on_failure(self, run: int, error: str) -> None:
         """Hands on why a run left the pack."""
-        if self.recorders[run].is_lost():
+        if not self._may_write(run):
             return
         with lines_of(self.recorders[run].folder.path):
             self.recorders[run].on_failure(error)
@@ -102,6 +108,7 @@ class PackRecorder:
         evaluated, self._evaluated = self._evaluated, {}
         if self._stop_policy is None or not evaluated:
             return ()
+        self._check_claim()
         recorders = {name: self.recorders[run] for name, run in evaluated.items()}
         epoch = max(recorder.epochs[-1].epoch for recorder in recorders.values())
         metrics = {name: recorder.reported_metric for name, recorder in recorders.items()}
@@ -125,14 +132,19 @@ class PackRecorder:
         if records:
             # The time is the pack's: every run's clock ran while all of them trained.
             seconds = max(record.wall_seconds for record in records)
-            what = "1 run" if len(records) == 1 else f"{len(records)} runs together"
+            what = counted(len(records), "run", "runs together")
             log.info("%s trained in %s", what, duration(seconds))
+
+    def _may_write(self, run: int) -> bool:
+        """Whether the run's folder is there, and still this process's."""
+        self._check_claim()
+        return not self.recorders[run].is_lost()
 
     def _check_claim(self) -> None:
         if self._claim is not None and not self._claim.is_held:
             raise ClaimedElsewhereError(
-                f"{len(self.recorders)} runs were taken over by another process while this one "
-                "did not answer: they are left to it"
+                f"{counted(len(self.recorders), 'run', verb=('was', 'were'))} taken over by "
+                "another process while this one did not answer: the other one goes on"
             )
 
     def _show_ranks(self, alpha: float | None, ranks: list[float]) -> None:

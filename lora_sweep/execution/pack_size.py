@@ -30,24 +30,32 @@ TIMING_SHARE = 0.05
 
 
 def best_pack_size(
-    encoder: AdaptedEncoder, texts: PackTexts, plans: Sequence[RunPlan], shared: PackPlan
+    encoder: AdaptedEncoder,
+    texts: PackTexts,
+    plans: Sequence[RunPlan],
+    shared: PackPlan,
+    *,
+    together: int = 1,
 ) -> int:
     """Returns how many of the runs to train at once, and logs why.
 
-    From 4 on the size is doubled as long as twice the runs fit into half of the free memory and
-    make a run's step cheaper by 10 % at least. Work too short for a timing is trained by fours.
+    From 4 on, or from `together` where that is more, the size is doubled as long as twice the
+    runs fit into half of the free memory and make a run's step cheaper by 10 % at least. Work too
+    short for a timing is trained in packs of the first size.
 
     Args:
         encoder: the frozen base.
         texts: the corpus.
         plans: one a run.
         shared: what the runs share.
+        together: neighbouring runs that stay in one pack where they fit into memory.
     """
     if len(plans) == 1:
         return 1
     per_run = bytes_per_run(encoder, texts, plans, shared)
     fits = max(1, _free_bytes(shared.device) // 2 // per_run)
-    size, most = min(SMALLEST, len(plans), fits), min(LARGEST, len(plans), fits)
+    least, most = max(SMALLEST, together), min(LARGEST, len(plans), fits)
+    size = min(least, len(plans), fits)
     n_run_steps = len(plans) * shared.length(len(texts.train)).n_steps
     costs: dict[int, float] = {}
     if 2 * size <= most and (N_TIMED + 1) * 3 * size <= TIMING_SHARE * n_run_steps:
@@ -71,7 +79,8 @@ def best_pack_size(
 def size_for_workers(n_runs: int, n_workers: int, together: int = 1) -> int:
     """Returns how many runs train at once where others do, and logs why.
 
-    Every worker gets a pack before one gets two; untimed, a pack has 16 runs at most.
+    Every worker gets a pack before one gets two; untimed, a pack has 16 runs at most, or those
+    that stay together.
 
     Args:
         n_runs: to be trained, at least 1.
@@ -79,7 +88,7 @@ def size_for_workers(n_runs: int, n_workers: int, together: int = 1) -> int:
         together: neighbouring runs that stay in one pack.
     """
     share = -(-n_runs // n_workers)
-    size = min(LARGEST_UNTIMED, max(share, min(together, n_runs)))
+    size = max(min(LARGEST_UNTIMED, share), min(together, n_runs))
     n = counted(n_runs, "run"), counted(n_workers, "worker")
     log.info("pack_size=auto: %d (%s, %s; not timed)", size, *n)
     return size

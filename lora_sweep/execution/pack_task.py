@@ -22,6 +22,7 @@ class PackTask:
         stop_policy: decides which of them end early; None for none.
         folder: where relative paths start from.
         log_level: from which on lines go to the runs' logs.
+        together: so many neighbouring runs stay in one pack where a pack is halved.
     """
 
     pack: str
@@ -29,6 +30,7 @@ class PackTask:
     stop_policy: StopPolicy | None
     folder: str
     log_level: int
+    together: int = 1
 
     def __call__(self) -> PackEnd:
         """Trains it, unless another process does, and returns how that ended; never raises.
@@ -40,7 +42,10 @@ class PackTask:
         stopped = None
         with contextlib.chdir(self.folder), _warnings(self.log_level) as said:
             try:
-                group = Group(self.jobs, Options(stop_policy=self.stop_policy, waits=False))
+                options = Options(
+                    together=self.together, stop_policy=self.stop_policy, waits=False
+                )
+                group = Group(self.jobs, options)
                 group.try_pack(self.pack, list(group.jobs))
             except StoppedError as stop:
                 stopped = Stop(stop.signal_number, str(stop), stop.n_steps)

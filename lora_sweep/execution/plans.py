@@ -10,7 +10,7 @@ from lora_sweep.allocation.rank_logits import logits_of_ranks
 from lora_sweep.config.allocation import allocation_plan
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.training.plan import PackPlan, RunPlan, Start
+from lora_sweep.training.plan import Length, PackPlan, RunPlan, Start
 
 LOG_RANKS_EPOCHS = 2
 """First epochs in which ranks are recorded within the epoch. Source: the published study."""
@@ -68,8 +68,17 @@ def calibrated(plan: RunPlan, ranks: Sequence[int], costs: RankCosts, *, freeze:
     return replace(plan, allocation=replace(own, init="values", init_values=logits))
 
 
-def pack_plan(config: RunConfig) -> PackPlan:
+def length_of(config: RunConfig, n_texts: int) -> Length:
+    """Returns how long the cell's trainings on so many texts are, on whatever device."""
+    return pack_plan(config, torch.device("cpu")).length(n_texts)
+
+
+def pack_plan(config: RunConfig, device: torch.device | None = None) -> PackPlan:
     """Returns what the cell's runs share.
+
+    Args:
+        config: of the cell.
+        device: that trains them; None for the config's.
 
     Raises:
         SettingError: the device is not there.
@@ -81,7 +90,7 @@ def pack_plan(config: RunConfig) -> PackPlan:
         evaluation_batch_size=config.training.evaluation_batch_size,
         log_every=config.training.log_every,
         log_ranks_epochs=LOG_RANKS_EPOCHS,
-        device=find_device(config.device),
+        device=find_device(config.device) if device is None else device,
     )
 
 

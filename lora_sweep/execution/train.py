@@ -6,11 +6,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from lora_sweep.config.run import cell_name
-from lora_sweep.errors import PrunedError, TrainingFailedError
+from lora_sweep.errors import CorpusError, PrunedError, TrainingFailedError
 from lora_sweep.execution.calibration import Measured, calibrate
 from lora_sweep.execution.display import Display
 from lora_sweep.execution.freed_memory import keep_freed_memory
-from lora_sweep.execution.inputs import base_folder, load_adapted_encoder, load_texts
+from lora_sweep.execution.inputs import (
+    base_folder,
+    load_adapted_encoder,
+    load_corpus,
+    load_texts,
+)
 from lora_sweep.execution.job import Job, Outcome
 from lora_sweep.execution.origin import RunOrigin, device_name, git_commit, versions
 from lora_sweep.execution.pack_recorder import PackRecorder
@@ -32,6 +37,7 @@ from lora_sweep.training.loop import train_pack
 from lora_sweep.training.pack import PackTexts
 from lora_sweep.training.parameters import count_trained
 from lora_sweep.training.plan import PackPlan, RunPlan
+from lora_sweep.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,11 @@ class Shared:
 
 
 def load_shared(jobs: Sequence[Job]) -> Shared:
-    """Returns base, tokens and plan; the base is factorised for the largest rank of all."""
+    """Returns base, tokens and plan; the base is factorised for the largest rank of all.
+
+    Raises:
+        CorpusError: the corpus is not any more the one that the runs were named by.
+    """
     config = max((job.config for job in jobs), key=lambda config: config.rank.max)
     base, plan = base_folder(config), pack_plan(config)
     if plan.device.type == "cpu":
@@ -54,7 +64,18 @@ def load_shared(jobs: Sequence[Job]) -> Shared:
         say_which_precision_is_faster(config.precision)
     factors = ", and the factors of its matrices" if config.adapter_kind().has_factors else ""
     log.info("loading %s%s", base.name, factors)
+    _check_corpus(jobs)
     return Shared(load_adapted_encoder(config, base, plan.device), load_texts(config, base), plan)
+
+
+def _check_corpus(jobs: Sequence[Job]) -> None:
+    """Checks that nobody has written the files anew since the runs were named."""
+    data = jobs[0].config.data
+    if load_corpus(data).fingerprint != jobs[0].corpus_fingerprint:
+        raise CorpusError(
+            f"data={data.name} must stay as it was when the command began, but got files with "
+            "another content: choose another paths.sweep=NAME for them"
+        )
 
 
 def train_together(
@@ -159,13 +180,14 @@ def _train(
         for note in dict.fromkeys(job.note for job in jobs if job.note is not None):
             log.info(note)
         if n_done:
-            who = "1 run goes on" if len(jobs) == 1 else f"{len(jobs)} runs go on"
-            log.info("%s after step %d of %d", who, n_done, n_steps)
+            who = counted(len(jobs), "run", verb=("goes", "go"))
+            log.info("%s on after step %d of %d", who, n_done, n_steps)
         display = stack.enter_context(Display(_title(jobs), n_steps, unit="step", done=n_done))
         stop = stack.enter_context(stop_on_signals())
         recorder = PackRecorder(
             recorders,
             display,
+            step=n_done,
             stop=stop,
             claim=claim,
             stop_policy=stop_policy,
@@ -175,8 +197,8 @@ def _train(
         )
         if not is_done:
             assert stop.signal_number is not None
-            said = _stopped(display.n, n_steps, len(jobs))
-            raise StoppedError(stop.signal_number, said, display.n - n_done)
+            said = _stopped(recorder.step, n_steps, len(jobs))
+            raise StoppedError(stop.signal_number, said, recorder.step - n_done)
         recorder.finish()
     return [one.record or _early_end(one) for one in recorders]
 
@@ -186,10 +208,11 @@ def _recorded(
     job: Job, checkpoint: Checkpoint | None, shared: Shared, origin: RunOrigin
 ) -> Iterator[RunRecorder]:
     """The recorder of a run, whose folder is made ready and whose log is written meanwhile."""
-    job.folder.ready()
+    if checkpoint is None:
+        job.folder.start(job.settings, job.config_yaml(), job.command)
+    else:
+        job.folder.ready()
     with log_to(job.folder.path):
-        if checkpoint is None:
-            job.folder.start(job.settings, job.config_yaml(), job.command)
         name, cell = job.config.tracker.name, cell_name(job.settings)
         with closing(start_tracker(name, job.folder.path, job.settings, cell)) as tracker:
             yield RunRecorder(
@@ -254,12 +277,8 @@ def _dev_labels(texts: PackTexts) -> DevLabels:
 
 
 def _title(jobs: Sequence[Job]) -> str:
-    """What the progress is of: `run 3 of 24: NAME`, or `runs 3-10 of 24`."""
+    """What the progress is of: `NAME (3 of 24 done)`, or `8 runs (3 of 24 done)`."""
     path = jobs[0].folder.path
-    n_finished, n_runs = count_runs(path.parent)
-    name = path.name.rpartition("-")[0] if len(jobs) == 1 else ""
-    if not n_runs:
-        return name or f"{len(jobs)} runs"
-    first = n_finished + 1
-    place = f"run {first}" if len(jobs) == 1 else f"runs {first}-{n_finished + len(jobs)}"
-    return f"{place} of {n_runs}{f': {name}' if name else ''}"
+    n_done, n_runs = count_runs(path.parent, [job.name for job in jobs])
+    what = path.name.rpartition("-")[0] if len(jobs) == 1 else f"{len(jobs)} runs"
+    return what if n_runs == 1 else f"{what} ({n_done} of {n_runs} done)"

@@ -11,6 +11,7 @@ from lora_sweep.execution.protocols import StopPolicy
 from lora_sweep.launch.cells import Cell, naming
 from lora_sweep.launch.jobs_under_way import BatchUnderWay, JobsUnderWay
 from lora_sweep.launch.pack import PackLauncher
+from lora_sweep.rules import require
 
 
 class CellLauncher:
@@ -37,6 +38,27 @@ class CellLauncher:
         with naming(cell.title):
             trains_here = self._packs is None or self._packs.trains_here
             check_inputs(cell.config, trains_here=trains_here)
+
+    def check_trials(self, cell: Cell, pruner: str) -> None:
+        """Checks that all runs of a trial may train in one pack, where a pruner looks at them.
+
+        Args:
+            cell: of the trial.
+            pruner: its name.
+
+        Raises:
+            LoraSweepError: they may not; the message says what to do.
+        """
+        from lora_sweep.execution.inputs import can_pack
+
+        n_runs, size = len(cell.runs), None if self._packs is None else self._packs.pack_size
+        rule = f"auto, or at least n_seeds={n_runs} with pruner={pruner}: it judges whole trials"
+        require(size is None or size >= n_runs, "hydra.launcher.pack_size", rule, size)
+        base = cell.config.model.name
+        rule = (
+            f"1 with pruner={pruner} where runs train one at a time, as over {base} with dropout"
+        )
+        require(n_runs == 1 or can_pack(cell.config), "n_seeds", rule, n_runs)
 
     def n_together(self, n_jobs: int) -> int:
         """Returns how many of the jobs under way come and train together, at least 1.

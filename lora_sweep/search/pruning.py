@@ -1,7 +1,8 @@
 """Which trials end before their time: Optuna's pruners, asked from inside a pack.
 
 A trial is the runs of all its seeds. After an epoch they stand at the same place of one pack, so
-their median is the trial's value of that epoch; Wilcoxon's test compares seed with seed.
+their median is the trial's value of that epoch; Wilcoxon's test compares seed with seed. Where
+memory leaves room for a part of them alone, a trial is not judged by that part: it does not end.
 """
 
 import statistics
@@ -20,10 +21,19 @@ from optuna.pruners import (
 )
 from optuna.storages import BaseStorage
 
-from lora_sweep.config.schema import PrunerConfig
+from lora_sweep.config.schema import PRUNER_SETTINGS, PrunerConfig
 from lora_sweep.search.storage import open_storage
 
 PRUNED_EPOCH = "pruned_epoch"
+
+
+_PRUNERS: dict[str, type[BasePruner]] = {
+    "none": NopPruner,
+    "median": MedianPruner,
+    "successive_halving": SuccessiveHalvingPruner,
+    "hyperband": HyperbandPruner,
+    "wilcoxon": WilcoxonPruner,
+}
 
 
 def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
@@ -33,23 +43,13 @@ def make_pruner(config: PrunerConfig, *, n_epochs: int) -> BasePruner:
         config: which one, and its numbers.
         n_epochs: of a training.
     """
-    settings: dict[str, Any] = {
-        "n_startup_trials": config.n_startup_trials,
-        "n_warmup_steps": config.n_warmup_epochs,
-        "min_resource": config.min_epochs,
-        "reduction_factor": config.reduction_factor,
-        "p_threshold": config.p_threshold,
+    given = {
+        theirs: getattr(config, ours) for ours, theirs in PRUNER_SETTINGS[config.name].items()
     }
-    own = {name: value for name, value in settings.items() if value is not None}
-    if config.name == "median":
-        return MedianPruner(**own)
+    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if config.name == "hyperband":
-        return HyperbandPruner(max_resource=n_epochs, **own)
-    if config.name == "successive_halving":
-        return SuccessiveHalvingPruner(**own)
-    if config.name == "wilcoxon":
-        return WilcoxonPruner(**own)
-    return NopPruner()
+        own["max_resource"] = n_epochs
+    return _PRUNERS[config.name](**own)
 
 
 @dataclass
@@ -107,15 +107,17 @@ class OptunaStopPolicy:
         ]
 
     def _ends(self, number: int, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Reports one trial's values, and returns whether it ends."""
+        """Reports one trial's values, if those of all its runs are there; whether it ends."""
         study, storage = self._open()
         study_id = storage.get_study_id_from_name(self.study_name)
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        for step, value in self._steps(epoch, metrics).items():
+        is_whole = len(metrics) == self.n_seeds
+        for step, value in self._steps(epoch, metrics).items() if is_whole else ():
             storage.set_trial_intermediate_value(trial_id, step, value)
         trial = storage.get_trial(trial_id)
         # What was decided before a kill stays so: the pruner may ask another time for more.
-        if PRUNED_EPOCH not in trial.user_attrs and not self.pruner.prune(study, trial):
+        is_decided = PRUNED_EPOCH in trial.user_attrs
+        if not is_decided and not (is_whole and self.pruner.prune(study, trial)):
             return False
         storage.set_trial_user_attr(trial_id, PRUNED_EPOCH, epoch)
         return True

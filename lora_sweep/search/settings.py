@@ -56,7 +56,8 @@ class SearchSettings:
     confirm: Any = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.confirm = ConfirmSettings(**dict(self.confirm))
+        if not isinstance(self.confirm, ConfirmSettings):
+            self.confirm = ConfirmSettings(**dict(self.confirm))
         _require_count("n_trials", self.n_trials, 1)
         _require_count("n_jobs", self.n_jobs, 1)
         _require_count("max_failures", self.max_failures, 0)

@@ -10,9 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
+from lora_sweep.config.run import RunConfig
 from lora_sweep.config.schema import PrunerConfig
 from lora_sweep.config.store import task_config
 from lora_sweep.execution.content import content_of
+from lora_sweep.execution.inputs import load_corpus
+from lora_sweep.execution.plans import length_of
 from lora_sweep.launch.cells import Cell
 from lora_sweep.rules import require
 from lora_sweep.search.jobs import Jobs
@@ -50,12 +53,15 @@ def open_search(
     rule = "skip in a search: its study keeps what was found; choose another paths.sweep=NAME"
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
-    low, _ = [jobs.cell(corner) for corner in space.corners()]
+    low, high = [jobs.cell(corner) for corner in space.corners()]
     jobs.launcher.check(low)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
+    if pruner.name != "none":
+        jobs.launcher.check_trials(low, pruner.name)
     study, storage = open_study(settings, jobs.sweep_dir, place)
-    study.pruner = make_pruner(pruner, n_epochs=base.training.epochs)
+    n_epochs = max(_n_epochs(low.config), _n_epochs(high.config))
+    study.pruner = make_pruner(pruner, n_epochs=n_epochs)
     queue = TrialQueue(study, storage, jobs.sweep_dir, space, _extension(settings, jobs))
     seed = settings.sampler.get("seed")
     study.sampler = sampler = make_sampler(
@@ -69,6 +75,13 @@ def open_search(
         settings = _within_grid(settings, len(sampler.combinations))
     named = Named(place, sampler_name(settings.sampler), pruner.name)
     return Search(settings, queue, jobs, named, n_seeds=len(low.runs))
+
+
+def _n_epochs(config: RunConfig) -> int:
+    """Epochs of a cell's trainings; the corpus is looked at only where its size decides."""
+    if config.training.max_steps is None:
+        return config.training.epochs
+    return length_of(config, len(load_corpus(config.data).train)).n_epochs
 
 
 def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object] | None:
@@ -122,8 +135,4 @@ def _within_grid(settings: SearchSettings, n_combinations: int) -> SearchSetting
             n_combinations,
             settings.n_trials,
         )
-    return replace(
-        settings,
-        n_trials=min(settings.n_trials, n_combinations),
-        confirm=vars(settings.confirm),
-    )
+    return replace(settings, n_trials=min(settings.n_trials, n_combinations))

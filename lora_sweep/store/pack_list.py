@@ -147,12 +147,17 @@ class PackList:
                 content.add(new, size(new), together)
             return content.holding(names)
 
-    def split(self, pack: str) -> None:
-        """Replaces a pack by its halves; runs that are done are left out."""
+    def split(self, pack: str, *, together: int = 1) -> None:
+        """Replaces a pack by its halves; runs that are done are left out.
+
+        Args:
+            pack: its name.
+            together: so many neighbouring runs are kept in one pack, if a half has room for them.
+        """
         with self._changed() as content:
             left = [name for name in content.packs.pop(pack, []) if not self._is_done(name)]
             if left:
-                content.add(left, -(-len(left) // 2))
+                content.add(left, -(-len(left) // 2), together)
 
     def finish(self, pack: str) -> None:
         """Notes that a pack is done, if it has nothing left to do."""

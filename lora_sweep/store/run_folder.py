@@ -52,6 +52,7 @@ from lora_sweep.store.state import (
     RETRIED_FILE,
     SETTINGS_FILE,
     RunState,
+    State,
     folder_name,
     is_done,
     read_state,
@@ -100,7 +101,10 @@ class RunFolder:
         if not is_done(self.path):  # thousands of runs are asked, again and again
             return None
         found = read_state(self.path)
-        assert found is not None
+        if found is None or found.state in (State.OPEN, State.RETRIED):
+            return None  # another process has reopened it since
+        if found.file is not None and not found.file.exists():  # likewise, while it was read
+            return self.ended(fingerprint)
         if isinstance(found.error, DamagedRecordError) and found.file is not None:
             set_aside(found.file, found.error, "the run trains again")
             return self.ended(fingerprint)

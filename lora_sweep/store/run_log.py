@@ -24,8 +24,10 @@ def log_to(folder: Path) -> Iterator[None]:
     """Copies log lines to the run's log file, but not those of another run of its pack.
 
     An exception leaves its traceback there too, and who stops it what became of the run.
+
+    Args:
+        folder: of the run, which is ready.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / LOG_FILE):
         handler = _RunLog(folder / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))

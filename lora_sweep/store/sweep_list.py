@@ -4,7 +4,7 @@ Several commands may share a folder. Each of them is a sweep of its own, with it
 that two of them ask for is trained once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from lora_sweep.errors import DamagedFileError, DamagedRecordError, RecordError
 from lora_sweep.files import read_checked_json, set_aside, to_checked_json, write_text, writing
 from lora_sweep.store.record import FORMAT_VERSION, check_version
 from lora_sweep.store.run_folder import Settings
-from lora_sweep.store.state import is_finished
+from lora_sweep.store.state import is_done
 
 SWEEP_FILE = "sweep.json"
 MOST_LOOKS = 1_000
-"""Runs in a row that are not finished, after which counting the finished ones ends."""
+"""Runs in a row that are not done, after which counting those that are ends."""
 
 
 def read_sweep(sweep_dir: Path) -> dict[str, Settings]:
@@ -132,39 +132,39 @@ def _read_list(sweep_dir: Path) -> tuple[dict[str, Settings], dict[str, list[str
         raise DamagedRecordError(f"{path} can't be read: {error}") from error
 
 
-def count_runs(sweep_dir: Path) -> tuple[int, int]:
-    """Returns how many of the listed runs are finished, and how many are listed.
+def count_runs(sweep_dir: Path, names: Sequence[str]) -> tuple[int, int]:
+    """Returns how many runs of a command are done, and how many it has.
 
-    A process looks again only at runs that it has not seen finished yet, and gives up after
-    `MOST_LOOKS` in a row that are not: runs are trained in the list's order, so what is finished
-    stands in front.
+    It is the command given last among those that asked for all of these runs; runs that no
+    command asked for stand for themselves. Done is what has finished, failed or been pruned. A
+    process looks again only at runs that it has not seen done yet, from both ends of the list,
+    and gives up after `MOST_LOOKS` in a row that are not: a command trains its cells from the
+    last one on, a search the trials that came first.
+
+    Args:
+        sweep_dir: folder of the sweep.
+        names: of runs that are to be trained.
+
+    Raises:
+        RecordError: the list can't be read, or is of another version.
     """
-    return _counter(sweep_dir).count()
+    return _counter(sweep_dir).count(names)
 
 
 class _Counter:
-    """Which runs of a sweep were seen finished."""
+    """Which runs of a sweep's commands were seen done."""
 
     def __init__(self, sweep_dir: Path) -> None:
         self.sweep_dir = sweep_dir
         self.written_at: tuple[int, ...] = ()
-        self.n_listed = self.n_finished = 0
-        self.left: list[str] = []
+        self.commands: list[_Asked] = []
 
-    def count(self) -> tuple[int, int]:
+    def count(self, names: Sequence[str]) -> tuple[int, int]:
         self._read()
-        finished: set[str] = set()
-        n_misses = 0
-        for name in self.left:
-            if is_finished(self.sweep_dir / name):
-                finished.add(name)
-                n_misses = 0
-            elif (n_misses := n_misses + 1) >= MOST_LOOKS:
-                break
-        if finished:
-            self.left = [name for name in self.left if name not in finished]
-        self.n_finished += len(finished)
-        return self.n_finished, self.n_listed
+        for asked in self.commands:
+            if all(name in asked.left for name in names):
+                return asked.count_done(self.sweep_dir), asked.n_runs
+        return 0, len(names)
 
     def _read(self) -> None:
         """Reads the list anew if it was written since."""
@@ -172,8 +172,35 @@ class _Counter:
         stat = path.stat() if path.exists() else None
         written_at = (0,) if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if written_at != self.written_at:
-            self.left = list(read_sweep(self.sweep_dir))
-            self.n_listed, self.n_finished, self.written_at = len(self.left), 0, written_at
+            _, commands = _read_list(self.sweep_dir)
+            self.commands = [_Asked(names) for names in reversed(commands.values())]
+            self.written_at = written_at
+
+
+class _Asked:
+    """The runs of one command, and those of them that were not seen done."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.n_runs, self.left = len(names), dict.fromkeys(names)
+
+    def count_done(self, sweep_dir: Path) -> int:
+        from_end = _seen_done(reversed(self.left), sweep_dir)
+        for name in {*_seen_done(self.left, sweep_dir), *from_end}:
+            del self.left[name]
+        return self.n_runs - len(self.left)
+
+
+def _seen_done(names: Iterable[str], sweep_dir: Path) -> list[str]:
+    """Those that are done, up to `MOST_LOOKS` in a row that are not."""
+    done: list[str] = []
+    n_misses = 0
+    for name in names:
+        if is_done(sweep_dir / name):
+            done.append(name)
+            n_misses = 0
+        elif (n_misses := n_misses + 1) >= MOST_LOOKS:
+            break
+    return done
 
 
 @cache

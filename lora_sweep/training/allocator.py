@@ -237,7 +237,10 @@ class PackAllocator:
             gumbel_noise(self.n_matrices, self.r, tau=tau, generator=generator)
             for tau, generator in zip(taus, self._noise, strict=True)
         ]
-        return torch.stack(draws).to(self.device, non_blocking=True)
+        drawn = torch.stack(draws)
+        if self.device.type == "cuda":
+            drawn = drawn.pin_memory()  # else the host would wait for the copy after all
+        return drawn.to(self.device, non_blocking=True)
 
     def _vector(self, values: Sequence[float] | Sequence[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self.device)

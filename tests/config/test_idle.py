@@ -42,7 +42,8 @@ def averages(value: int) -> dict[str, Any]:
 def test_setting_without_effect_is_named(
     settings: dict[str, Any], named: tuple[str, ...], changed: Changed
 ) -> None:
-    (sentence,) = idle_settings(changed(settings))
+    config = changed(settings)
+    (sentence,) = idle_settings(config, config.training.epochs)
     assert all(words in sentence for words in named)
 
 
@@ -62,14 +63,34 @@ def test_setting_without_effect_is_named(
     ids=str,
 )
 def test_setting_that_counts_is_not_named(settings: dict[str, Any], changed: Changed) -> None:
-    assert idle_settings(changed(settings)) == []
+    config = changed(settings)
+    assert idle_settings(config, config.training.epochs) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_epochs", "named"),
+    [
+        ({"training.max_steps": 5}, 1, ("training.max_steps=5 (it ends in epoch 1)", "epoch 2")),
+        (
+            RAMP | {"budget.hold_epochs": 2.0, "training.max_steps": 9},
+            2,
+            ("budget.hold_epochs=2 leaves no epoch of training.max_steps=9",),
+        ),
+    ],
+    ids=str,
+)
+def test_bound_on_the_steps_can_leave_a_setting_without_effect(
+    settings: dict[str, Any], n_epochs: int, named: tuple[str, ...], changed: Changed
+) -> None:
+    (sentence,) = idle_settings(changed(settings), n_epochs)
+    assert all(words in sentence for words in named)
 
 
 def test_cells_with_one_reason_are_warned_of_once(
     changed: Changed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("base_folder", "check_fit", "load_corpus", "_check_length", "check_sources"):
-        monkeypatch.setattr(execute, name, lambda *_: SimpleNamespace(train=()))
+    for name in ("base_folder", "check_fit", "load_corpus", "check_sources"):
+        monkeypatch.setattr(execute, name, lambda *_: SimpleNamespace(train=(0, 1)))
     execute._warn_once.cache_clear()
     for lr in (0.01, 0.05):
         execute.check_inputs(changed({"training.epochs": 1, "lr": lr}))

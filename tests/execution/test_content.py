@@ -4,12 +4,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lora_sweep.config.run import RunConfig, run_name, run_settings
-from lora_sweep.errors import CorpusError
+from lora_sweep.errors import CorpusError, RecordError
+from lora_sweep.execution import group
 from lora_sweep.execution.content import content_of
+from lora_sweep.execution.execute import run_cells
+from lora_sweep.execution.group import Options
+from lora_sweep.execution.inputs import load_corpus
 from lora_sweep.models.base import base_fingerprint
 
 Composed = Callable[..., RunConfig]
@@ -89,6 +94,40 @@ def test_corpus_is_known_wherever_it_lies(
     with (moved / "learn.tsv").open("a") as file:
         file.write("a dog sees a cow\t1\n")
     assert name(*ways[-1]) != name(*ways[0])
+
+
+def _add_row(corpus: Path) -> None:
+    with (corpus / "train.tsv").open("a") as file:
+        file.write("a dog sees a cow\t1\n")
+
+
+def test_corpus_is_read_again_once_a_file_is_written_again(
+    own_corpus: Path, composed: Composed, tiny_settings: list[str]
+) -> None:
+    data = composed(*tiny_settings, f"data.path={own_corpus}").data
+    before = load_corpus(data)
+    assert load_corpus(data) is before
+    _add_row(own_corpus)
+    assert len(load_corpus(data).train) == len(before.train) + 1
+
+
+def test_runs_named_by_a_file_are_not_trained_on_another(
+    own_corpus: Path, composed: Composed, tiny_run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = group.train_together
+
+    def train_then_edit(*arguments: Any) -> Any:
+        trained = train(*arguments)
+        _add_row(own_corpus)
+        return trained
+
+    monkeypatch.setattr(group, "train_together", train_then_edit)
+    own = (*tiny_run, f"data.path={own_corpus}", "training.epochs=1")
+    cells = [composed(*own, f"training.batch_size={size}") for size in (16, 8)]
+    (error,) = [one for one in run_cells(cells, Options()) if not isinstance(one, float)]
+    assert isinstance(error, CorpusError) and "must stay as it was" in str(error)
+    with pytest.raises(RecordError, match="one whose content has changed"):
+        run_cells(cells, Options())
 
 
 def test_train_and_dev_do_not_change_places(own_corpus: Path, name: Callable[..., str]) -> None:

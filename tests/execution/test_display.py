@@ -7,11 +7,18 @@ import pty
 import re
 import sys
 import termios
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lora_sweep.execution import display
 from lora_sweep.execution.display import Display
+from lora_sweep.execution.train import _title
+from lora_sweep.store.record import FailureRecord
+from lora_sweep.store.run_folder import RunFolder
+from lora_sweep.store.sweep_list import add_to_sweep
 from lora_sweep.terminal import LogOutput
 
 
@@ -27,14 +34,16 @@ def test_lines_say_steps_values_and_time_left(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    with Display("runs 1-4 of 24", 900, unit="step", done=100) as shown:
+    with Display("4 runs (8 of 24 done)", 900, unit="step", done=100) as shown:
         shown.show(loss="0.692")
         shown.move(120)
         assert caplog.messages == []  # too early
         clock[0] += 10
         shown.move(300)
     # 200 steps in 10 s: the 600 that are left take 30 s.
-    assert caplog.messages == ["runs 1-4 of 24: step 300 of 900, loss=0.692, about 30 s left"]
+    assert caplog.messages == [
+        "4 runs (8 of 24 done): step 300 of 900, loss=0.692, about 30 s left"
+    ]
 
 
 def test_lines_become_rarer_and_come_while_nothing_moves(
@@ -59,7 +68,7 @@ def test_bar_and_log_lines_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "stderr", screen)
         monkeypatch.setattr(sys, "stdout", screen)
         termios.tcsetwinsize(terminal, (30, 100))
-        with Display("run 1 of 2", 8, unit="step") as shown:
+        with Display("a-0 (1 of 2 done)", 8, unit="step") as shown:
             shown.move(2)
             shown.bar.refresh()
             LogOutput().handle(logging.makeLogRecord({"msg": "epoch 1 is done"}))
@@ -69,7 +78,7 @@ def test_bar_and_log_lines_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         last = _screen(_all_of(shell))
     os.close(shell)
     assert "epoch 1 is done" in last  # a line of its own
-    assert re.search(r"run 1 of 2: .*5/8 \[\d+:\d+<\d+:\d+\]", last[-1])
+    assert re.search(r"a-0 \(1 of 2 done\): .*5/8 \[\d+:\d+<\d+:\d+\]", last[-1])
 
 
 def _all_of(shell: int) -> str:
@@ -110,7 +119,7 @@ def test_bar_leaves_out_what_its_line_has_no_room_for(
     termios.tcsetwinsize(terminal, (30, width))
     with open(terminal, "w", encoding="utf-8") as screen:
         monkeypatch.setattr(sys, "stderr", screen)
-        with Display("runs 1-2 of 6", 24, unit="step") as shown:
+        with Display("2 (0 of 6 done)", 24, unit="step") as shown:
             shown.show(ranks="1.0-4.0", metric="0.667", loss="0.606")
             shown.move(6)
             shown.bar.refresh()
@@ -119,3 +128,25 @@ def test_bar_leaves_out_what_its_line_has_no_room_for(
     os.close(shell)
     assert re.search(rf"6/24 \[\d+:\d+<\d+:\d+{values}\]$", line)
     assert len(line) <= width
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "title"),
+    [
+        (["a-lr0.1-0"], ["a-lr0.1-0"], "a-lr0.1"),
+        (["a-lr0.1-0"], ["a-lr0.1-0", "done-0"], "a-lr0.1 (1 of 2 done)"),
+        (["a-0", "b-0"], ["done-0", "a-0", "b-0"], "2 runs (1 of 3 done)"),
+        (["a-0"], [], "a"),
+    ],
+)
+def test_title_says_what_is_done_of_the_command(
+    names: list[str], asked: list[str], title: str, tmp_path: Path
+) -> None:
+    if asked:
+        add_to_sweep(tmp_path, {key: {} for key in asked}, "command")
+    RunFolder(tmp_path / "done-0").start({}, "")
+    RunFolder(tmp_path / "done-0").fail(FailureRecord({}, "why"))
+    jobs: list[Any] = [
+        SimpleNamespace(name=name, folder=RunFolder(tmp_path / name)) for name in names
+    ]
+    assert _title(jobs) == title

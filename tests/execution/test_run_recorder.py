@@ -223,17 +223,31 @@ def test_time_is_said_of_the_pack_and_not_of_each_run(
 
 
 def test_runs_that_another_process_took_over_are_left_to_it(tmp_path: Path) -> None:
-    recorder = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV)
+    recorder, claim = RunRecorder(RunFolder(tmp_path), ORIGIN, DEV), SimpleNamespace(is_held=True)
     pack = PackRecorder(
         [recorder],
         Display("a pack", 4, unit="step"),
-        claim=cast(Any, SimpleNamespace(is_held=False)),
+        claim=cast(Any, claim),
+        stop_policy=Strict(1.0),
     )
-    with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
-        pack.on_snapshot(0, RunSnapshot(step=3, n_epochs=1, r=2, tensors={}))
-    with pytest.raises(ClaimedElsewhereError, match="1 runs were taken over"):
-        pack.finish()
-    assert list(tmp_path.iterdir()) == []
+    told = evaluation(1, 0.5, None, [0, 1, 0]), {"R": torch.zeros(2)}
+    shot = RunSnapshot(step=3, n_epochs=1, r=2, tensors={})
+    pack.on_evaluation(0, *told)
+    pack.on_snapshot(0, shot)
+    left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    claim.is_held = False
+    for write in (
+        lambda: pack.on_ranks(0, 4, None, 8.0, [2.0, 2.0]),
+        lambda: pack.on_evaluation(0, *told),
+        lambda: pack.on_snapshot(0, shot),
+        lambda: pack.on_failure(0, "loss became nan at step 4"),
+        pack.leaving,
+        pack.finish,
+    ):
+        with pytest.raises(ClaimedElsewhereError, match="1 run was taken over"):
+            write()
+    assert left == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any("checkpoints" in str(path) for path in left)
 
 
 def test_recorder_goes_on_from_a_checkpoint(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
-"""How many jobs come together, by who trains them."""
+"""How many jobs come together, by who trains them, and which trials can be pruned."""
 
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hydra.plugins.launcher import Launcher
 
+from lora_sweep.config.run import RunConfig
+from lora_sweep.errors import SettingError
 from lora_sweep.launch.cell_launcher import CellLauncher
+from lora_sweep.launch.cells import Cell
 from lora_sweep.launch.pack import PackLauncher
 
 
@@ -31,3 +36,29 @@ def test_launcher_of_hydras_gets_all_jobs_together() -> None:
             pass
 
     assert CellLauncher(Stock()).n_together(4) == 4
+
+
+def _trial(config: RunConfig, n_seeds: int) -> Cell:
+    return Cell((), "", b"", config, {str(seed): {} for seed in range(n_seeds)})
+
+
+def test_pruned_trials_need_a_pack_for_all_their_seeds(
+    changed: Callable[..., RunConfig], tiny_base: Path
+) -> None:
+    trial = _trial(changed({"model.path": str(tiny_base)}), 3)
+    for size in ("auto", 3, 4):
+        CellLauncher(PackLauncher(size)).check_trials(trial, "median")
+    with pytest.raises(SettingError, match=r"pack_size must be auto, or at least n_seeds=3 with"):
+        CellLauncher(PackLauncher(2)).check_trials(trial, "median")
+
+
+def test_pruned_trials_over_a_base_that_cannot_pack_have_one_seed(
+    changed: Callable[..., RunConfig], tiny_deberta: Path
+) -> None:
+    drops = changed({"model.path": str(tiny_deberta)})
+    launcher = CellLauncher(PackLauncher())
+    launcher.check_trials(_trial(drops, 1), "median")
+    with pytest.raises(SettingError, match=r"n_seeds must be 1 with pruner=median .*, but got 2"):
+        launcher.check_trials(_trial(drops, 2), "median")
+    without = changed({"model.path": str(tiny_deberta), "model.dropout": 0.0})
+    launcher.check_trials(_trial(without, 2), "median")

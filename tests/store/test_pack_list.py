@@ -79,6 +79,24 @@ def test_halves_replace_a_pack(tmp_path: Path) -> None:
     assert agreed(tmp_path, "abcde", 9) == ["ac", "de"]
 
 
+@pytest.mark.parametrize(
+    ("names", "together", "expected"),
+    [
+        ("abcdefghi", 3, ["abc", "def", "ghi"]),
+        ("abcdefghijkl", 3, ["abcdef", "ghijkl"]),
+        ("abcd", 3, ["ab", "cd"]),
+    ],
+    ids=["halves of a cell and a half", "of two cells", "too small for one"],
+)
+def test_seeds_of_a_cell_stay_together_in_halves(
+    names: str, together: int, expected: list[str], tmp_path: Path
+) -> None:
+    packs = PackList(tmp_path)
+    (pack,) = packs.agree(list(names), lambda _: len(names))
+    packs.split(pack, together=together)
+    assert agreed(tmp_path, names) == expected
+
+
 def test_sweep_of_something_else_is_refused(tmp_path: Path) -> None:
     packs = PackList(tmp_path)
     packs.check_origins({"base model x": "1" * 64, "version of the code": "2"}, replace=False)

@@ -4,10 +4,12 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lora_sweep.errors import RecordError
+from lora_sweep.store import run_folder, state
 from lora_sweep.store.record import (
     FailureRecord,
     PrunedRecord,
@@ -169,6 +171,32 @@ def test_reopened_run_keeps_its_failure_until_it_ends_well(
     assert read_failure(before).error == "again"
     folder.finish(record)
     assert not before.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "look", "was_pruned"),
+    [
+        *((run_folder, "read_state", False), (run_folder, "read_state", True)),
+        *((state, "read_failure", False), (state, "read_pruned", True)),
+    ],
+)
+def test_run_that_is_reopened_during_a_look_has_no_outcome(
+    module: Any, look: str, was_pruned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({}, "")
+    if was_pruned:
+        folder.prune(PrunedRecord({}, 1, 0.5, "why"))
+    else:
+        folder.fail(FailureRecord({}, "why"))
+    read = getattr(module, look)
+
+    def read_late(path: Path) -> Any:
+        folder.reopen()
+        return read(path)
+
+    monkeypatch.setattr(module, look, read_late)
+    assert folder.ended("f") is None
 
 
 def test_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:

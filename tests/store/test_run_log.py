@@ -13,6 +13,7 @@ log = logging.getLogger("lora_sweep.some.module")
 def test_log_holds_its_own_runs_lines_alone(tmp_path: Path) -> None:
     handlers = list(logging.getLogger().handlers)
     for name in ("first", "second"):
+        (tmp_path / name).mkdir()
         with log_to(tmp_path / name):
             log.error("of the %s", name)
     log.error("of none")

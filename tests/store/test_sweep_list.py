@@ -7,7 +7,7 @@ import pytest
 from lora_sweep.errors import RecordError
 from lora_sweep.files import to_checked_json
 from lora_sweep.store import sweep_list
-from lora_sweep.store.record import FORMAT_VERSION, FailureRecord, RunRecord
+from lora_sweep.store.record import FORMAT_VERSION, FailureRecord, PrunedRecord, RunRecord
 from lora_sweep.store.run_folder import RunFolder
 from lora_sweep.store.sweep_list import (
     add_to_sweep,
@@ -77,33 +77,56 @@ def test_damaged_sweep_list_is_set_aside_and_starts_anew(
     assert "set aside as sweep.json.damaged" in caplog.text
 
 
-def test_finished_runs_are_counted(tmp_path: Path, record: RunRecord) -> None:
-    add_to_sweep(tmp_path, {name: {} for name in ("done", "failed", "missing")}, "c")
-    for name in ("done", "failed", "not_listed"):
+def _finish(sweep_dir: Path, names: str, record: RunRecord) -> None:
+    for name in names:
+        (sweep_dir / name).mkdir()
+        RunFolder(sweep_dir / name).finish(record)
+
+
+def test_runs_that_are_done_are_counted(tmp_path: Path, record: RunRecord) -> None:
+    names = ("done", "failed", "pruned", "missing")
+    add_to_sweep(tmp_path, {name: {} for name in names}, "c")
+    for name in ("done", "failed", "pruned", "not_listed"):
         RunFolder(tmp_path / name).start({}, "")
     RunFolder(tmp_path / "done").finish(record)
     RunFolder(tmp_path / "not_listed").finish(record)
     RunFolder(tmp_path / "failed").fail(FailureRecord({}, "why"))
-    assert count_runs(tmp_path) == (1, 3)
+    RunFolder(tmp_path / "pruned").prune(PrunedRecord({}, 1, 0.5, "why"))
+    assert count_runs(tmp_path, ["missing"]) == (3, 4)
+
+
+def test_runs_are_counted_for_the_command_that_asked_for_them(
+    tmp_path: Path, record: RunRecord
+) -> None:
+    add_to_sweep(tmp_path, {key: {} for key in "abc"}, "first")
+    _finish(tmp_path, "ab", record)
+    add_to_sweep(tmp_path, {key: {} for key in "defg"}, "second")
+    assert count_runs(tmp_path, ["d", "e"]) == (0, 4)
+    _finish(tmp_path, "d", record)
+    assert count_runs(tmp_path, ["e"]) == (1, 4)
+    assert count_runs(tmp_path, ["c"]) == (2, 3)
+    add_to_sweep(tmp_path, {key: {} for key in "cg"}, "third")
+    assert count_runs(tmp_path, ["c"]) == (0, 2)  # of two commands the later one
+    assert count_runs(tmp_path, ["c", "e"]) == (0, 2)  # nobody asked for both
+    assert count_runs(tmp_path / "single", ["x"]) == (0, 1)
 
 
 def test_count_follows_a_list_that_grows(tmp_path: Path, record: RunRecord) -> None:
-    add_to_sweep(tmp_path, {"a": {}, "b": {}}, "c")
-    assert count_runs(tmp_path) == (0, 2)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        RunFolder(tmp_path / name).finish(record)
-        assert count_runs(tmp_path) == ("ab".index(name) + 1, 2)
-    add_to_sweep(tmp_path, {"c": {}}, "c")
-    assert count_runs(tmp_path) == (2, 3)
+    add_to_sweep(tmp_path, {"a": {}, "b": {}, "z": {}}, "c")
+    assert count_runs(tmp_path, ["z"]) == (0, 3)
+    for n_done, name in enumerate("ab", 1):
+        _finish(tmp_path, name, record)
+        assert count_runs(tmp_path, ["z"]) == (n_done, 3)
+    add_to_sweep(tmp_path, {"c": {}}, "c", grows=True)
+    assert count_runs(tmp_path, ["z"]) == (2, 4)
 
 
 def test_counting_gives_up_after_many_misses(
     tmp_path: Path, record: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep_list, "MOST_LOOKS", 2)
-    add_to_sweep(tmp_path, {name: {} for name in "abcde"}, "c")
-    for name in "ad":
-        (tmp_path / name).mkdir()
-        RunFolder(tmp_path / name).finish(record)
-    assert count_runs(tmp_path) == (1, 5)  # b and c are not finished, so d is not looked at
+    add_to_sweep(tmp_path, {name: {} for name in "abcdefgh"}, "c")
+    _finish(tmp_path, "ad", record)
+    assert count_runs(tmp_path, ["b"]) == (1, 8)  # b and c are not done, so d is not looked at
+    _finish(tmp_path, "g", record)  # from the end, h is the only one before it
+    assert count_runs(tmp_path, ["b"]) == (2, 8)

@@ -63,11 +63,25 @@ class Engine:
         name = "hydra.launcher.packs_per_device"
         require(is_number, name, "an integer of at least 1", self.packs_per_device)
         require_count(name, self.packs_per_device, 1, MOST_WORKERS)
+        self._check_others()
         if self.name != "local" and find_spec(self.name) is None:
             raise SettingError(
                 f"hydra.launcher.executor must be installed, but got {self.name}: "
                 f"{install_command(self.name)}"
             )
+
+    def _check_others(self) -> None:
+        """Checks that nothing is set for another executor: it would do nothing."""
+        given = [
+            ("local", "devices", self.devices, AUTO),
+            ("local", "packs_per_device", self.packs_per_device, 1),
+        ]
+        for name, defaults in DEFAULTS.items():
+            for key, value in self.settings.get(name, {}).items():
+                given.append((name, f"{name}.{key}", value, defaults.get(key)))
+        for name, key, value, default in given:
+            rule = f"left out unless hydra.launcher.executor={name}"
+            require(name == self.name or value == default, f"hydra.launcher.{key}", rule, value)
 
     def executor(
         self, sweep_dir: Path, at_end: Callable[[], None] | None = None

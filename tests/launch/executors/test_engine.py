@@ -19,8 +19,27 @@ from lora_sweep.launch.executors.pools import PoolExecutor
         ({"devices": [-1]}, r"devices must be auto, or a list .*, but got \[-1\]"),
         ({"devices": "cuda"}, r"devices must be auto, or a list .*, but got cuda"),
         ({"packs_per_device": 0}, r"packs_per_device must be an integer of at least 1, but got 0"),
+        (
+            {"settings": DEFAULTS | {"joblib": {"n_jobs": 8}}},
+            r"joblib.n_jobs must be left out unless hydra.launcher.executor=joblib, but got 8",
+        ),
+        (
+            {"settings": {"submitit": {"parameters": {"timeout_min": 9}}}},
+            r"submitit.parameters must be left out unless hydra.launcher.executor=submitit",
+        ),
+        (
+            {"name": "joblib", "devices": [0, 1]},
+            r"devices must be left out unless hydra.launcher.executor=local, but got \[0, 1\]",
+        ),
+        (
+            {"name": "joblib", "packs_per_device": 4},
+            r"packs_per_device must be left out unless hydra.launcher.executor=local, but got 4",
+        ),
     ],
-    ids=["name", "no-device", "negative", "word", "packs"],
+    ids=[
+        *("name", "no-device", "negative", "word", "packs"),
+        *("another's", "another's part", "device of a pool", "packs of a pool"),
+    ],
 )
 def test_impossible_engine_is_refused(settings: dict[str, Any], rule: str) -> None:
     with pytest.raises(SettingError, match=f"hydra.launcher.{rule}"):
@@ -82,3 +101,8 @@ def test_impossible_number_of_processes_is_refused(given: object, tmp_path: Path
 
 def test_every_engine_but_local_has_defaults() -> None:
     assert {"local", *DEFAULTS} == set(engine.NAMES)
+
+
+def test_defaults_of_all_executors_are_taken_by_each() -> None:
+    for name in ("local", "joblib", "submitit"):
+        assert Engine(name, settings=DEFAULTS).name == name
