@@ -137,9 +137,9 @@ def count_runs(sweep_dir: Path, names: Sequence[str]) -> tuple[int, int]:
 
     It is the command given last among those that asked for all of these runs; runs that no
     command asked for stand for themselves. Done is what has finished, failed or been pruned. A
-    process looks again only at runs that it has not seen done yet, from both ends of the list,
-    and gives up after `MOST_LOOKS` in a row that are not: a command trains its cells from the
-    last one on, a search the trials that came first.
+    process looks again only at runs that it has not seen done yet, and gives up after
+    `MOST_LOOKS` in a row that are not: runs are trained in the list's order, so what is done
+    stands in front.
 
     Args:
         sweep_dir: folder of the sweep.
@@ -184,23 +184,17 @@ class _Asked:
         self.n_runs, self.left = len(names), dict.fromkeys(names)
 
     def count_done(self, sweep_dir: Path) -> int:
-        from_end = _seen_done(reversed(self.left), sweep_dir)
-        for name in {*_seen_done(self.left, sweep_dir), *from_end}:
+        done: list[str] = []
+        n_misses = 0
+        for name in self.left:
+            if is_done(sweep_dir / name):
+                done.append(name)
+                n_misses = 0
+            elif (n_misses := n_misses + 1) >= MOST_LOOKS:
+                break
+        for name in done:
             del self.left[name]
         return self.n_runs - len(self.left)
-
-
-def _seen_done(names: Iterable[str], sweep_dir: Path) -> list[str]:
-    """Those that are done, up to `MOST_LOOKS` in a row that are not."""
-    done: list[str] = []
-    n_misses = 0
-    for name in names:
-        if is_done(sweep_dir / name):
-            done.append(name)
-            n_misses = 0
-        elif (n_misses := n_misses + 1) >= MOST_LOOKS:
-            break
-    return done
 
 
 @cache
