@@ -50,7 +50,8 @@ def test_fresh_resolve_says_what_each_comparison_is(undisturbed: tuple[Command, 
     assert "## What is resolved?" in report
     (row,) = [line for line in report.splitlines() if "| the last look is made" in line]
     cells = [cell.strip() for cell in row.split("|")[1:5]]
-    assert cells == ["Randn", "fixed, rank 2", "not resolved", "4"]
+    assert cells[:3] == ["Randn", "fixed, rank 2", "not resolved"]
+    assert cells[3].split()[0] == "4"  # of which some may have collapsed
 
 
 def test_killed_resolve_comes_to_the_same(
