@@ -19,6 +19,17 @@ ONLY_LEARNT = (
 )
 """Settings, or starts of their names, that have no effect on fixed ranks."""
 
+STUDY_COLUMNS = {
+    "Task": "data.task",
+    "Rank Min": "rank.min",
+    "Rank Max": "rank.max",
+    "Alpha Min": "alpha.min",
+    "Alpha Max": "alpha.max",
+    "LR": "lr",
+    "Rank Avg": "rank.average",
+}
+"""Headings of the published study's tables -> the settings below them."""
+
 FIRST, SETTLED = "first", "settled"
 """From which epoch on the best one is looked for: `training.best_from`."""
 

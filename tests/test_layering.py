@@ -90,6 +90,8 @@ ONLY_IN = {
     "tensorboard": {"trackers.tensorboard"},
     "wandb": {"trackers.wandb"},
 }
+REPORT = ("text", "statistics", "table", "compare", "search", "figures", "pages")
+"""Folders of `report/`, each of which may import those before it."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -132,6 +134,18 @@ def _faults(module: str, source: str) -> list[str]:
 @pytest.mark.parametrize("file", FILES, ids=_module)
 def test_imports_point_down(file: Path) -> None:
     assert _faults(_module(file), file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("folder", REPORT)
+def test_report_imports_point_down(folder: str) -> None:
+    later = {f"lora_sweep.report.{name}" for name in REPORT[REPORT.index(folder) + 1 :]}
+    files = sorted((PACKAGE / "report" / folder).glob("*.py"))
+    named = [(file.name, name) for file in files for name in _imports(file.read_text("utf-8"))]
+    assert [one for one in named if _within(one[1], later)] == []
+
+
+def test_report_has_these_folders() -> None:
+    assert {file.parent.name for file in (PACKAGE / "report").glob("*/*.py")} == set(REPORT)
 
 
 def test_table_has_a_row_for_each_folder() -> None:

@@ -9,9 +9,9 @@ from tabulate import tabulate
 from lora_sweep.errors import SettingError
 from lora_sweep.evaluate.score import Score
 from lora_sweep.metrics import metric_words
-from lora_sweep.report.pages.tables import median_and_std
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.tidy import checked_settings, to_table
+from lora_sweep.report.text.values import median_and_std
 from lora_sweep.trained.about import About
 from lora_sweep.vocabulary import FINISHED
 

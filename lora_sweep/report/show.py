@@ -17,15 +17,16 @@ from lora_sweep.report.compare.tasks import (
     tasks_sentences,
 )
 from lora_sweep.report.pages.answer import answer_lines
-from lora_sweep.report.pages.folding import without
+from lora_sweep.report.pages.cells import cells_table
 from lora_sweep.report.pages.markdown import Findings, counts_line, others_line
-from lora_sweep.report.pages.tables import Table, cells_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.search.section import collapsed_lines, optimism_lines, trials_line
 from lora_sweep.report.search.tables import search_tables
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import init_place
 from lora_sweep.report.table.sweep import Sweep, read_sweep_folder, read_sweep_folders
+from lora_sweep.report.text.folding import without
+from lora_sweep.report.text.table import Table
 from lora_sweep.report.write import (
     PAGE_FILE,
     REPORT_FILE,

@@ -19,11 +19,12 @@ from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.resolved import read_resolution
 from lora_sweep.report.figures.picture import FOLDER, Picture
+from lora_sweep.report.pages.cells import cells_table, to_csv_table, without_formulas
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.latex import to_latex
 from lora_sweep.report.pages.markdown import Findings, report_text
-from lora_sweep.report.pages.tables import cells_table, plain, to_csv_table, without_formulas
 from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.text.values import plain
 
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"

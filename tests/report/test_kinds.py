@@ -13,8 +13,8 @@ from lora_sweep.report.figures.parameters import draw_parameters, has_counts
 from lora_sweep.report.figures.scores import baseline_bands, draw_comparison
 from lora_sweep.report.figures.write import write_figures
 from lora_sweep.report.pages.answer import answer_lines
+from lora_sweep.report.pages.cells import TRAINED, cells_table
 from lora_sweep.report.pages.run_pages import run_pages
-from lora_sweep.report.pages.tables import TRAINED, cells_table
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs

@@ -10,8 +10,8 @@ from lora_sweep.errors import SettingError
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.compare.observation import observation_section
 from lora_sweep.report.figures.write import write_figures
+from lora_sweep.report.pages.cells import cells_table
 from lora_sweep.report.pages.rank_curves import rank_curves_section
-from lora_sweep.report.pages.tables import cells_table
 from lora_sweep.report.table.arms import init_grid
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.rank_curves import rank_curves

@@ -14,9 +14,9 @@ from lora_sweep.config.run import RunConfig, run_settings
 from lora_sweep.report.compare.comparison import compare_inits
 from lora_sweep.report.figures.write import _draw_sweep
 from lora_sweep.report.pages.answer import answer_lines
+from lora_sweep.report.pages.cells import cells_table, to_csv_table
 from lora_sweep.report.pages.html import page_text
 from lora_sweep.report.pages.markdown import report_text
-from lora_sweep.report.pages.tables import cells_table, to_csv_table
 from lora_sweep.report.pages.terminal import print_lines, print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.planned import planned_rows

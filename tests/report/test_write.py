@@ -15,7 +15,7 @@ from rich.console import Console
 from lora_sweep.commands.report import main
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.report import write
-from lora_sweep.report.pages.tables import cells_table
+from lora_sweep.report.pages.cells import cells_table
 from lora_sweep.report.pages.terminal import print_tables
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs

@@ -5,10 +5,10 @@ import pandas as pd
 from lora_sweep.report.compare.comparison import Line, compare_pairs
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.sentences import how_to_read, line_table
-from lora_sweep.report.pages.markdown_tables import to_markdown
 from lora_sweep.report.table.arms import arm_of, ended_runs
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.text.markdown import to_markdown
 
 _READ = """\
 A cell of the first sweep against the cell with the same settings in another one, each seed

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.courses import Course
 from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.text.values import plain
 from lora_sweep.vocabulary import FINISHED, ONLY_LEARNT
 from lora_sweep.words import listed
 

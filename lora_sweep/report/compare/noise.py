@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from lora_sweep.errors import RecordError
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import Table
 from lora_sweep.report.statistics.dev_noise import MetricInterval, metric_interval
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.report.table.tidy import is_baseline
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import Table
 from lora_sweep.store.predictions import read_predictions
 from lora_sweep.store.run_folder import PREDICTIONS_FILE
 

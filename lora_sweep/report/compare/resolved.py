@@ -11,12 +11,13 @@ from lora_sweep.report.compare.looks import Progress, Resolved, look
 from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import Plan, read_plan
 from lora_sweep.report.compare.sentences import verdict_words
-from lora_sweep.report.pages.folding import without
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import SEEDS, Table, init_words
 from lora_sweep.report.statistics.paired import EQUIVALENT
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.labels import init_words
 from lora_sweep.report.table.planned import planned_arms
+from lora_sweep.report.text.folding import without
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import SEEDS, Table
 from lora_sweep.store.scope import Scope
 from lora_sweep.store.sweep_list import read_asked, read_commands
 from lora_sweep.vocabulary import RESOLVE

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from lora_sweep.report.compare.comparison import Comparison, InitEffect, Line, seeds_needed
 from lora_sweep.report.compare.question import TUNED, Question
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import SEEDS, Table, escape_markdown, init_words
 from lora_sweep.report.statistics.paired import EQUIVALENT, NOT_RESOLVED
 from lora_sweep.report.statistics.selection import SelectionPremium
+from lora_sweep.report.table.labels import init_words
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import SEEDS, Table
+from lora_sweep.report.text.values import escape_markdown
 
 _HEADING = "Which init is better?"
 _INTERVAL = "95 % interval"

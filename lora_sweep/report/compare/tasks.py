@@ -16,7 +16,6 @@ from tabulate import tabulate
 from lora_sweep.report.compare.comparison import at_common_seeds, values_by_seed
 from lora_sweep.report.compare.question import STANDARD_QUESTION, Question
 from lora_sweep.report.compare.sentences import verdict_words
-from lora_sweep.report.pages.tables import escape_markdown, init_words
 from lora_sweep.report.statistics.failures import (
     Failures,
     compare_failures_over_tasks,
@@ -32,6 +31,8 @@ from lora_sweep.report.statistics.tasks import (
 )
 from lora_sweep.report.table.arms import Arm, compared_arms
 from lora_sweep.report.table.groups import group_runs, n_tasks
+from lora_sweep.report.table.labels import init_words
+from lora_sweep.report.text.values import escape_markdown
 from lora_sweep.rules import require
 
 _T = TypeVar("_T")

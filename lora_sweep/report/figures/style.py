@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lora_sweep.report.pages.tables import init_words
+from lora_sweep.report.table.labels import init_words
 
 _LONGEST = 30
 _LEGEND_WIDTH = 40

@@ -10,16 +10,14 @@ import pandas as pd
 
 from lora_sweep.report.compare.comparison import Comparison, Line
 from lora_sweep.report.compare.resolved import Resolution, resolved_sentences
+from lora_sweep.report.pages.cells import cell_note
 from lora_sweep.report.pages.conclusion import inits_against
-from lora_sweep.report.pages.tables import (
-    cell_note,
-    init_words,
-    median_and_std,
-)
 from lora_sweep.report.table.cell_names import cell_names
 from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.labels import init_words
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.tidy import is_baseline, learns_ranks
+from lora_sweep.report.text.values import median_and_std
 from lora_sweep.vocabulary import COLLAPSED, FINISHED
 from lora_sweep.words import counted
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from lora_sweep.report.compare.comparison import Line
-from lora_sweep.report.pages.tables import init_words
+from lora_sweep.report.table.labels import init_words
 from lora_sweep.words import listed
 
 _CLAIMS: dict[str | None, tuple[str, str]] = {

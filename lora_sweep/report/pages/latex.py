@@ -11,9 +11,10 @@ from itertools import groupby
 
 from tabulate import LATEX_ESCAPE_RULES
 
-from lora_sweep.report.pages.folding import BOUND, common_values, fold, without
-from lora_sweep.report.pages.tables import FINAL, NOTES, RESULT, Table, Value, value_text
 from lora_sweep.report.pages.terminal import wrapped
+from lora_sweep.report.text.folding import BOUND, common_values, fold, without
+from lora_sweep.report.text.table import FINAL, NOTES, RESULT, Table
+from lora_sweep.report.text.values import Value, value_text
 
 _PREAMBLE = "% Needs \\usepackage{booktabs,tabularx}. Made by lora_sweep, of report.md's cells.\n"
 _LINE = 66

@@ -24,12 +24,15 @@ from lora_sweep.report.figures.picture import (
     Picture,
 )
 from lora_sweep.report.pages.answer import answer_lines
-from lora_sweep.report.pages.markdown_tables import to_markdown
+from lora_sweep.report.pages.cells import cells_table
 from lora_sweep.report.pages.rank_curves import rank_curves_section
-from lora_sweep.report.pages.tables import NOTES, Table, cells_table, escape_markdown, init_words
 from lora_sweep.report.search.section import search_section
+from lora_sweep.report.table.labels import init_words
 from lora_sweep.report.table.provenance import provenance_section
 from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import NOTES, Table
+from lora_sweep.report.text.values import escape_markdown
 from lora_sweep.vocabulary import (
     COLLAPSED,
     FAILED,

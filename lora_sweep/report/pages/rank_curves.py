@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import RESULT, SEEDS, Table, median_and_std
 from lora_sweep.report.table.rank_curves import rank_curves
 from lora_sweep.report.table.sweep import Sweep
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import RESULT, SEEDS, Table
+from lora_sweep.report.text.values import median_and_std
 
 _HOW = (
     "After the last epoch every matrix gets the same rank, one after the other of the range, with "

@@ -7,10 +7,10 @@ from typing import Any
 
 from lora_sweep.errors import RecordError
 from lora_sweep.metrics import known_value, metric_words
-from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.components import matrix_labels
 from lora_sweep.report.table.sweep import Sweep
 from lora_sweep.report.table.tidy import setting_names
+from lora_sweep.report.text.values import plain
 from lora_sweep.store.record import RESULT_FILE, RunRecord, read_result
 from lora_sweep.store.run_folder import CONFIG_FILE
 from lora_sweep.vocabulary import COLLAPSED, FINISHED, MISSING

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lora_sweep.report.pages.folding import BOUND, common_values, fold, foldable, named, without
-from lora_sweep.report.pages.tables import NOTES, Table, Value, value_text
+from lora_sweep.report.text.folding import BOUND, common_values, fold, foldable, named, without
+from lora_sweep.report.text.table import NOTES, Table
+from lora_sweep.report.text.values import Value, value_text
 
 _LEAST = 20
 """Characters that the one column of all settings has at least."""

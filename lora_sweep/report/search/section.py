@@ -4,8 +4,6 @@ from collections import Counter
 
 import pandas as pd
 
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import escape_markdown, median_and_std
 from lora_sweep.report.search.tables import (
     best_table,
     failure_table,
@@ -20,6 +18,8 @@ from lora_sweep.report.search.trials import (
     second_looks,
     spread,
 )
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.values import escape_markdown, median_and_std
 from lora_sweep.store.search_record import SearchRecord
 from lora_sweep.vocabulary import COLLAPSED, FAILED, FINISHED, PRUNED
 from lora_sweep.words import counted

@@ -7,7 +7,6 @@ over a trial's seeds.
 import math
 from collections.abc import Sequence
 
-from lora_sweep.report.pages.tables import RESULT, SEEDS, Table, Value, median_and_std
 from lora_sweep.report.search.trials import (
     best_first,
     pareto_front,
@@ -15,6 +14,8 @@ from lora_sweep.report.search.trials import (
     setting_names,
     spread,
 )
+from lora_sweep.report.text.table import RESULT, SEEDS, Table
+from lora_sweep.report.text.values import Value, median_and_std
 from lora_sweep.store.search_record import SearchRecord, TrialRecord
 from lora_sweep.vocabulary import FAILED
 

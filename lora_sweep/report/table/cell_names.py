@@ -5,15 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.pages.tables import (
-    STUDY_COLUMNS,
-    cell_words,
-    plain,
-    setting_label,
-    varying_settings,
-)
+from lora_sweep.report.table.labels import cell_words, setting_label, varying_settings
 from lora_sweep.report.table.summarise import cell_settings
 from lora_sweep.report.table.tidy import KIND, keeps_ranks, setting_names
+from lora_sweep.report.text.values import plain
+from lora_sweep.vocabulary import STUDY_COLUMNS
 
 _IN_WORDS = {"init", "lr", "sweep", KIND}
 """Settings that the words for a cell name anyway."""

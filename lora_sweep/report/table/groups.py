@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from lora_sweep.report.pages.tables import plain
 from lora_sweep.report.table.cell_names import setting_words
 from lora_sweep.report.table.tidy import (
     is_baseline,
     setting_names,
     tuned_by_kind,
 )
+from lora_sweep.report.text.values import plain
 from lora_sweep.vocabulary import ONLY_LEARNT
 
 _CORPUS_AND_BASE = ("data.", "model.")

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import Table, Value, escape_markdown, init_words, plain
+from lora_sweep.report.table.labels import init_words
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import Table
+from lora_sweep.report.text.values import Value, escape_markdown, plain
 from lora_sweep.store.run_folder import CONFIG_FILE, LOG_FILE
 from lora_sweep.vocabulary import COLLAPSED, FINISHED, FIXED
 from lora_sweep.words import pasteable

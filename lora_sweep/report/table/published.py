@@ -12,20 +12,13 @@ import pandas as pd
 from scipy import stats
 
 from lora_sweep.errors import LoraSweepError
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import (
-    RESULT,
-    STUDY_COLUMNS,
-    Table,
-    cell_words,
-    escape_markdown,
-    init_words,
-    median_and_std,
-    plain,
-)
 from lora_sweep.report.statistics.paired import CONFIDENCE
+from lora_sweep.report.table.labels import cell_words, init_words
 from lora_sweep.report.table.summarise import init_place
-from lora_sweep.vocabulary import FIXED
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import RESULT, Table
+from lora_sweep.report.text.values import escape_markdown, median_and_std, plain
+from lora_sweep.vocabulary import FIXED, STUDY_COLUMNS
 
 N_SEEDS = 5
 """Seeds a cell that are assumed: the study names five."""

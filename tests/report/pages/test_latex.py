@@ -11,7 +11,7 @@ import pytest
 
 from lora_sweep.commands.report import main
 from lora_sweep.report.pages.latex import to_latex
-from lora_sweep.report.pages.tables import Table
+from lora_sweep.report.text.table import Table
 
 
 def _pdflatex() -> str | None:

@@ -10,7 +10,7 @@ import pytest
 
 from lora_sweep.errors import LoraSweepError
 from lora_sweep.files import to_checked_json
-from lora_sweep.report.pages.tables import cell_note
+from lora_sweep.report.pages.cells import cell_note
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.summarise import summarise_runs
 from lora_sweep.report.table.tidy import setting_names

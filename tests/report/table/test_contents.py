@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lora_sweep.report.pages.tables import cells_table
+from lora_sweep.report.pages.cells import cells_table
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.contents import distinct_words, with_contents_in_words
 from lora_sweep.report.table.summarise import summarise_runs

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from lora_sweep.report.pages.tables import init_words
 from lora_sweep.report.table.cell_names import cell_names, setting_words
 from lora_sweep.report.table.collect import collect_runs
 from lora_sweep.report.table.groups import group_runs
+from lora_sweep.report.table.labels import init_words
 from lora_sweep.report.table.summarise import summarise_runs
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from lora_sweep.report.pages.tables import STUDY_COLUMNS, Table, Value, value_text
+from lora_sweep.report.text.table import Table
+from lora_sweep.report.text.values import Value, value_text
+from lora_sweep.vocabulary import STUDY_COLUMNS
 
 BOUND = "\N{NO-BREAK SPACE}"
 """Between a name and its value, which belong on one line."""

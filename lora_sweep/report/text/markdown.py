@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from lora_sweep.report.pages.folding import BOUND, fold, foldable
-from lora_sweep.report.pages.tables import RESULT, Table, Value, escape_markdown
+from lora_sweep.report.text.folding import BOUND, fold, foldable
+from lora_sweep.report.text.table import RESULT, Table
+from lora_sweep.report.text.values import Value, escape_markdown
 
 
 def to_markdown(table: Table, *, is_escaped: bool = False) -> str:

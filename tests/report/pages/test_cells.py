@@ -8,18 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import (
-    Table,
-    cells_table,
-    escape_markdown,
-    median_and_std,
-    to_csv_table,
-    varying_settings,
-    without_formulas,
-)
+from lora_sweep.report.pages.cells import cells_table, to_csv_table, without_formulas
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.report.table.labels import varying_settings
 from lora_sweep.report.table.summarise import summarise_runs
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import Table
 from lora_sweep.store.epochs import EpochRecord
 
 Settings = Callable[..., dict[str, Any]]
@@ -161,22 +155,6 @@ def test_lone_seed_keeps_its_zeros(sweep: Any, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("median", "std", "expected"),
-    [
-        pytest.param(0.6784, 0.0087, "67.84 ± 0.87", id="several seeds"),
-        pytest.param(0.6784, math.nan, "67.84", id="one seed"),
-        pytest.param(0.5, 0.0, "50.00 ± 0.00", id="equal seeds"),
-        pytest.param(1.0, 0.1, "100.00 ± 10.00", id="highest"),
-        pytest.param(-0.123, 0.01, "-12.30 ± 1.00", id="negative"),
-        pytest.param(-0.00001, 0.01, "0.00 ± 1.00", id="rounded zero has no sign"),
-        pytest.param(math.nan, math.nan, None, id="no run"),
-    ],
-)
-def test_metric_is_printed_in_percent(median: float, std: float, expected: str | None) -> None:
-    assert median_and_std(median, std) == expected
-
-
-@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         pytest.param({"training__epochs": 5}, ["training.epochs"], id="number"),
@@ -302,20 +280,6 @@ def test_close_learning_rates_stay_apart(sweep: Any, settings: Settings) -> None
     sweep.finish("b", 0.5, settings(lr=0.0012345679))
     *_, first, second = to_markdown(_table(sweep)).splitlines()
     assert [_fields(line)[6] for line in (first, second)] == ["0.0012345678", "0.0012345679"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("a|b", r"a\|b", id="pipe"),
-        pytest.param("`a`", r"\`a\`", id="backticks"),
-        pytest.param("a\r\n b", "a b", id="line break"),
-        pytest.param("a\\|b", r"a\\\|b", id="backslash"),
-        pytest.param("<b> & *c*", r"&lt;b> &amp; \*c\*", id="HTML and stars"),
-    ],
-)
-def test_markdown_text_is_escaped(text: str, expected: str) -> None:
-    assert escape_markdown(text) == expected
 
 
 def test_table_escapes_its_text(sweep: Any, settings: Settings) -> None:

@@ -1,8 +1,8 @@
 """Columns with one value stand in a line above the table, and no other column does."""
 
-from lora_sweep.report.pages.folding import common_values, fold, foldable
-from lora_sweep.report.pages.markdown_tables import to_markdown
-from lora_sweep.report.pages.tables import Table
+from lora_sweep.report.text.folding import common_values, fold, foldable
+from lora_sweep.report.text.markdown import to_markdown
+from lora_sweep.report.text.table import Table
 
 COLUMNS = ("Init", "Rank Min", "dropout", "Seeds", "Selected", "Median")
 TABLE = Table("t", COLUMNS, (

@@ -1,0 +1,1 @@
+"""How values and tables are written, whatever they are of."""
