@@ -18,6 +18,7 @@ from lora_sweep.report.table.planned import planned_arms
 from lora_sweep.report.text.folding import without
 from lora_sweep.report.text.markdown import to_markdown
 from lora_sweep.report.text.table import SEEDS, Table
+from lora_sweep.report.text.values import signed_points
 from lora_sweep.store.scope import Scope
 from lora_sweep.store.sweep_list import read_asked, read_commands
 from lora_sweep.vocabulary import RESOLVE
@@ -146,8 +147,8 @@ def _row(one: Resolved, progress: Progress) -> tuple[str, ...]:
         one.baseline,
         verdict_words(one.claim, one.fails_more),
         f"{one.n_seeds}{_trained(one)}",
-        _points(one.paired.mean),
-        _points(one.paired.median),
+        signed_points(one.paired.mean),
+        signed_points(one.paired.median),
         f"{one.p:.2g}",
         f"{one.level:.2g}",
         open_words if one.is_open else "closed",
@@ -164,7 +165,3 @@ def _difference(one: Resolved) -> str:
     if math.isnan(one.paired.mean):
         return "no seed has trained in both"
     return f"{one.paired.mean:+.2f} points on average, median {one.paired.median:+.2f}"
-
-
-def _points(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:+.2f}"

@@ -10,7 +10,7 @@ from lora_sweep.report.statistics.selection import SelectionPremium
 from lora_sweep.report.table.labels import init_words
 from lora_sweep.report.text.markdown import to_markdown
 from lora_sweep.report.text.table import SEEDS, Table
-from lora_sweep.report.text.values import escape_markdown
+from lora_sweep.report.text.values import escape_markdown, signed_points
 
 _HEADING = "Which init is better?"
 _INTERVAL = "95 % interval"
@@ -113,8 +113,8 @@ def line_table(
             line.baseline,
             line.n_settings,
             len(d.differences),
-            _points(d.mean),
-            _points(d.median),
+            signed_points(d.mean),
+            signed_points(d.median),
             "-" if math.isinf(d.low) else f"{d.low:+.2f} to {d.high:+.2f}",
             verdict_words(line.verdict.claim, line.fails_more),
             f"{line.verdict.p:.3g}",
@@ -175,10 +175,6 @@ def _counts(line: Line) -> str:
 
 def _seeds(n: int) -> str:
     return f"{n} seed" if n == 1 else f"{n} seeds"
-
-
-def _points(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:+.2f}"
 
 
 def _effect(effect: InitEffect) -> str:

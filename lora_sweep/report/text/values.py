@@ -25,6 +25,11 @@ def median_and_std(median: float, std: float) -> str | None:
     return shown if pd.isna(std) else f"{shown} ± {100 * std:.2f}"
 
 
+def signed_points(value: float) -> str:
+    """Returns a difference in percent points, `+0.57`; `-` for NaN."""
+    return "-" if math.isnan(value) else f"{value:+.2f}"
+
+
 def plain(value: object) -> Value:
     """Returns a setting's value as a table shows it."""
     if isinstance(value, np.generic):

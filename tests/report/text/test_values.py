@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lora_sweep.report.text.values import escape_markdown, median_and_std
+from lora_sweep.report.text.values import escape_markdown, median_and_std, signed_points
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,10 @@ def test_metric_is_printed_in_percent(median: float, std: float, expected: str |
 )
 def test_markdown_text_is_escaped(text: str, expected: str) -> None:
     assert escape_markdown(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.567, "+0.57"), (-1.0, "-1.00"), (0.0, "+0.00"), (math.nan, "-")]
+)
+def test_difference_has_its_sign(value: float, expected: str) -> None:
+    assert signed_points(value) == expected
