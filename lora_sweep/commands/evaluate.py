@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lora_sweep.commands.arguments import add_columns, add_run, check_run, exit_code, place
 from lora_sweep.config.arguments import check_data_arguments
 from lora_sweep.errors import SettingError
+from lora_sweep.words import listed
 
 if TYPE_CHECKING:
     from lora_sweep.evaluate.sources import LabelledParts
@@ -36,20 +37,21 @@ def _evaluate(given: argparse.Namespace) -> None:
     abouts = [about_of(run) for run in runs]
     if len(runs) > 1:
         cells_of(abouts)  # refuses a run that is there twice, before any work
-    device, scores = find_device(given.device), []
+    device, scores, titles = find_device(given.device), [], []
     with Display("evaluating", len(runs), unit="run") as display:
         for run, about in zip(runs, abouts, strict=True):
             texts = _texts(given, about, settings)
             classifier = open_classifier(run, base=given.base, device=device)
             scores.append(score_parts(classifier, texts.parts, texts.headline))
+            titles.append(texts.title)
             display.move(len(scores))
+    names, on = [about.run for about in abouts], listed(list(dict.fromkeys(titles)))
     if given.json:
-        print(scores_json([about.run for about in abouts], scores))
+        print(scores_json(names, scores))
     elif len(runs) == 1:
-        title = f"{abouts[0].run} on {texts.title}"
-        print(scores_table(title, scores[0], abouts[0].label_names))
+        print(scores_table(f"{names[0]} on {on}", scores[0], abouts[0].label_names))
     else:
-        print(cells_table(f"{len(runs)} runs on {texts.title}", abouts, scores))
+        print(cells_table(f"{len(runs)} runs on {on}", abouts, scores))
 
 
 def _texts(given: argparse.Namespace, about: "About", settings: Sequence[str]) -> "LabelledParts":
