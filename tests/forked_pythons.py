@@ -109,6 +109,7 @@ def _forget_the_command() -> None:
     for number in _HANDLED:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)  # a training of the command has one, which is no file here
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.root.handlers.clear()
