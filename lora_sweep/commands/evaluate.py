@@ -35,8 +35,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     from lora_sweep.trained.open import about_of, open_classifier
 
     abouts = [about_of(run) for run in runs]
-    if len(runs) > 1:
-        cells_of(abouts)  # refuses a run that is there twice, before any work
+    cells = cells_of(abouts)  # refuses a run that is there twice, before any work
     device, scores, titles = find_device(given.device), [], []
     with Display("evaluating", len(runs), unit="run") as display:
         for run, about in zip(runs, abouts, strict=True):
@@ -51,7 +50,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     elif len(runs) == 1:
         print(scores_table(f"{names[0]} on {on}", scores[0], abouts[0].label_names))
     else:
-        print(cells_table(f"{len(runs)} runs on {on}", abouts, scores))
+        print(cells_table(f"{len(runs)} runs on {on}", cells, abouts, scores))
 
 
 def _texts(given: argparse.Namespace, about: "About", settings: Sequence[str]) -> "LabelledParts":

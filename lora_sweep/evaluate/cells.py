@@ -41,16 +41,19 @@ def cells_of(abouts: Sequence[About]) -> list[str]:
     return cells
 
 
-def cells_table(title: str, abouts: Sequence[About], scores: Sequence[Sequence[Score]]) -> str:
+def cells_table(
+    title: str, cells: Sequence[str], abouts: Sequence[About], scores: Sequence[Sequence[Score]]
+) -> str:
     """Returns the medians of all cells and metrics as a table with a title, × 100.
 
     Args:
         title: what they are of.
+        cells: of the runs, as from `cells_of`.
         abouts: of the runs.
         scores: of each run.
     """
     found: dict[str, dict[str, list[float | None]]] = {}
-    runs = zip(cells_of(abouts), abouts, scores, strict=True)
+    runs = zip(cells, abouts, scores, strict=True)
     for cell, about, own in sorted(runs, key=lambda run: _seed(run[1])):
         for score in own:
             metric = metric_words(score.metric, about.label_names)

@@ -19,7 +19,7 @@ from lora_sweep.config.data import (
 )
 from lora_sweep.config.run import RunConfig
 from lora_sweep.errors import SettingError
-from lora_sweep.evaluate.cells import cells_table
+from lora_sweep.evaluate.cells import cells_of, cells_table
 from lora_sweep.evaluate.score import Score
 from lora_sweep.evaluate.sources import data_parts
 from lora_sweep.execution.content import runs_of
@@ -321,7 +321,11 @@ def test_json_of_several_runs_names_each(
 def test_seed_without_the_metric_leaves_the_median_undefined() -> None:
     abouts = [about_of_seed(seed) for seed in (1, 0)]
     scores = [[Score("f1", 2, 0.5, 0.4, 0.6)], [Score("f1", 2, None, None, None)]]
-    (row,) = [row for row in cells_table("x", abouts, scores).splitlines() if "| f1" in row]
+    (row,) = [
+        row
+        for row in cells_table("x", cells_of(abouts), abouts, scores).splitlines()
+        if "| f1" in row
+    ]
     assert [one.strip() for one in row.strip("|").split("|")][3:] == ["undefined", "- 50.00"]
 
 

@@ -42,8 +42,8 @@ Each seed is compared with itself in each task, and each task weighs the same. D
 over the tasks of init minus baseline, in points, where both have trained; the interval says where
 it would lie with other seeds, 95 times in 100, over these {n} tasks ({tasks}) and no others.
 Verdict and p as above, with Holm's correction over this table; how often an init fails is tested
-over the tasks, too. Average rank: 1 is the best of
-all inits and baselines at each task and seed."""
+over the tasks, too. Average rank: 1 is the best of all inits and baselines at each task and
+seed."""
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,6 @@ from lora_sweep.vocabulary import FIXED, STUDY_COLUMNS
 
 N_SEEDS = 5
 """Seeds a cell that are assumed: the study names five."""
-_STD_OF_MEDIAN = (
-    float(
-        stats.beta((N_SEEDS + 1) / 2, (N_SEEDS + 1) / 2).expect(lambda u: stats.norm.ppf(u) ** 2)
-    )
-    ** 0.5
-)
-"""Of the median of an odd number of standard normal values: its place in their distribution has a
-beta distribution (David and Nagaraja, Order Statistics, 2003, section 2.1)."""
 _NEEDED = ("init", "lr", "median", "std")
 _LIMITS = """\
 These numbers are quoted, not run: {file}. Medians and stds are all there is, so seeds can't be
@@ -103,10 +95,11 @@ def _against_baselines(cells: pd.DataFrame) -> Iterator[str]:
     named = cells.rename(columns={"rank_average": "rank.average"})
     best = named[named["init"] != FIXED].drop_duplicates("init")
     t = float(stats.t.ppf((1 + CONFIDENCE) / 2, 2 * (N_SEEDS - 1)))
+    std = _std_of_median(N_SEEDS)
     for cell in best.to_dict("records"):
         for baseline in named[named["init"] == FIXED].to_dict("records"):
             difference = cell["median"] - baseline["median"]
-            half = t * _STD_OF_MEDIAN * np.hypot(cell["std"], baseline["std"])
+            half = t * std * np.hypot(cell["std"], baseline["std"])
             if np.isnan(half):
                 continue
             yield (
@@ -114,6 +107,16 @@ def _against_baselines(cells: pd.DataFrame) -> Iterator[str]:
                 f"{difference:+.2f} points; {N_SEEDS} seeds with these stds leave "
                 f"± {half:.2f} open even without a choice among cells."
             )
+
+
+def _std_of_median(n: int) -> float:
+    """The std of the median of n standard normal values, n odd.
+
+    Its place in their distribution has a beta distribution (David and Nagaraja, Order Statistics,
+    2003, section 2.1).
+    """
+    place = stats.beta((n + 1) / 2, (n + 1) / 2)
+    return float(place.expect(lambda u: stats.norm.ppf(u) ** 2) ** 0.5)
 
 
 def _selection(cells: pd.DataFrame) -> Iterator[str]:
