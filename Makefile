@@ -11,7 +11,7 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || \
 	"$(PYTHON)" tools/install.py $(CHOSEN)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep report status report-demo bench gpu docs test test-fast torture cluster lint types wheel constraints pins clean
+.PHONY: help install run sweep report status example bench gpu docs test test-fast torture cluster lint types wheel constraints pins clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,14 +39,15 @@ report: install ## print a sweep's tables: make report SWEEP=demo
 status: install ## how a sweep stands: make status SWEEP=demo
 	$(BIN)/python -m lora_sweep.status outputs/$(SWEEP)
 
+# The records hold no trained states: unpacked, they are reported as the sweep itself.
 EXAMPLE := docs/example_report
-report-demo: install ## make docs/example_report from a real sweep of 70 runs, half an hour on two cores
-	$(BIN)/python -m lora_sweep --multirun sweep=example
-	$(BIN)/python -m lora_sweep.report outputs/example --latex
+RECORDS := cola_initializations
+example: install ## make docs/example_report from the records of the grid on CoLA
 	rm -rf $(EXAMPLE) && mkdir -p $(EXAMPLE)
-	cd outputs/example && cp -r report.md report.html results.csv runs.csv table.tex figures "$(CURDIR)/$(EXAMPLE)"
-	cd outputs/example && cp --parents */config.yaml */run.log "$(CURDIR)/$(EXAMPLE)"
-	sed -i "s|: $$HOME/|: ~/|" $(EXAMPLE)/report.html $(EXAMPLE)/*/config.yaml
+	folder=$$(mktemp -d) && tar xJf docs/records/$(RECORDS).tar.xz -C $$folder \
+		&& $(BIN)/python -m lora_sweep.report $$folder/$(RECORDS) --latex && cd $$folder/$(RECORDS) \
+		&& cp -r report.md report.html results.csv runs.csv table.tex figures "$(CURDIR)/$(EXAMPLE)" \
+		&& cp --parents */config.yaml */run.log "$(CURDIR)/$(EXAMPLE)" && rm -r $$folder
 
 bench: ## measure speed against peers and bounds; about 15 minutes, nothing else running
 	$(INSTALL) bench

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from processes import Fork
 from sweeps import end
 
+from lora_sweep import __version__
 from lora_sweep.config import schema
 from lora_sweep.config.data import DATA_SOURCES
 from lora_sweep.config.run import RunConfig
@@ -45,3 +47,7 @@ def test_settings_page_names_every_option_and_field() -> None:
     named |= {part for name in named for part in name.split(".")}
     assert options <= named, options - named
     assert fields <= named, fields - named
+
+
+def test_citation_names_this_version() -> None:
+    assert OmegaConf.load(DOCS.parent / "CITATION.cff").version == __version__

@@ -67,11 +67,12 @@ def best_pack_size(
             size *= 2
     timed = ", ".join(f"{1000 * cost:.1f} ms in packs of {n}" for n, cost in costs.items())
     log.info(
-        "pack_size=auto: %d (a run's step: %s; %d runs of %.0f MB fit into memory)",
+        "pack_size=auto: %d (a run's step: %s; %s of %.0f MB %s into memory)",
         size,
         timed or "not timed",
-        fits,
+        counted(fits, "run"),
         per_run / 1e6,
+        "fits" if fits == 1 else "fit",
     )
     return size
 
