@@ -10,7 +10,7 @@ import torch
 from lora_sweep.adapters.kind import adapter_kinds
 from lora_sweep.commands.evaluate import main as evaluate
 from lora_sweep.config.run import RunConfig, run_settings
-from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.errors import SettingError
 from lora_sweep.execution.content import runs_of
 from lora_sweep.execution.execute import Options, check_inputs, run_cell, run_cells

@@ -16,6 +16,9 @@ from lora_sweep.allocation.modes.random_square import RandomSquare
 from lora_sweep.rules import is_positive, is_rate, require
 from lora_sweep.vocabulary import FIXED
 
+MOST_APART = 300.0
+"""Between two logits: exp(-300) is a share, exp(-800) is none, and its part would not be spent."""
+
 
 @dataclass(frozen=True)
 class AllocationPlan:
@@ -148,6 +151,9 @@ class AllocationPlan:
             are_numbers = bool(given) and all(map(math.isfinite, given or ()))
             rule = "a list of finite numbers, one a matrix, with init=values"
             require(are_numbers, "init_values", rule, given)
+            spread = max(given or ()) - min(given or ())
+            rule = f"within {MOST_APART} of one another, beyond which a softmax is 0"
+            require(spread <= MOST_APART, "init_values", rule, f"{spread:g} between two")
         else:
             require(given is None, "init_values", f"null with init={self.init}", given)
 

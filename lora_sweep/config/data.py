@@ -209,9 +209,8 @@ class FilesConfig(SubsetConfig):
 
     def load_all(self) -> Corpus:
         """Returns the corpus in the files."""
-        from lora_sweep.data.files import label_name
+        from lora_sweep.data.files import label_name, load_files
         from lora_sweep.data.positive import with_positive
-        from lora_sweep.data.sources import load_files
 
         corpus = load_files(
             **self.files(),

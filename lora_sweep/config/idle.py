@@ -10,6 +10,7 @@ from lora_sweep.allocation.costs import RankCosts
 from lora_sweep.allocation.mode import LogitMode
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.config.run import RunConfig
+from lora_sweep.vocabulary import FIXED
 
 
 def idle_settings(config: RunConfig, n_epochs: int) -> list[str]:
@@ -23,6 +24,8 @@ def idle_settings(config: RunConfig, n_epochs: int) -> list[str]:
         n_epochs: of its trainings, which training.max_steps may end before training.epochs.
     """
     plan = config.allocation_plan()
+    if config.init.name == FIXED and not plan.mode.has_logits:
+        return [_without_ranks(plan.mode.name)]
     if plan.importance is not None:
         return list(_without_cuts(plan))
     if not plan.has_logits:
@@ -63,6 +66,13 @@ def _without_choice(plan: AllocationPlan, costs: RankCosts) -> Iterator[str]:
             f"{plan.rank_min} and rank.max={plan.rank_max}: init and lr have no effect; they "
             "count with an average between the two"
         )
+
+
+def _without_ranks(mode: str) -> str:
+    return (
+        f"init=fixed keeps every rank, so that allocation={mode} has no effect; it counts with "
+        "another init (adapter=lora has init=fixed where no other is given)"
+    )
 
 
 def _without_cuts(plan: AllocationPlan) -> Iterator[str]:

@@ -8,25 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lora_sweep.data.corpus import Corpus, LabelledTexts, check_corpus
-from lora_sweep.data.files import load_files
-from lora_sweep.data.hub import glue_is_cached, glue_tables
-from lora_sweep.data.subsets import hold_out_selection, take_train
+from lora_sweep.data.hub import glue_tables
 from lora_sweep.data.tasks import GLUE_TASKS, TASKS, Task
 from lora_sweep.data.text_files import check_readable, numbered_lines, read_text
 from lora_sweep.errors import CorpusError, SettingError
-
-__all__ = [
-    "Corpus",
-    "LabelledTexts",
-    "check_corpus",
-    "glue_is_cached",
-    "hold_out_selection",
-    "load_cola",
-    "load_files",
-    "load_glue",
-    "load_minimal_pairs",
-    "take_train",
-]
 
 COLA_FILES = {
     "train": "in_domain_train.tsv",

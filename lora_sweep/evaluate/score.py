@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.metrics import Array, metric_values, metric_words
 from lora_sweep.report.statistics.dev_noise import examples_interval
 from lora_sweep.trained.classifier import Classifier, predict_texts

@@ -1,19 +1,28 @@
 """What to evaluate on: the run's own data, other data by settings, or a file."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lora_sweep.config.arguments import check_data_arguments
-from lora_sweep.config.data import DataConfig, FilesConfig, SubsetConfig, recorded_data
+from lora_sweep.config.data import CONTENT, DataConfig, FilesConfig, SubsetConfig, recorded_data
+from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.data.files import load_labelled
-from lora_sweep.data.sources import LabelledTexts
 from lora_sweep.data.subsets import take_dev
 from lora_sweep.errors import SettingError
+from lora_sweep.execution.content import content_digest
 from lora_sweep.rules import require
 from lora_sweep.trained.about import About
+
+_OF_TRAINING = ("max_length", "metric", "positive", "regression", "selection_fraction")
+"""What the run was trained with, and is evaluated with."""
+_OF_TRAIN = ("n_train", "shared_texts", "train")
+"""What chooses no text of dev, where train and dev are files of their own."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,10 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
 
     Args:
         about: of the classifier.
-        overrides: settings of the group `data`, as on the command line; without `data=NAME` they
-            change the run's own data. Other files are evaluated whole, also of a run on part of
-            its own, unless `data.n_dev` is among them.
+        overrides: settings of the group `data` that choose texts, as on the command line; without
+            `data=NAME` they change the run's own data, and a `data.dev` without `data.path` lies
+            where the command is started. Other files are evaluated whole, also of a run on part
+            of its own, unless `data.n_dev` is among them.
 
     Raises:
         LoraSweepError: a setting is wrong, or the corpus is not to be had or has other labels.
@@ -54,7 +64,8 @@ def data_parts(about: About, overrides: Sequence[str]) -> LabelledParts:
         if config.n_dev is not None:
             is_regression = about.is_regression
             dev = take_dev(dev, n=config.n_dev, seed=config.seed, is_regression=is_regression)
-        return LabelledParts(config.name, dev, ("dev",))
+        title = str(config.files()["dev"]) if overrides else config.name
+        return LabelledParts(title, dev, ("dev",))
     corpus = config.load()
     renumbered = _numbers(corpus.task.label_names, about.label_names, config.name)
     parts = {name: _renumber(part, renumbered) for name, part in corpus.dev.items()}
@@ -84,14 +95,37 @@ def _labelled(path: Path, about: About, columns: tuple[str, str | None, str]) ->
 
 def _data_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> DataConfig:
     check_data_arguments(overrides)
+    given = [name.removeprefix("data.") for name in overrides if name.startswith("data.")]
     if any(override.startswith("data=") for override in overrides):
-        return _composed(overrides)
+        _check_chosen(given, _OF_TRAINING)
+        return _composed(overrides, given)
     own = recorded_data(settings)
-    return _changed(own, [name.removeprefix("data.") for name in overrides]) if overrides else own
+    if not given:
+        _warn_of_changes(own, settings)
+        return own
+    _check_chosen(given, _OF_TRAINING + (_OF_TRAIN if isinstance(own, SubsetConfig) else ()))
+    return _changed(own, given)
 
 
-def _composed(overrides: Sequence[str]) -> DataConfig:
-    """The group `data` as a command with these overrides has it."""
+def _warn_of_changes(config: DataConfig, settings: Mapping[str, Any]) -> None:
+    """Says that the run's own files are others by now; without one of them nothing is known."""
+    files = config.files()
+    if not files or CONTENT not in settings or not all(map(Path.is_file, files.values())):
+        return
+    if content_digest(files) != settings[CONTENT]:
+        places = ", ".join(map(str, files.values()))
+        log.warning("the files have changed since the run was trained on them: %s", places)
+
+
+def _check_chosen(given: Sequence[str], idle: Collection[str]) -> None:
+    """Checks that what is given chooses texts: the rest stays as the run was trained."""
+    for value in given:
+        rule = "one that chooses texts, for the rest stays as the run was trained"
+        require(value.partition("=")[0] not in idle, "data.SETTING", rule, f"data.{value}")
+
+
+def _composed(overrides: Sequence[str], given: Sequence[str]) -> DataConfig:
+    """The group `data` as a command with these overrides has it; it needs no train."""
     from hydra import compose, initialize_config_dir
 
     from lora_sweep.config.run import to_run_config
@@ -99,8 +133,9 @@ def _composed(overrides: Sequence[str]) -> DataConfig:
     from lora_sweep.plugins import register
 
     register()
+    dev = [f"data.train={value.partition('=')[2]}" for value in given if value.startswith("dev=")]
     with initialize_config_dir(CONF):
-        return to_run_config(compose("config", overrides=list(overrides))).data
+        return to_run_config(compose("config", overrides=[*overrides, *dev])).data
 
 
 def _changed(config: DataConfig, values: Sequence[str]) -> DataConfig:
@@ -110,6 +145,9 @@ def _changed(config: DataConfig, values: Sequence[str]) -> DataConfig:
     for value in values:
         rule = f"one of {config.name}'s own ({', '.join(known)})"
         require(value.partition("=")[0] in known, "data.SETTING", rule, f"data.{value}")
+    has_place = any(value.startswith("path=") for value in values)
+    if any(value.startswith("dev=") for value in values) and not has_place:
+        values = [*values, "path=null"]
     changed = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(values)))
     typed = OmegaConf.to_object(changed)
     assert isinstance(typed, DataConfig)

@@ -44,7 +44,7 @@ def content_of(config: RunConfig) -> dict[str, str]:
     content = {"model.content": base_fingerprint(base_folder(config))}
     if files := config.data.files():
         try:
-            content[CONTENT] = _digest_of(files)
+            content[CONTENT] = content_digest(files)
         except OSError:
             load_corpus(config.data)  # it says in its own words what is missing
             raise
@@ -54,12 +54,20 @@ def content_of(config: RunConfig) -> dict[str, str]:
     return {name: digest[:_LENGTH] for name, digest in content.items()}
 
 
-def _digest_of(files: Mapping[str, Path]) -> str:
+def content_digest(files: Mapping[str, Path]) -> str:
+    """Returns what stands for the content of a corpus's files in a run's settings.
+
+    Args:
+        files: by what they are.
+
+    Raises:
+        OSError: one can't be read.
+    """
     digest = hashlib.sha256()
     for name, path in files.items():
         own = _digest(path.resolve(), path.stat().st_mtime_ns)
         digest.update(f"{name} {own}\n".encode())
-    return digest.hexdigest()
+    return digest.hexdigest()[:_LENGTH]
 
 
 @lru_cache(maxsize=64)

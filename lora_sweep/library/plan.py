@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import Any
 
 from lora_sweep.adapters.factors.kinds import Recipe
+from lora_sweep.allocation.init_schedules import INIT_SCHEDULES
 from lora_sweep.allocation.mode import make_mode, modes_without_logits
 from lora_sweep.allocation.plan import AllocationPlan
 from lora_sweep.rules import MOST_NUMPY_SEED, is_positive, require, require_count
 from lora_sweep.training.plan import RunPlan
-from lora_sweep.vocabulary import EXACT, LORA_ALPHA
+from lora_sweep.vocabulary import EXACT, FIXED, LORA_ALPHA
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class AdapterPlan:
         """The same as a sweep's run has it."""
         has_logits = self.mode not in modes_without_logits()
         require(has_logits, "mode", "one with logits", repr(self.mode))
+        known = [*INIT_SCHEDULES, FIXED]
+        require(self.init in known, "init", f"one of {', '.join(known)}", repr(self.init))
         return AllocationPlan(
             rank_min=self.rank_min,
             rank_max=self.rank_max,

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.data.streams import StreamedRow, check_suffix, row_writer, stream_rows
 from lora_sweep.data.tables import JSON_LINES
 from lora_sweep.errors import CorpusError
@@ -35,7 +35,8 @@ def predict_file(
 
     The rows keep their columns and get `predicted`, the label's name or the number, and one column
     `probability_LABEL` a class. In CSV and TSV a quote stands before text that a spreadsheet would
-    take for a formula; JSON lines have it as it is.
+    take for a formula, and what a row lacks of the first one's columns is empty; JSON lines have
+    rows as they are.
 
     Args:
         classifier: opened by `open_classifier`.
@@ -76,7 +77,17 @@ def _row_writer(
         return row_writer(path, stream, columns)
     names = {name: str(without_formula(name)) for name in columns}
     add = row_writer(path, stream, list(names.values()))
-    return lambda row: add({names[name]: without_formula(row[name]) for name in columns})
+
+    def add_row(row: Mapping[str, Any]) -> None:
+        more = next((name for name in row if name not in names), None)
+        if more is not None:
+            raise CorpusError(
+                f"{path}: a row must have no column that the first one lacks, but got {more!r}: "
+                "write JSON lines instead"
+            )
+        add({names[name]: without_formula(row.get(name)) for name in columns})
+
+    return add_row
 
 
 def _predicted(

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lora_sweep.data.sources import LabelledTexts
+from lora_sweep.data.corpus import LabelledTexts
 from lora_sweep.data.tokens import TokenisedTexts, tokenise
 from lora_sweep.metrics import Array
 from lora_sweep.trained.about import About

@@ -1,6 +1,7 @@
 """Evaluations: the run's own metrics on its own data, other data, and intervals that cover."""
 
 import json
+import shutil
 import statistics
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -69,7 +70,8 @@ def test_own_data_in_part_gives_the_recorded_metrics(
         "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in sentences(20))
     )
     for overrides, n in (([], 20), (["data.n_dev=10"], 10)):
-        (part,) = data_parts(about, [f"data.dev={other.name}", *overrides]).parts.values()
+        place = f"data.path={other.parent}"
+        (part,) = data_parts(about, [f"data.dev={other.name}", place, *overrides]).parts.values()
         assert len(part.texts) == n
 
 
@@ -94,7 +96,7 @@ def test_data_with_an_undefined_headline_can_be_evaluated_on(
 ) -> None:
     (tmp_path / "train.tsv").write_text((tiny_corpus / "train.tsv").read_text())
     (tmp_path / "dev.tsv").write_text("text\tlabel\ncat sees\t0\n")
-    found = scores(capsys, trained_runs["bert"], f"data.path={tmp_path}", "data.metric=f1")
+    found = scores(capsys, trained_runs["bert"], f"data.path={tmp_path}")
     assert found["f1"] is None
     assert found["accuracy"] in (0.0, 1.0)
 
@@ -166,7 +168,7 @@ def test_setting_alone_changes_the_runs_own_data(
     trained_runs: dict[str, Path], tiny_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trained_runs["bert"]
-    found = scores(capsys, run, "--device", "cpu", "data.train=dev.tsv", "data.dev=train.tsv")
+    found = scores(capsys, run, "--device", "cpu", f"data.dev={tiny_corpus / 'train.tsv'}")
     assert found == scores(capsys, run, "--input", tiny_corpus / "train.tsv")
 
 
@@ -215,13 +217,55 @@ def test_names_of_labels_may_stand_in_another_order(
     assert data_parts(about, ["data=files", *places]).parts["dev"].labels == (0, 1, 1)
 
 
+def test_other_dev_file_lies_where_the_command_is_started(
+    trained_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = open_adapter(trained_runs["bert"]).about
+    monkeypatch.chdir(tmp_path)
+    Path("dev.tsv").write_text("text\tlabel\na cat\t1\n")  # the run's own is called so, too
+    for overrides in (["data.dev=dev.tsv"], ["data=files", "data.dev=dev.tsv"]):
+        found = data_parts(about, overrides)
+        assert (found.title, found.parts["dev"].texts) == ("dev.tsv", ("a cat",))
+
+
+def test_own_files_that_have_changed_are_warned_of(
+    tiny_run: list[str],
+    tiny_corpus: Path,
+    tmp_path: Path,
+    composed: Callable[..., RunConfig],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own = shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    config = composed(*tiny_run, f"data.path={own}", "init=fixed", "training.epochs=1")
+    run_cell(config)
+    (name,) = runs_of(config)
+    about = open_adapter(Path(config.paths.outputs, "tiny", name)).about
+    data_parts(about, [])
+    assert "changed" not in caplog.text
+    dev = config.data.files()["dev"]
+    with dev.open("a") as stream:
+        stream.write("one more cat\t1\n")
+    data_parts(about, [])
+    assert f"the files have changed since the run was trained on them: {dev.parent}" in caplog.text
+
+
+@pytest.mark.parametrize("setting", ["max_length=8", "positive=0", "train=no.tsv", "n_train=10"])
+def test_setting_that_chooses_no_text_is_refused(
+    setting: str, trained_runs: dict[str, Path]
+) -> None:
+    about = open_adapter(trained_runs["bert"]).about
+    rule = f"must be one that chooses texts, .*, but got data.{setting}"
+    with pytest.raises(SettingError, match=rule):
+        data_parts(about, [f"data.{setting}"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("lr=0.1",), "only data=NAME and data.SETTING=VALUE may be given here, but got lr=0.1"),
         (("data=nope",), "nope"),
         (("data.no_such=1",), "no_such"),
-        (("data.max_length=2",), "data.max_length must be at least 4, but got 2"),
+        (("data.n_dev=2",), "data.n_dev must be"),
         (("--label", "x"), "--label must come with --input FILE"),
         (("data=cola", "--input", "x.csv"), "data must come by --input or by settings"),
         (("--input", "none.csv"), "none.csv: can't be read"),

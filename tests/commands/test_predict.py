@@ -119,6 +119,21 @@ def test_texts_of_json_must_be_text(
     assert "line 1, column 'text': must be text, but got 3" in capsys.readouterr().err
 
 
+def test_rows_of_json_may_lack_columns_but_have_none_of_their_own(
+    trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "cat", "note": "mine"}\n{"text": "dog"}\n')
+    assert predict(trained_runs["bert"], source, tmp_path / "out.csv") == 0
+    with (tmp_path / "out.csv").open(newline="") as stream:
+        assert [row["note"] for row in csv.DictReader(stream)] == ["mine", ""]
+    source.write_text('{"text": "cat"}\n{"text": "dog", "note": "mine"}\n')
+    assert predict(trained_runs["bert"], source, tmp_path / "no.csv") == 1
+    assert "no column that the first one lacks, but got 'note'" in capsys.readouterr().err
+    assert not (tmp_path / "no.csv").exists()
+    assert predict(trained_runs["bert"], source, tmp_path / "out.jsonl") == 0
+
+
 def test_output_is_never_overwritten(
     trained_runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

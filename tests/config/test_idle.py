@@ -36,6 +36,10 @@ def averages(value: int) -> dict[str, Any]:
         (averages(4), ("average rank of 4", "init and lr")),
         (averages(8), ("average rank of 8", "rank.max=8")),
         (BY_IMPORTANCE | {"rank.average": 25}, ("rank.average=25", "cuts nothing")),
+        (
+            BY_IMPORTANCE | {"init.name": "fixed"},
+            ("init=fixed keeps every rank", "allocation=importance has no effect"),
+        ),
     ],
     ids=str,
 )

@@ -59,7 +59,7 @@ def exported(
 
 def our_logits(adapter: TrainedAdapter, tmp_path: Path) -> Tensor:
     """Those of our own forward pass, text by text."""
-    from lora_sweep.data.sources import LabelledTexts
+    from lora_sweep.data.corpus import LabelledTexts
     from lora_sweep.data.tokens import tokenise
 
     base = base_of(adapter.about, None)
@@ -359,7 +359,7 @@ def test_loraxs_export_loads_back_to_the_bit(
 def test_export_opens_as_a_classifier(
     kind: str, trained_runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    from lora_sweep.data.sources import LabelledTexts
+    from lora_sweep.data.corpus import LabelledTexts
     from lora_sweep.trained.classifier import predict_texts
 
     if kind == "peft":

@@ -37,6 +37,11 @@ from lora_sweep.library.plan import AdapterPlan, run_plan
             r"init_values must be a list of finite numbers, one a matrix, .*, but got None",
         ),
         ({"init": "values", "init_values": (math.nan,)}, r"init_values must be a list of finite"),
+        (
+            {"init": "values", "init_values": (0.0, 301.0)},
+            "init_values must be within 300.0 of one another, .*, but got 301 between two",
+        ),
+        ({"init": "fisher"}, "init must be one of uniform, .*, fixed, but got 'fisher'"),
         ({"init_values": (1.0,)}, r"init_values must be null with init=uniform, but got \(1"),
         ({"alpha_min": 0.0}, "alpha_min must be above 0 and finite, but got 0"),
         ({"alpha_max": math.inf}, "alpha_max must be above 0 and finite, but got inf"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lora_sweep.data.sources import LabelledTexts, load_files
+from lora_sweep.data.corpus import LabelledTexts
+from lora_sweep.data.files import load_files
 from lora_sweep.errors import BaseModelError
 from lora_sweep.store.finished import read_finished
 from lora_sweep.store.predictions import read_predictions
