@@ -7,7 +7,7 @@ settings and folders. It is the same for every storage, and needs no clock but t
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -57,12 +57,7 @@ class TrialQueue:
     """The trials of one study that are still to be run."""
 
     def __init__(
-        self,
-        study: Study,
-        storage: BaseStorage,
-        sweep_dir: Path,
-        space: Space,
-        extend: Callable[[Trial], object] | None = None,
+        self, study: Study, storage: BaseStorage, sweep_dir: Path, space: Space
     ) -> None:
         """Takes the study, its storage, the sweep's folder and what is searched.
 
@@ -71,10 +66,9 @@ class TrialQueue:
             storage: of the study.
             sweep_dir: the sweep's folder.
             space: what is searched.
-            extend: proposes more settings of a trial.
         """
         self.study, self.storage, self.space = study, storage, space
-        self.sweep_dir, self.extend = sweep_dir, extend
+        self.sweep_dir = sweep_dir
         self.claims = Claims(sweep_dir / TRIALS)
         self._held: dict[int, ExitStack] = {}
 
@@ -150,8 +144,6 @@ class TrialQueue:
         """The trial with all its settings; those that are stored stay."""
         for name, distribution in self.space.distributions.items():
             trial._suggest(name, distribution)
-        if self.extend is not None:
-            self.extend(trial)
         return trial
 
     def _id(self, number: int) -> int:
