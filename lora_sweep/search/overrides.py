@@ -18,6 +18,9 @@ def split_overrides(
 ) -> tuple[dict[str, BaseDistribution], list[str]]:
     """Returns setting -> distribution of what is searched, and the other overrides as they are.
 
+    What is typed takes the preset's place: a setting that of its name, an option of a group all
+    of the group's settings, which would else be searched in spite of it.
+
     Args:
         parser: Hydra's.
         params: setting -> range or choices of the preset.
@@ -26,8 +29,11 @@ def split_overrides(
     Raises:
         SettingError: a range is none that Optuna takes.
     """
-    given = [*[f"{name}={values}" for name, values in params.items()], *arguments]
-    last = {override.get_key_element(): override for override in parser.parse_overrides(given)}
+    preset = parser.parse_overrides([f"{name}={values}" for name, values in params.items()])
+    typed = parser.parse_overrides(list(arguments))
+    groups = tuple(f"{override.key_or_group}." for override in typed)
+    left = [override for override in preset if not override.key_or_group.startswith(groups)]
+    last = {override.get_key_element(): override for override in [*left, *typed]}
     searched = {
         name: _distribution(name, override)
         for name, override in last.items()

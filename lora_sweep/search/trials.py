@@ -56,9 +56,7 @@ class Batch:
 class TrialQueue:
     """The trials of one study that are still to be run."""
 
-    def __init__(
-        self, study: Study, storage: BaseStorage, sweep_dir: Path, space: Space
-    ) -> None:
+    def __init__(self, study: Study, storage: BaseStorage, sweep_dir: Path, space: Space) -> None:
         """Takes the study, its storage, the sweep's folder and what is searched.
 
         Args:

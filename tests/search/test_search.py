@@ -270,9 +270,10 @@ def test_wrong_setting_ends_the_search_before_a_trial(
     assert not list(tmp_path.rglob("sweep.json"))
 
 
-def test_nothing_to_search_is_refused(search: Searching) -> None:
+@pytest.mark.parametrize("given", [(), ("search=rank_range", "rank=fixed_2", "lr=0.1")], ids=str)
+def test_nothing_to_search_is_refused(given: tuple[str, ...], search: Searching) -> None:
     with pytest.raises(SettingError, match=r"hydra.sweeper.params must be settings to search"):
-        search(space=())
+        search(*given, space=())
 
 
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
