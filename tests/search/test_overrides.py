@@ -3,6 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from lora_sweep.errors import SettingError
 from lora_sweep.search.overrides import split_overrides
 
 PRESET = {"rank.min": "interval(1,5)", "rank.max": "interval(6,9)", "lr": "interval(0.1,0.2)"}
@@ -33,3 +34,11 @@ def test_typed_group_or_setting_takes_the_presets_place(
     found, fixed = split(*typed)
     assert found == searched
     assert fixed == [one for one in typed if one.partition("=")[0] not in searched]
+
+
+@pytest.mark.parametrize("typed", ["seed=0,1,2", "n_seeds=1,2", "seed=range(3)"])
+def test_seeds_are_no_settings_to_search(typed: str) -> None:
+    name = typed.partition("=")[0]
+    with pytest.raises(SettingError, match=rf"^{name} must be one number in a search .* but got"):
+        split(typed)
+    assert split(f"{name}=2")[1] == [f"{name}=2"]
