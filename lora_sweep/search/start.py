@@ -51,7 +51,8 @@ def open_search(
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
     low, high = [jobs.cell(corner) for corner in space.corners()]
-    jobs.launcher.check(low)
+    for cell in (low, high):  # the largest rank may not fit into the base
+        jobs.launcher.check(cell)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
     if pruner.name != "none":

@@ -12,6 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lora_sweep.errors import PrunedError, SettingError, SweepFailedError, TrainingFailedError
+from lora_sweep.execution import execute
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
@@ -274,6 +275,19 @@ def test_wrong_setting_ends_the_search_before_a_trial(
 def test_nothing_to_search_is_refused(given: tuple[str, ...], search: Searching) -> None:
     with pytest.raises(SettingError, match=r"hydra.sweeper.params must be settings to search"):
         search(*given, space=())
+
+
+def test_inputs_of_the_highest_values_are_checked_before_a_trial(
+    search: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(config: Any, trains_here: bool) -> None:
+        if config.rank.max > 29:
+            raise SettingError("rank.max must be at most 29, the base's width")
+
+    monkeypatch.setattr(execute, "check_inputs", check)
+    with pytest.raises(SettingError, match=r"^rank.max must be at most 29, .*\nin the run .*=30"):
+        search(FOUR)
+    assert not list(tmp_path.rglob("study.journal"))
 
 
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:
