@@ -106,8 +106,7 @@ class GridSweeper(Sweeper):
         cells = self._distinct(self._runs(arguments))
         runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
-        n_runs = sum(len(cell.runs) for cell in cells)
-        log.info("%s in %s", counted(n_runs, "run"), sweep_dir)
+        log.info("%s in %s", counted(len(runs), "run"), sweep_dir)
         results = self._launch(cells)
         raise_failures(results, [cell.title for cell in cells], sweep_dir)
         return [result.return_value for result in results]
