@@ -21,9 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lora_sweep.files import writing
 from lora_sweep.search.space import Space
 from lora_sweep.store.claims import Claims
-
-TRIALS = ".trials"
-"""The folder of claims within the sweep's."""
+from lora_sweep.store.search_record import TRIALS
 
 
 @contextmanager

@@ -129,6 +129,36 @@ def test_trials_with_the_same_settings_are_trained_once(search: Searching, found
     assert len({trial.values for trial in trials}) == len({trial.folders for trial in trials})
 
 
+def test_search_is_over_after_the_second_look(
+    search: Searching, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, over = FakeLauncher.launch, list[bool]()
+
+    def noting(self: FakeLauncher, jobs: Any, first: int) -> Any:
+        over.append(found().is_over)
+        return launch(self, jobs, first)
+
+    monkeypatch.setattr(FakeLauncher, "launch", noting)
+    for n_trials in (2, 3):
+        search(
+            f"hydra.sweeper.n_trials={n_trials}", "hydra.sweeper.confirm={n_best: 1, n_seeds: 2}"
+        )
+        assert found().is_over
+    assert not any(over) and len(over) >= 3
+
+
+def test_search_that_is_stopped_is_not_over_and_one_without_a_result_is(
+    search: Searching, found: Found
+) -> None:
+    with pytest.raises(StoppedError, match="stopped"):
+        search("hydra.sweeper.n_trials=2", ends={0: stopped()})
+    assert not found().is_over
+    with pytest.raises(SweepFailedError, match="no trial of the search finished"):
+        failed = TrainingFailedError("loss became nan")
+        search("hydra.sweeper.n_trials=2", ends={0: failed, 1: failed})
+    assert found().is_over
+
+
 def test_failed_and_pruned_trials_are_told_as_such(
     search: Searching, found: Found, tmp_path: Path
 ) -> None:
