@@ -40,6 +40,10 @@ class Budget:
         rule = "null, or more than 0"
         require(hours is None or is_time, f"{_SWEEPER}.max_hours", rule, hours)
 
+    def has_seeds(self, n: int) -> bool:
+        """Returns whether a look at so many seeds was asked for."""
+        return self.max_seeds is None or n <= self.max_seeds
+
     def spent(self, n_seeds: int, n_runs: int) -> str | None:
         """Returns why a look is not made, None where there is budget for it.
 
@@ -47,7 +51,7 @@ class Budget:
             n_seeds: of the look.
             n_runs: that are to be trained before it.
         """
-        if self.max_seeds is not None and n_seeds > self.max_seeds:
+        if not self.has_seeds(n_seeds):
             return f"max_seeds is {self.max_seeds}"
         if self.max_runs is not None and self.n_trained + n_runs > self.max_runs:
             needed = counted(n_runs, "run")

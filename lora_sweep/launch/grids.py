@@ -8,8 +8,8 @@ rate to sweep. Here `hydra.sweeper.grids` lists several products:
       - {init: fixed, rank: fixed_20, seed: "0,1,2"}
 
 An axis on the command line replaces the axis of that name in every grid that sweeps it, and joins
-those that don't name it; what a grid pins to one value stays. Without grids, the command line's
-product is the sweep, as with Hydra's own.
+those that don't name it; what a grid pins to one value stays. What all of them pin is refused on
+the command line. Without grids, the command line's product is the sweep, as with Hydra's own.
 
 Every run is composed and checked before any is trained, those that come to the same run are
 started once, and the list of runs is left in the sweep's folder.
@@ -106,8 +106,7 @@ class GridSweeper(Sweeper):
         cells = self._distinct(self._runs(arguments))
         runs = {name: settings for cell in cells for name, settings in cell.runs.items()}
         add_to_sweep(sweep_dir, runs, command_line(self.master, arguments))
-        n_runs = sum(len(cell.runs) for cell in cells)
-        log.info("%s in %s", counted(n_runs, "run"), sweep_dir)
+        log.info("%s in %s", counted(len(runs), "run"), sweep_dir)
         results = self._launch(cells)
         raise_failures(results, [cell.title for cell in cells], sweep_dir)
         return [result.return_value for result in results]
@@ -249,11 +248,22 @@ def runs_of_grids(
         grids: each grid's axes and pinned values.
         given: the command line's: replaces an axis that a grid sweeps, joins a grid that does
             not name it, and leaves what a grid pins to one value.
+
+    Raises:
+        SettingError: one of the command line's reaches no grid, an axis has no list of values, or
+            they are too many.
     """
+    pinned = [{o.get_key_element() for o in grid if not o.is_sweep_override()} for grid in grids]
+    for override in given:
+        key = override.get_key_element()
+        if all(key in names for names in pinned):
+            raise SettingError(
+                f"{key} must be a setting that some grid of the sweep leaves open, but got "
+                f"{override.input_line}, which all of them pin"
+            )
     runs = []
-    for grid in grids:
-        pinned = {o.get_key_element() for o in grid if not o.is_sweep_override()}
-        own = [override for override in given if override.get_key_element() not in pinned]
+    for grid, names in zip(grids, pinned, strict=True):
+        own = [override for override in given if override.get_key_element() not in names]
         runs += product_of([*grid, *own])
         _require_few(len(runs))
     return runs

@@ -22,10 +22,10 @@ from lora_sweep.launch.budget import Budget
 from lora_sweep.launch.cells import Cell
 from lora_sweep.launch.grids import SETTINGS, GridSweeper, raise_failures, register_sweeper
 from lora_sweep.launch.seed_jobs import SeedJobs, job_of
-from lora_sweep.report.compare.made import read_made, write_made
 from lora_sweep.report.compare.plan import LOOKS, Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
 from lora_sweep.rules import require
+from lora_sweep.store.looks_made import read_made, write_made
 from lora_sweep.store.state import is_done, is_finished
 from lora_sweep.store.sweep_list import read_sweep
 from lora_sweep.vocabulary import MISSING, RESOLVE
@@ -88,7 +88,7 @@ class ResolveSweeper(GridSweeper):
         jobs = SeedJobs(self, arguments)
         plan, arms = self._plan(jobs)
         results = list[JobReturn]()
-        progress = self._progress(jobs, plan, read_made(self.sweep_dir))
+        progress = self._progress(jobs, plan, read_made(self.sweep_dir).seeds)
         while (n := progress.next_look) is not None:
             cells = self._needed(jobs, plan, n, arms, progress.open_arms(plan))
             n_runs = sum(not is_finished(self.sweep_dir / name) for name in _names(cells))
@@ -98,6 +98,7 @@ class ResolveSweeper(GridSweeper):
             log.info("for a look at %d seeds: %s to train", n, counted(n_runs, "run"))
             self.budget.n_trained += n_runs
             jobs.list_runs(cells)
+            write_made(self.sweep_dir, read_made(self.sweep_dir).seeds)  # it is not over
             results += self._train(cells)
             progress = self._look(jobs, plan, n, (cells, results[len(results) - len(cells) :]))
         n_failed = sum(result.status is not JobStatus.COMPLETED for result in results)
@@ -139,7 +140,7 @@ class ResolveSweeper(GridSweeper):
 
     def _made_cells(self, jobs: SeedJobs, plan: Plan) -> list[Cell]:
         """Cells of the looks that were made, by whichever command."""
-        made, listed = read_made(self.sweep_dir), read_sweep(self.sweep_dir)
+        made, listed = read_made(self.sweep_dir).seeds, read_sweep(self.sweep_dir)
         later = plan.seeds(made)[plan.looks[0] :]
         cells = jobs.cells(later) if later else []
         return [cell for cell in cells if listed.keys() & cell.runs.keys()]
@@ -148,7 +149,7 @@ class ResolveSweeper(GridSweeper):
         self, jobs: SeedJobs, plan: Plan, n: int, arms: _Arms, open_arms: Sequence[str]
     ) -> list[Cell]:
         """What is to be trained before a look: seeds of no look that was made, and lost runs."""
-        made = read_made(self.sweep_dir)
+        made = read_made(self.sweep_dir).seeds
         is_new = n > made
         seeds = plan.seeds(n)[made:] if is_new else plan.seeds(n)
         cells = [cell for cell in jobs.cells(seeds) if arms[job_of(cell)] in open_arms]
@@ -187,7 +188,8 @@ class ResolveSweeper(GridSweeper):
                 f"the runs for a look at {n} seeds must have ended, but some are open: see "
                 f"python -m lora_sweep.status {self.sweep_dir}"
             )
-        write_made(self.sweep_dir, n)
+        is_over = progress.next_look is None or not self.budget.has_seeds(progress.next_look)
+        write_made(self.sweep_dir, n, is_over=is_over)
         return progress
 
     def _progress(self, jobs: SeedJobs, plan: Plan, made: int) -> "Progress":

@@ -14,8 +14,6 @@ from lora_sweep.errors import LoraSweepError, PrunedError, StorageError
 from lora_sweep.store.record import RunRecord
 from lora_sweep.store.state import read_state
 
-OBJECTIVES = ("metric", "trained_params")
-
 
 @dataclass(frozen=True)
 class TrialOutcome:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from lora_sweep.errors import SettingError
+from lora_sweep.rules import require
 from lora_sweep.search.space import RANKS, Space
 
 
@@ -18,16 +19,23 @@ def split_overrides(
 ) -> tuple[dict[str, BaseDistribution], list[str]]:
     """Returns setting -> distribution of what is searched, and the other overrides as they are.
 
+    What is typed takes the preset's place: a setting that of its name, an option of a group all
+    of the group's settings, which would else be searched in spite of it.
+
     Args:
         parser: Hydra's.
         params: setting -> range or choices of the preset.
         arguments: overrides of the command line; of several of one setting, the last one holds.
 
     Raises:
-        SettingError: a range is none that Optuna takes.
+        SettingError: a range is none that Optuna takes, or seeds are searched.
     """
-    given = [*[f"{name}={values}" for name, values in params.items()], *arguments]
-    last = {override.get_key_element(): override for override in parser.parse_overrides(given)}
+    preset = parser.parse_overrides([f"{name}={values}" for name, values in params.items()])
+    typed = parser.parse_overrides(list(arguments))
+    groups = tuple(f"{override.key_or_group}." for override in typed)
+    left = [override for override in preset if not override.key_or_group.startswith(groups)]
+    last = {override.get_key_element(): override for override in [*left, *typed]}
+    _require_no_seeds(last)
     searched = {
         name: _distribution(name, override)
         for name, override in last.items()
@@ -48,6 +56,15 @@ def space_of(searched: Mapping[str, BaseDistribution], base: DictConfig) -> Spac
     """
     typed = {name: _typed(name, each, base) for name, each in searched.items()}
     return Space.of(typed, {name: OmegaConf.select(base, name) for name in RANKS})
+
+
+def _require_no_seeds(given: Mapping[str, Override]) -> None:
+    """Refuses seeds as values of a search: it would choose the luckiest one."""
+    rule = "one number in a search (n_seeds=3 gives each trial three seeds, from seed on)"
+    for name in ("seed", "n_seeds"):
+        override = given.get(name)
+        if override is not None:
+            require(not override.is_sweep_override(), name, rule, override.input_line)
 
 
 def _distribution(name: str, override: Override) -> BaseDistribution:

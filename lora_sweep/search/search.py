@@ -94,12 +94,12 @@ class Search:
         self.jobs.take_over(self._folders())
         try:
             self._run_trials()
-            check_some_finished(self.study)
             self._confirm()
         except (StoppedError, SweepFailedError):
             self._write(importances(self.study))
             raise
-        self._write(importances(self.study))
+        self._write(importances(self.study), is_over=True)
+        check_some_finished(self.study)
         write_results(self.jobs.sweep_dir, self.study, self.confirmed)
 
     def _run_trials(self) -> None:
@@ -217,11 +217,12 @@ class Search:
             for trial, cell in zip(trials, cells, strict=True)
         )
 
-    def _write(self, found: Importances = NOT_YET) -> None:
+    def _write(self, found: Importances = NOT_YET, *, is_over: bool = False) -> None:
         """Writes the record of the search so far.
 
         Args:
             found: importances and note; they take seconds in a long search, so only its end asks.
+            is_over: whether nothing is left to run.
         """
         shares, note = found
         record = SearchRecord(
@@ -236,6 +237,7 @@ class Search:
             importances=shares,
             importances_note=note,
             confirmed=self.confirmed,
+            is_over=is_over,
         )
         write_search(self.jobs.sweep_dir, record)
 

@@ -28,7 +28,7 @@ class ConfirmSettings:
 
 @dataclass
 class SearchSettings:
-    """The keys of hydra-optuna-sweeper, but for `max_failures`; and `confirm`.
+    """Keys of hydra-optuna-sweeper, and two of its own: `max_failures` and `confirm`.
 
     Attributes:
         sampler: an option of the group `hydra/sweeper/sampler`.
@@ -40,7 +40,6 @@ class SearchSettings:
         n_jobs: trials under way at once: one batch, unless an executor's workers train.
         max_failures: failed trials of the whole search that are put up with.
         params: setting -> range or choices, as on the command line.
-        custom_search_space: dotted name of a function f(config, trial) that proposes more.
         confirm: the second look at the best trials.
     """
 
@@ -52,7 +51,6 @@ class SearchSettings:
     n_jobs: int
     max_failures: int
     params: dict[str, Any] | None
-    custom_search_space: str | None
     confirm: Any = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,14 +1,11 @@
 """What is checked and made ready before a search starts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial
 
 from lora_sweep.config.run import RunConfig
 from lora_sweep.config.schema import PrunerConfig
@@ -54,7 +51,8 @@ def open_search(
     require(base.finished == "skip", "finished", rule, base.finished)
     space = space_of(searched, base)
     low, high = [jobs.cell(corner) for corner in space.corners()]
-    jobs.launcher.check(low)
+    for cell in (low, high):  # the largest rank may not fit into the base
+        jobs.launcher.check(cell)
     place = storage_place(settings.storage, jobs.sweep_dir)
     pruner = PrunerConfig(**OmegaConf.to_container(base.pruner))  # type: ignore[arg-type]
     if pruner.name != "none":
@@ -62,7 +60,7 @@ def open_search(
     study, storage = open_study(settings, jobs.sweep_dir, place)
     n_epochs = max(_n_epochs(low.config), _n_epochs(high.config))
     study.pruner = make_pruner(pruner, n_epochs=n_epochs)
-    queue = TrialQueue(study, storage, jobs.sweep_dir, space, _extension(settings, jobs))
+    queue = TrialQueue(study, storage, jobs.sweep_dir, space)
     seed = settings.sampler.get("seed")
     study.sampler = sampler = make_sampler(
         settings.sampler,
@@ -84,17 +82,6 @@ def _n_epochs(config: RunConfig) -> int:
     return length_of(config, len(load_corpus(config.data).train)).n_epochs
 
 
-def _extension(settings: SearchSettings, jobs: Jobs) -> Callable[[Trial], object] | None:
-    """The user's own function that proposes more settings."""
-    if settings.custom_search_space is None:
-        return None
-    function = instantiate(
-        {"_target_": settings.custom_search_space, "_partial_": True},
-        _execution_whitelist_=jobs.composer.context.execution_whitelist,
-    )
-    return partial(function, jobs.composer.master)
-
-
 def _common(settings: SearchSettings, base: DictConfig, space: Space, low: Cell) -> Common:
     """What must stay the same for trials to be comparable, and of one space.
 
@@ -111,7 +98,6 @@ def _common(settings: SearchSettings, base: DictConfig, space: Space, low: Cell)
     }
     fixed |= content_of(low.config)
     fixed["hydra.sweeper.direction"] = settings.directions
-    fixed["hydra.sweeper.custom_search_space"] = settings.custom_search_space
     return Common(searched, fixed)
 
 

@@ -23,8 +23,8 @@ from lora_sweep.files import read_text, write_text
 from lora_sweep.rules import require
 from lora_sweep.search.settings import SearchSettings
 from lora_sweep.search.storage import lies_in, open_storage, without_password
-from lora_sweep.search.trials import TRIALS, one_at_a_time
-from lora_sweep.store.search_record import SEARCH_FILE, SearchRecord, read_search
+from lora_sweep.search.trials import one_at_a_time
+from lora_sweep.store.search_record import SEARCH_FILE, TRIALS, SearchRecord, read_search
 
 log = logging.getLogger(__name__)
 

@@ -92,7 +92,6 @@ def register() -> None:
         "n_jobs": 4,
         "max_failures": 10,
         "params": None,
-        "custom_search_space": None,
         "confirm": {"n_best": 3, "n_seeds": 5},
     }
     settings |= {"defaults": [{"sampler": "tpe"}]}  # the samplers are hydra-optuna-sweeper's

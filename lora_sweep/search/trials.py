@@ -7,7 +7,7 @@ settings and folders. It is the same for every storage, and needs no clock but t
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -21,9 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lora_sweep.files import writing
 from lora_sweep.search.space import Space
 from lora_sweep.store.claims import Claims
-
-TRIALS = ".trials"
-"""The folder of claims within the sweep's."""
+from lora_sweep.store.search_record import TRIALS
 
 
 @contextmanager
@@ -56,14 +54,7 @@ class Batch:
 class TrialQueue:
     """The trials of one study that are still to be run."""
 
-    def __init__(
-        self,
-        study: Study,
-        storage: BaseStorage,
-        sweep_dir: Path,
-        space: Space,
-        extend: Callable[[Trial], object] | None = None,
-    ) -> None:
+    def __init__(self, study: Study, storage: BaseStorage, sweep_dir: Path, space: Space) -> None:
         """Takes the study, its storage, the sweep's folder and what is searched.
 
         Args:
@@ -71,10 +62,9 @@ class TrialQueue:
             storage: of the study.
             sweep_dir: the sweep's folder.
             space: what is searched.
-            extend: proposes more settings of a trial.
         """
         self.study, self.storage, self.space = study, storage, space
-        self.sweep_dir, self.extend = sweep_dir, extend
+        self.sweep_dir = sweep_dir
         self.claims = Claims(sweep_dir / TRIALS)
         self._held: dict[int, ExitStack] = {}
 
@@ -150,8 +140,6 @@ class TrialQueue:
         """The trial with all its settings; those that are stored stay."""
         for name, distribution in self.space.distributions.items():
             trial._suggest(name, distribution)
-        if self.extend is not None:
-            self.extend(trial)
         return trial
 
     def _id(self, number: int) -> int:

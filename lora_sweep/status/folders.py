@@ -72,6 +72,7 @@ class SweepFolder:
         self.misplaced: dict[str, str] = {}
         """Folders that were copied -> whose record they hold: no command trains them."""
         self._listed: dict[str, Run] = {}
+        self._commands: list[str] = []
         self._asked: list[str] | None = None
         self._list_changed: int | None = None
         self._read: dict[str, tuple[int, Run | None]] = {}
@@ -100,6 +101,11 @@ class SweepFolder:
             )
         return list(runs.values())
 
+    @property
+    def meant(self) -> list[str]:
+        """The listed commands whose runs are meant, as of the last look."""
+        return self._commands if self.scope.everything else self._commands[-1:]
+
     def commands(self, runs: Sequence[Run]) -> list[str]:
         """Returns the commands that ask for some of these runs, those of sweeps first.
 
@@ -110,9 +116,7 @@ class SweepFolder:
             RecordError: the list of the runs that were asked for can't be read.
         """
         names = {run.name for run in runs}
-        listed = read_commands(self.path)
-        meant = listed if self.scope.everything else listed[-1:]
-        asking = [one for one in meant if names & (read_asked(self.path, one) or {}).keys()]
+        asking = [one for one in self.meant if names & (read_asked(self.path, one) or {}).keys()]
         return list(dict.fromkeys([*asking, *(run.command for run in runs if run.command)]))
 
     def _look_at_list(self) -> None:
@@ -129,6 +133,7 @@ class SweepFolder:
             }
             asked = None if self.scope.everything else read_asked(self.path, self.scope.command)
             self._asked = None if asked is None else list(asked)
+            self._commands = read_commands(self.path)
             self._list_changed = changed
 
     def _folders(self) -> Iterator[Run]:

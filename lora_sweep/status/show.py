@@ -33,7 +33,7 @@ def status_text(status: Status) -> RenderableType:
 
 def commands_to_go_on(status: Status) -> list[str]:
     """Returns the commands that train what is left, where nobody does; to be printed unwrapped."""
-    if status.is_over or status.packs or status.queue:
+    if status.is_over or status.packs or status.queue or status.trials_under_way:
         return []
     return _shortened([pasteable(command) for command in status.commands])
 
@@ -60,6 +60,7 @@ def _rows(status: Status) -> dict[str, list[str]]:
         for pack in status.packs
     ]
     return {
+        **{one.what: [one.words] for one in status.ahead},
         "collapsed": [f"{status.collapsed} of {counted(status.finished, 'finished run')}"],
         "runs per hour": [_pace(status)],
         "time to the end": [_time_left(status)],
@@ -86,11 +87,15 @@ def _time_left(status: Status) -> str:
         return "nothing is left"
     if not status.packs and status.queue:
         return f"not known: {counted(len(status.queue), 'pack')} in the queue, none is trained now"
+    if not status.packs and status.trials_under_way:
+        trials = counted(status.trials_under_way, "trial")
+        return f"not known: {trials} under way, no run is trained now"
     if not status.packs:
         return "nothing is trained now: the same command goes on with it"
     if status.seconds_left is None:
         return UNKNOWN
-    return f"about {duration(status.seconds_left)}, if it goes on like this"
+    listed = " for the runs that are listed so far" if status.ahead else ""
+    return f"about {duration(status.seconds_left)}{listed}, if it goes on like this"
 
 
 def _saved(status: Status) -> list[str]:

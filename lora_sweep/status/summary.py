@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lora_sweep.status.ahead import Ahead, work_ahead
 from lora_sweep.status.cells import CellStatus, best_cells
 from lora_sweep.status.folders import Run, SweepFolder
 from lora_sweep.status.pace import Pace, Span, recent_pace
@@ -27,14 +28,16 @@ class Status:
         collapsed: finished runs that predict one class only.
         runs_per_hour: while the sweep trains; None while that is not known.
         from_runs: as many runs' training tells it.
-        seconds_left: to the end, if it goes on like that; None while it is not known, and where
-            nothing is trained now.
+        seconds_left: to the end of these runs, if it goes on like that; None while it is not
+            known, and where nothing is trained now.
+        ahead: a search or a resolve that has still to ask for runs, which `left` does not count.
         best: see `best_cells`.
         packs: trained now.
         queue: of the packs that wait, name -> job, and Slurm's words on it.
         failures: name -> reason, of failed runs.
         damages: name -> reason, of damaged ones.
-        commands: that ask for the runs that are left or running: the same ones go on with them.
+        commands: that ask for the runs that are left or running, or have still to ask for some:
+            the same ones go on with them.
         others: runs that lie there too, but that the sweep's command did not ask for.
         misplaced: folders that are copies of a run's -> whose record they hold; not counted.
     """
@@ -53,6 +56,7 @@ class Status:
     runs_per_hour: float | None
     from_runs: float
     seconds_left: float | None
+    ahead: list[Ahead]
     best: list[CellStatus]
     packs: list[PackStatus]
     queue: dict[str, str]
@@ -64,8 +68,13 @@ class Status:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to train."""
-        return self.running == self.left == 0
+        """Whether nothing is left to train, or to ask for."""
+        return self.running == self.left == 0 and not self.ahead
+
+    @property
+    def trials_under_way(self) -> int:
+        """Trials of a search that living processes have claimed, trained just now or not."""
+        return sum(one.under_way for one in self.ahead)
 
 
 def sweep_status(folder: SweepFolder) -> Status:
@@ -76,9 +85,11 @@ def sweep_status(folder: SweepFolder) -> Status:
 
     Raises:
         LoraSweepError: the folder is not there, or holds no sweep.
-        RecordError: the list of its runs or packs can't be read.
+        RecordError: the list of its runs or packs, the record of a search or the looks of a
+            resolve can't be read.
     """
     runs = folder.look()
+    ahead = work_ahead(folder.path, folder.meant)
     packs = pack_states(folder.path, {run.name: run for run in runs})
     live = [pack for pack in packs if pack.owner is not None]
     count = Counter(run.state for run in runs)
@@ -104,17 +115,21 @@ def sweep_status(folder: SweepFolder) -> Status:
         runs_per_hour=None if pace is None else 3600 * pace.runs_per_second,
         from_runs=0.0 if pace is None else pace.n_runs,
         seconds_left=_seconds_left(pace, live, count[State.OPEN] + count[State.DAMAGED] - begun),
+        ahead=ahead,
         best=best_cells(runs),
         packs=live,
         queue={pack.name: pack.words for pack in queue},
         failures={run.name: run.reason for run in runs if run.state is State.FAILED},
         damages={run.name: run.reason for run in runs if run.state is State.DAMAGED},
-        commands=folder.commands(
-            [run for run in runs if run.state in (State.OPEN, State.DAMAGED)]
-        ),
+        commands=_commands(folder, runs, ahead),
         others=folder.n_others,
         misplaced=folder.misplaced,
     )
+
+
+def _commands(folder: SweepFolder, runs: Sequence[Run], ahead: Sequence[Ahead]) -> list[str]:
+    open_runs = [run for run in runs if run.state in (State.OPEN, State.DAMAGED)]
+    return list(dict.fromkeys([*folder.commands(open_runs), *(one.command for one in ahead)]))
 
 
 def _pace(runs: Sequence[Run], live: Sequence[PackStatus]) -> Pace | None:

@@ -16,6 +16,8 @@ from lora_sweep.store.record import FORMAT_VERSION, check_version
 from lora_sweep.vocabulary import FAILED, FINISHED, PRUNED
 
 SEARCH_FILE = "search.json"
+TRIALS = ".trials"
+"""The folder of its trials' claims, within the sweep's."""
 STATUSES = (FINISHED, FAILED, PRUNED, "running", "waiting")
 DIRECTIONS = ("maximize", "minimize")
 Direction = Literal["maximize", "minimize"]
@@ -80,6 +82,7 @@ class SearchRecord:
         importances: dotted setting -> share of the first objective's variance, which sum to 1;
             None where they can't be computed, as `importances_note` says.
         confirmed: the best trials on fresh seeds.
+        is_over: whether all trials are there and the best ones were run again.
     """
 
     study_name: str
@@ -93,6 +96,7 @@ class SearchRecord:
     importances: dict[str, float] | None = None
     importances_note: str | None = None
     confirmed: tuple[Confirmation, ...] = ()
+    is_over: bool = False
 
     def __post_init__(self) -> None:
         """Checks that the parts belong together.

@@ -1,5 +1,6 @@
 """Which runs a sweep lists, checks and starts; nothing is trained here."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,14 @@ def test_seeds_of_a_cell_are_all_listed(sweep: Sweep, tmp_path: Path) -> None:
     assert len(launcher.jobs) == 2
     seeds = sorted(settings["seed"] for settings in read_sweep(tmp_path / "s").values())
     assert seeds == [3, 3, 4, 4]
+
+
+def test_run_of_two_cells_is_counted_once(
+    sweep: Sweep, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        sweep("seed=0,1", "n_seeds=2")
+    assert f"3 runs in {tmp_path / 's'}" in caplog.messages
 
 
 def test_second_sweep_joins_the_first_ones_list(sweep: Sweep, tmp_path: Path) -> None:

@@ -81,13 +81,20 @@ def test_grids_are_joined_in_order() -> None:
             ["x=a seed=0 lr=5", "x=a seed=1 lr=5", "x=f r=9 seed=0 lr=5", "x=f r=9 seed=1 lr=5"],
         ),
         ("r=8", ["x=a seed=0 r=8", "x=a seed=1 r=8", "x=f r=9 seed=0", "x=f r=9 seed=1"]),
-        ("x=b", ["x=a seed=0", "x=a seed=1", "x=f r=9 seed=0", "x=f r=9 seed=1"]),
     ],
-    ids=["axis_replaced", "axis_by_axis", "joined", "pinned_in_one_stays", "pinned_in_both_stays"],
+    ids=["axis_replaced", "axis_by_axis", "joined", "pinned_in_one_stays"],
 )
 def test_command_line_meets_every_grid(given: str, runs: list[str]) -> None:
     grids = [parsed("x=a", "seed=0,1"), parsed("x=f", "r=9", "seed=0,1")]
     assert [" ".join(run) for run in runs_of_grids(grids, parsed(given))] == runs
+
+
+@pytest.mark.parametrize("given", ["x=b", "x=a,b"])
+def test_setting_that_every_grid_pins_is_refused(given: str) -> None:
+    grids = [parsed("x=a", "seed=0,1"), parsed("x=f", "r=9", "seed=0,1")]
+    match = rf"^x must be a setting that some grid of the sweep leaves open, but got {given}, "
+    with pytest.raises(SettingError, match=match):
+        runs_of_grids(grids, parsed("seed=0", given))
 
 
 def test_axes_that_differ_are_named_once() -> None:

@@ -26,10 +26,10 @@ from lora_sweep.launch.budget import Budget
 from lora_sweep.launch.cells import Cell, compose_cell
 from lora_sweep.launch.composing import Composer
 from lora_sweep.launch.resolve import ResolveSweeper, last_lines
-from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import read_plan
 from lora_sweep.report.compare.resolved import read_resolution, resolved_sentences
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.store.looks_made import Made, read_made
 from lora_sweep.store.record import FailureRecord
 from lora_sweep.store.sweep_list import add_to_sweep, read_asked, read_commands, read_sweep
 
@@ -61,6 +61,7 @@ class Trainer:
     Attributes:
         failing: init and seed -> the errors that the run ends in, one a try; None for no end.
         trained: folder names, one for each try.
+        made: the looks that were noted at each launch.
         wild: inits whose differences never tell.
     """
 
@@ -68,10 +69,12 @@ class Trainer:
         self.folder = folder
         self.failing: dict[tuple[str, int], list[Exception]] = {}
         self.trained: list[str] = []
+        self.made: list[Made] = []
         self.wild: set[str] = set()
 
     def launch(self, job_overrides: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
         listed = read_sweep(self.folder)
+        self.made.append(read_made(self.folder))
         return [self._run(one, self._name(dict(o.split("=", 1) for o in one), listed))
                 for one in job_overrides]  # fmt: skip
 
@@ -191,7 +194,7 @@ def test_closed_comparison_trains_no_more(resolve: Resolve, trainer: Trainer) ->
     last = found.last
     assert uniform not in last  # the report has said it
     assert "the last look is made, 1 of 2 comparisons not resolved" in last
-    assert read_made(trainer.folder) == 4
+    assert read_made(trainer.folder) == Made(4, is_over=True)
     n = len(trainer.trained)
     assert resolve(*THREE).last == last
     assert len(trainer.trained) == n
@@ -238,7 +241,7 @@ def test_failure_of_the_sweep_is_tried_again_before_the_first_look(
     trainer.failing = {("fixed", 1): [RuntimeError("no memory")] * 2}
     with pytest.raises(InterruptedError):
         _stopped_after(6, trainer, lambda: resolve("init=uniform,fixed"))
-    assert read_made(trainer.folder) == 0
+    assert read_made(trainer.folder) == Made(0, is_over=False)
     trainer.failing = {}
     resolve("init=uniform,fixed")
     assert len(list(trainer.folder.glob("*/failure.json"))) == 0
@@ -280,6 +283,7 @@ def test_runs_that_are_there_cost_no_budget(
         found = resolve(*three, max_runs=10)
     assert "the look at 4 seeds is not made: it needs 3 runs, and 9 of 10 are spent" in caplog.text
     assert "2 of 2 comparisons left, the next look takes 4 seeds" in found.last
+    assert read_made(trainer.folder) == Made(3, is_over=False)
     assert found.last.endswith(f"python -m lora_sweep.resolve {FOLDER}")
     assert "last look is made" in resolve(*three, max_runs=3).last
     assert len(trainer.trained) == 12
@@ -307,8 +311,10 @@ def test_any_time_may_go_on_without_end(resolve: Resolve, trainer: Trainer) -> N
     first = resolve(*THREE, **given, max_seeds=4)
     assert _seeds(trainer, "randn") == [0, 1, 2, 3]
     assert first.last.endswith("--max-seeds 10")
+    assert read_made(trainer.folder) == Made(4, is_over=True)
     resolve(*THREE, looks=None, max_seeds=5)  # at any time, as planned
     assert _seeds(trainer, "randn") == [0, 1, 2, 3, 4]
+    assert trainer.made == [Made(n) for n in (0, 3, 4)]
     resolve(*THREE, **given, max_seeds=6)
     assert _seeds(trainer, "fixed") == list(range(6))
 
@@ -378,7 +384,7 @@ def test_run_that_has_not_ended_says_why(resolve: Resolve, trainer: Trainer) -> 
     trainer.failing = {("fixed", 1): [OSError("no room")] * 2}
     with pytest.raises(SweepFailedError, match="no room"):
         resolve("init=uniform,fixed")
-    assert read_made(trainer.folder) == 0
+    assert read_made(trainer.folder) == Made(0, is_over=False)
 
 
 def test_two_commands_keep_what_each_has_listed(resolve: Resolve, trainer: Trainer) -> None:
@@ -404,5 +410,5 @@ def test_lost_run_of_a_made_look_is_trained_again(resolve: Resolve, trainer: Tra
 def test_damaged_note_of_the_looks_is_named(resolve: Resolve, trainer: Trainer) -> None:
     resolve("init=uniform,fixed")
     (trainer.folder / "resolve_looks.json").write_text(json.dumps({"seeds": "x"}))
-    with pytest.raises(LoraSweepError, match=r"resolve_looks\.json must hold a number of seeds"):
+    with pytest.raises(LoraSweepError, match=r"resolve_looks\.json can't be read: seeds must be"):
         resolve("init=uniform,fixed")

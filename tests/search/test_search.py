@@ -12,6 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lora_sweep.errors import PrunedError, SettingError, SweepFailedError, TrainingFailedError
+from lora_sweep.execution import execute
 from lora_sweep.interrupt import StoppedError
 from lora_sweep.search.storage import storage_place
 from lora_sweep.store.search_record import SearchRecord, read_search
@@ -126,6 +127,36 @@ def test_trials_with_the_same_settings_are_trained_once(search: Searching, found
     trials = found().trials
     assert len(launcher.trained) == len({trial.folders for trial in trials}) <= 2
     assert len({trial.values for trial in trials}) == len({trial.folders for trial in trials})
+
+
+def test_search_is_over_after_the_second_look(
+    search: Searching, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, over = FakeLauncher.launch, list[bool]()
+
+    def noting(self: FakeLauncher, jobs: Any, first: int) -> Any:
+        over.append(found().is_over)
+        return launch(self, jobs, first)
+
+    monkeypatch.setattr(FakeLauncher, "launch", noting)
+    for n_trials in (2, 3):
+        search(
+            f"hydra.sweeper.n_trials={n_trials}", "hydra.sweeper.confirm={n_best: 1, n_seeds: 2}"
+        )
+        assert found().is_over
+    assert not any(over) and len(over) >= 3
+
+
+def test_search_that_is_stopped_is_not_over_and_one_without_a_result_is(
+    search: Searching, found: Found
+) -> None:
+    with pytest.raises(StoppedError, match="stopped"):
+        search("hydra.sweeper.n_trials=2", ends={0: stopped()})
+    assert not found().is_over
+    with pytest.raises(SweepFailedError, match="no trial of the search finished"):
+        failed = TrainingFailedError("loss became nan")
+        search("hydra.sweeper.n_trials=2", ends={0: failed, 1: failed})
+    assert found().is_over
 
 
 def test_failed_and_pruned_trials_are_told_as_such(
@@ -270,9 +301,23 @@ def test_wrong_setting_ends_the_search_before_a_trial(
     assert not list(tmp_path.rglob("sweep.json"))
 
 
-def test_nothing_to_search_is_refused(search: Searching) -> None:
+@pytest.mark.parametrize("given", [(), ("search=rank_range", "rank=fixed_2", "lr=0.1")], ids=str)
+def test_nothing_to_search_is_refused(given: tuple[str, ...], search: Searching) -> None:
     with pytest.raises(SettingError, match=r"hydra.sweeper.params must be settings to search"):
-        search(space=())
+        search(*given, space=())
+
+
+def test_inputs_of_the_highest_values_are_checked_before_a_trial(
+    search: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(config: Any, trains_here: bool) -> None:
+        if config.rank.max > 29:
+            raise SettingError("rank.max must be at most 29, the base's width")
+
+    monkeypatch.setattr(execute, "check_inputs", check)
+    with pytest.raises(SettingError, match=r"^rank.max must be at most 29, .*\nin the run .*=30"):
+        search(FOUR)
+    assert not list(tmp_path.rglob("study.journal"))
 
 
 def test_search_leaves_no_database_open(search: Searching, tmp_path: Path) -> None:

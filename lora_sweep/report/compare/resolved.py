@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from lora_sweep.report.compare.looks import Progress, Resolved, look
-from lora_sweep.report.compare.made import read_made
 from lora_sweep.report.compare.plan import Plan, read_plan
 from lora_sweep.report.compare.sentences import verdict_words
 from lora_sweep.report.statistics.paired import EQUIVALENT
@@ -19,6 +18,7 @@ from lora_sweep.report.text.folding import without
 from lora_sweep.report.text.markdown import to_markdown
 from lora_sweep.report.text.table import SEEDS, Table
 from lora_sweep.report.text.values import signed_points
+from lora_sweep.store.looks_made import read_made
 from lora_sweep.store.scope import Scope
 from lora_sweep.store.sweep_list import read_asked, read_commands
 from lora_sweep.vocabulary import RESOLVE
@@ -63,7 +63,7 @@ def read_resolution(folder: Path, runs: pd.DataFrame) -> Resolution | None:
     if plan is None:
         return None
     arms = planned_arms(_own_runs(folder, runs))
-    return Resolution(plan, look(plan, arms, made=read_made(folder)))
+    return Resolution(plan, look(plan, arms, made=read_made(folder).seeds))
 
 
 def _own_runs(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:

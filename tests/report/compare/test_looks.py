@@ -9,7 +9,6 @@ import pytest
 
 from lora_sweep.errors import RecordError, SettingError
 from lora_sweep.report.compare.looks import look
-from lora_sweep.report.compare.made import write_made
 from lora_sweep.report.compare.plan import Plan, read_plan, write_plan
 from lora_sweep.report.compare.question import Question
 from lora_sweep.report.compare.resolved import (
@@ -21,6 +20,7 @@ from lora_sweep.report.compare.resolved import (
 from lora_sweep.report.compare.resolved import resolved_sentences as sentences
 from lora_sweep.report.table.arms import Arm
 from lora_sweep.report.table.collect import collect_runs
+from lora_sweep.store.looks_made import write_made
 from lora_sweep.store.scope import EVERYTHING
 
 PLAN = Plan(Question(), [("a", "base"), ("b", "base")], looks=(4, 6, 8))
