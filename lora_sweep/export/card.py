@@ -186,7 +186,8 @@ def _limits(about: About, place: StockHead | None) -> list[str]:
     limits = ["It was trained for one task, on one corpus; on other texts it was not measured."]
     if not settings["data.selection_fraction"]:
         limits.append(
-            "The epoch was chosen on the dev set that is reported above, which flatters it."
+            "The epoch was chosen on the dev set that is reported above, which makes it look "
+            "better than it is."
         )
     if settings["precision"] == "bfloat16" and about.kind != "loraxs":
         limits.append("The run's own numbers are of bfloat16 products; here they are float32.")

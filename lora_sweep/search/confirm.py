@@ -1,4 +1,4 @@
-"""A second look at the best trials: the best of many noisy trials is flattered by its seeds."""
+"""A second look at the best trials: the best of many noisy ones owes a part of it to chance."""
 
 from collections.abc import Sequence
 

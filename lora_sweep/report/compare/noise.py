@@ -28,7 +28,7 @@ Mean: of the cell's metric over the seeds that trained (a collapsed run says not
 standard error that each of them leaves. More seeds make the first smaller, only more dev examples
 the second. The inits' intervals share their dev examples, so overlapping ones do not mean that
 the inits are equal; the comparison by seed says more. The best cell of an init was chosen by
-these very values, so its mean is flattered."""
+these very values, so its mean looks better than it is."""
 
 _log = logging.getLogger(__name__)
 

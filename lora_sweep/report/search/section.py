@@ -26,7 +26,7 @@ from lora_sweep.words import counted
 
 _BEST = (
     "The metric of a trial is the median over its seeds; a std is the sample one (ddof = 1) over "
-    "them. The best of many noisy trials is flattered by its seeds."
+    "them. The best of many noisy ones owes a part of it to chance."
 )
 _FRONT = (
     "No other trial has both a higher metric and fewer trained parameters than these. "
