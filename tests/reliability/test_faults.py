@@ -95,13 +95,15 @@ def test_damaged_checkpoint_is_set_aside(
     assert command.numbers() == undisturbed.numbers()
 
 
-@pytest.mark.parametrize("how", [(), ("--multirun", "search=rank_range")], ids=["run", "search"])
+SEARCH = ("--multirun", "search=rank_range", "rank.min=1,2", "rank.max=3,4", "rank.average=2")
+
+
+@pytest.mark.parametrize("how", [(), SEARCH], ids=["run", "search"])
 def test_command_typed_in_a_read_only_folder(
     how: tuple[str, ...], disk: Path, tiny_settings: list[str]
 ) -> None:
     """As in another user's checkout: the place that can't be written to is named."""
-    searched = ("rank.",) if how else ()  # what the search proposes
-    own = [setting for setting in tiny_settings if not setting.startswith(searched)]
+    own = [setting for setting in tiny_settings if not how or not setting.startswith("rank.")]
     with mounted_tmpfs(disk, "size=1m"):
         remount(disk, "ro")
         command = ["lora_sweep", *how, *own]
