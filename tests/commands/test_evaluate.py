@@ -265,7 +265,7 @@ def test_setting_that_chooses_no_text_is_refused(
         (("lr=0.1",), "only data=NAME and data.SETTING=VALUE may be given here, but got lr=0.1"),
         (("data=nope",), "nope"),
         (("data.no_such=1",), "no_such"),
-        (("data.n_dev=2",), "data.n_dev must be"),
+        (("data.n_dev=2",), "data.n_dev must be at least 10, but got 2"),
         (("--label", "x"), "--label must come with --input FILE"),
         (("data=cola", "--input", "x.csv"), "data must come by --input or by settings"),
         (("--input", "none.csv"), "none.csv: can't be read"),
